@@ -1,0 +1,120 @@
+"""caffe.proto against the facts, its generated module under the oldest and newest protobuf."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from google.protobuf.descriptor import FieldDescriptor as F
+
+from caffe.proto import caffe_pb2
+
+HERE = Path(__file__).parent
+LABELS = {F.LABEL_OPTIONAL: "optional", F.LABEL_REQUIRED: "required", F.LABEL_REPEATED: "repeated"}
+TYPES = {
+    F.TYPE_INT32: "int32",
+    F.TYPE_INT64: "int64",
+    F.TYPE_UINT32: "uint32",
+    F.TYPE_FLOAT: "float",
+    F.TYPE_DOUBLE: "double",
+    F.TYPE_BOOL: "bool",
+    F.TYPE_STRING: "string",
+    F.TYPE_BYTES: "bytes",
+}
+
+
+def _default(field):
+    value = field.default_value
+    if field.enum_type:
+        return field.enum_type.values_by_number[value].name
+    if field.type == F.TYPE_STRING:
+        return f'"{value}"'
+    return str(value).lower() if field.type == F.TYPE_BOOL else f"{value:.6g}"
+
+
+def _field_line(field):
+    kind = field.message_type or field.enum_type
+    line = f"  {field.number} {LABELS[field.label]} "
+    line += kind.full_name[len("caffe.") :] if kind else TYPES[field.type]
+    line += f" {field.name}"
+    if field.has_default_value:
+        line += f" default={_default(field)}"
+    return line + (" packed" if field.GetOptions().packed else "")
+
+
+def _enum_line(enum):
+    return f"{enum.name}: " + ", ".join(sorted(f"{v.name} = {v.number}" for v in enum.values))
+
+
+def _described():
+    """The generated module's descriptor in the form of the facts file, as a set a message."""
+    file = caffe_pb2.DESCRIPTOR
+    found = {"": {f"enum {_enum_line(e)}" for e in file.enum_types_by_name.values()}}
+    for name, message in file.message_types_by_name.items():
+        found[name] = {_field_line(f) for f in message.fields}
+        found[name] |= {f"  enum {_enum_line(e)}" for e in message.enum_types}
+    return found
+
+
+def _facts():
+    found, current = {"": set()}, ""
+    for line in (HERE / "golden/caffe-schema.txt").read_text().splitlines():
+        if line.startswith("message "):
+            current = line.split()[1]
+            found[current] = set()
+        elif "enum " in line:
+            head, values = line.split(": ")
+            found[current].add(f"{head}: " + ", ".join(sorted(values.split(", "))))
+        elif line.startswith("  "):
+            found[current].add(line)
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # FieldDescriptor.label, protobuf >= 6.31
+def test_schema_equals_the_facts():
+    described, facts = _described(), _facts()
+    assert described.keys() == facts.keys()
+    for name in facts:
+        assert described[name] == facts[name], name
+
+
+ROUND_TRIP = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import google.protobuf
+assert google.protobuf.__version__ == sys.argv[2] or sys.argv[2] == "newest"
+sys.path.insert(0, sys.argv[3])
+import caffe_pb2
+from google.protobuf import text_format
+net = text_format.Parse(sys.argv[4], caffe_pb2.NetParameter())
+net.layer[0].blobs.add(data=[1.5, -2]).shape.dim.extend([2])
+again = caffe_pb2.NetParameter.FromString(net.SerializeToString())
+assert again == net and again.layer[0].convolution_param.kernel_size == [3, 5]
+assert text_format.Parse(text_format.MessageToString(net), caffe_pb2.NetParameter()) == net
+print(google.protobuf.__version__, net.SerializeToString().hex())
+"""
+NET = """name: "n" layer { name: "c" type: "Convolution" param { lr_mult: 0 } include { phase: TRAIN }
+         convolution_param { num_output: 2 kernel_size: [3, 5] weight_filler { type: "xavier" } } }"""
+
+
+@pytest.mark.parametrize("version", ["5.26.0", "newest"])
+def test_generated_module_under_both_ends_of_protobuf(version, tmp_path, request):
+    """Installs that protobuf beside the tests (kept in pytest's cache) and uses it on its own."""
+    where = Path(request.config.cache.mkdir("protobuf")) / version
+    if not (where / "google/protobuf").exists():
+        wanted = "protobuf" if version == "newest" else f"protobuf=={version}"
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", where, wanted]
+        try:
+            done = subprocess.run(pip, capture_output=True, text=True, timeout=60)
+        except subprocess.TimeoutExpired:
+            pytest.skip(f"pip did not get {wanted} within a minute")
+        if done.returncode:
+            pytest.skip(f"pip cannot get {wanted}: {done.stderr.strip().splitlines()[-1]}")
+    module = Path(caffe_pb2.__file__).parent
+    command = [sys.executable, "-S", "-c", ROUND_TRIP, where, version, module, NET]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    used, payload = done.stdout.split()
+    assert int(used.split(".")[0]) >= 5
+    net = caffe_pb2.NetParameter.FromString(bytes.fromhex(payload))
+    assert list(net.layer[0].blobs[0].data) == [1.5, -2]
