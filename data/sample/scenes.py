@@ -1,0 +1,117 @@
+"""Draws the sample's scenes and crops: light handwritten digits on darkened photographs.
+
+Digits (load_digits, 1,797 samples) are split by sample, photographs (load_sample_images) by halves:
+what is scored shares neither handwriting nor background with what is trained on.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+from sklearn.datasets import load_digits, load_sample_images
+
+HEIGHT, WIDTH = 180, 240
+SMALLEST, LARGEST = 56, 112  # side of a digit's 8 x 8 tile, in pixels
+DARK = (0.5, 0.7)  # photographs keep this share of their brightness
+VOID = 255
+
+# Role -> (share of the digits from, to; half of each photograph)
+ROLES = {
+    "train": ((0.0, 0.7), "left"),
+    "tune": ((0.7, 0.8), "left"),
+    "val": ((0.8, 0.9), "right"),
+    "infer": ((0.9, 1.0), "right"),
+}
+
+
+@lru_cache
+def digits(role, seed):
+    """(tiles N x 8 x 8 in 0..1, digits N) that belong to a role; the split hangs on the seed."""
+    bunch = load_digits()
+    order = np.random.RandomState(seed).permutation(len(bunch.target))
+    start, stop = (int(share * len(order)) for share in ROLES[role][0])
+    mine = order[start:stop]
+    return bunch.images[mine] / 16, bunch.target[mine]
+
+
+@lru_cache
+def photographs(role):
+    """Half of each photograph, H x W x 3 uint8 RGB."""
+    half = ROLES[role][1]
+    return [
+        image[:, : image.shape[1] // 2] if half == "left" else image[:, image.shape[1] // 2 :]
+        for image in load_sample_images().images
+    ]
+
+
+def background(rng, role, height, width):
+    """A darkened crop of a photograph at a random scale, perhaps mirrored, H x W x 3 float."""
+    images = photographs(role)
+    image = images[rng.randint(len(images))]
+    zoom = rng.uniform(0.8, min(image.shape[0] / HEIGHT, image.shape[1] / WIDTH))
+    h, w = int(height * zoom), int(width * zoom)
+    y, x = rng.randint(image.shape[0] - h + 1), rng.randint(image.shape[1] - w + 1)
+    crop = Image.fromarray(image[y : y + h, x : x + w]).resize((width, height), Image.BILINEAR)
+    pixels = np.asarray(crop, np.float32)
+    if rng.rand() < 0.5:
+        pixels = pixels[:, ::-1]
+    return pixels * rng.uniform(*DARK)
+
+
+def ink(tile, size):
+    """A tile of 8 x 8 drawn `size` pixels wide: how much of each pixel is ink, 0..1."""
+    smooth = np.asarray(
+        Image.fromarray(tile.astype(np.float32)).resize((size, size), Image.BICUBIC)
+    )
+    return np.clip((smooth - 0.25) * 2.5, 0, 1)  # a stroke with a soft edge rather than a blur
+
+
+def paste(pixels, labels, drawn, value, y, x, shade):
+    """Draw ink with its upper left corner at (y, x), which may lie outside; labels where it covers."""
+    top, left = max(y, 0), max(x, 0)
+    part = drawn[top - y : pixels.shape[0] - y, left - x : pixels.shape[1] - x]
+    spot = slice(top, top + part.shape[0]), slice(left, left + part.shape[1])
+    pixels[spot] += part[:, :, None] * (shade - pixels[spot])
+    labels[spot][part > 0.5] = value
+
+
+def scene(rng, role, seed):
+    """(H x W x 3 uint8 RGB, H x W uint8 classes): two to four digits apart from each other."""
+    tiles, values = digits(role, seed)
+    pixels = background(rng, role, HEIGHT, WIDTH)
+    labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    taken = []
+    for _ in range(rng.randint(2, 5)):
+        pick, size = rng.randint(len(values)), rng.randint(SMALLEST, LARGEST + 1)
+        for _ in range(20):  # look for a free place
+            y, x = rng.randint(HEIGHT - size + 1), rng.randint(WIDTH - size + 1)
+            if all(y >= b or x >= r or y + size <= t or x + size <= l for t, l, b, r in taken):
+                taken.append((y, x, y + size, x + size))
+                drawn = ink(tiles[pick], size)
+                paste(pixels, labels, drawn, values[pick] + 1, y, x, rng.uniform(225, 255))
+                break
+    return pixels.clip(0, 255).astype(np.uint8), labels
+
+
+def with_borders(labels):
+    """Labels with VOID on the pixels where two classes meet, as VOC marks them."""
+    ring = ndimage.maximum_filter(labels, 3) != ndimage.minimum_filter(labels, 3)
+    return np.where(ring, VOID, labels).astype(np.uint8)
+
+
+def crop(rng, role, seed, side, plain=False):
+    """(side x side x 3 uint8 RGB, class) for the classifier; class 0 is a photograph without digit."""
+    tiles, values = digits(role, seed)
+    if plain:
+        pixels = np.full((side, side, 3), rng.uniform(20, 110, 3), np.float32)
+    else:
+        pixels = background(rng, role, side, side)
+    labels = np.zeros((side, side), np.uint8)
+    value = rng.randint(11)
+    if value:
+        pick = rng.choice(np.flatnonzero(values == value - 1))
+        size = rng.randint(SMALLEST, LARGEST + 1)
+        y, x = ((side - size) / 2 + rng.uniform(-12, 12, 2)).astype(int)
+        paste(pixels, labels, ink(tiles[pick], size), value, y, x, rng.uniform(225, 255))
+    return pixels.clip(0, 255).astype(np.uint8), value

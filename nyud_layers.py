@@ -1,0 +1,76 @@
+"""NYUDv2 indoor scenes: colour, depth and HHA (Gupta et al.) with 40 classes.
+
+Labels 0 to 39, void 255; on disk 1 to 40 with 0 for void. Classes: data/nyud/__init__.py.
+"""
+
+import numpy as np
+
+from data.nyud import CLASSES
+from seg_layer import SegDataLayer, centred
+
+# A room's depth in millimetres has a median of metres; below this it is in metres or centimetres.
+LEAST_MEDIAN_DEPTH = 400
+
+
+class NYUDSegDataLayer(SegDataLayer):
+    """Tops as `tops` names them, of color, depth, hha, label. param_str: nyud_dir, split, tops; seed."""
+
+    dataset = "nyud"
+    required = ("nyud_dir", "split", "tops")
+    classes = len(CLASSES)
+    loaders = {
+        "color": "load_image",
+        "depth": "load_depth",
+        "hha": "load_hha",
+        "label": "load_label",
+    }
+    files = {
+        "split": "{nyud_dir}/{split}.txt",
+        "color": "{nyud_dir}/data/images/img_{id}.png",
+        "depth": "{nyud_dir}/data/depth/img_{id}.png",
+        "hha": "{nyud_dir}/data/hha/img_{id}.png",
+        "label": "{nyud_dir}/segmentation/img_{id}.mat",
+    }
+    mean_bgr = np.array((116.190, 97.203, 92.318))
+    mean_hha = np.array((132.431, 94.076, 118.477))
+    mean_logd = 7.844  # of the natural logarithm of millimetres
+
+    def configure(self, params):
+        unknown = [top for top in self.tops if top not in self.loaders]
+        if unknown or isinstance(self.tops, str):
+            known = ", ".join(self.loaders)
+            raise self.fail(ValueError, f"tops must be a list of {known}; got {self.tops!r}")
+        self.tops = {top: self.loaders[top] for top in self.tops}
+        if "hha" in self.tops:
+            folder = self.path("hha", 0).parent
+            if not folder.is_dir():
+                raise self.missing(f"no HHA pictures: folder {folder.absolute()} is not there")
+
+    def load_image(self, idx):
+        """3 x H x W float32, BGR minus mean."""
+        return self.bgr("color", idx, self.mean_bgr)
+
+    def load_depth(self, idx):
+        """1 x H x W float32: log of the depth in millimetres minus its mean. 16-bit PNG."""
+        path = self.path("depth", idx)
+        with self.opened("depth", idx) as image:
+            depth = np.asarray(image, np.float32)
+        if depth.ndim != 2:
+            raise self.fail(ValueError, f"{path}: depth has {depth.shape[-1]} channels, not one")
+        if not depth.all():
+            text = f"{path}: depth is 0 at {int((depth == 0).sum())} pixels, whose logarithm is not finite"
+            raise self.fail(ValueError, f"{text}: take the filled-in depth ({self.readme()})")
+        if np.median(depth) < LEAST_MEDIAN_DEPTH:
+            text = (
+                f"{path}: median depth {np.median(depth):g}: not in millimetres ({self.readme()})"
+            )
+            raise self.fail(ValueError, text)
+        return (np.log(depth) - np.float32(self.mean_logd))[np.newaxis]
+
+    def load_hha(self, idx):
+        """3 x H x W float32: disparity, height, angle in the order stored (no swap), minus mean."""
+        return centred(self.pixels("hha", idx), self.mean_hha)
+
+    def load_label(self, idx):
+        """1 x H x W uint8: 0 to 39, void 255."""
+        return self.rotated_label(self.mat("label", idx, "segmentation"), "label", idx)
