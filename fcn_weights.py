@@ -1,0 +1,116 @@
+"""Which files hold a net's weights, under all the names they go by."""
+
+import hashlib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+HOST = "http://dl.caffe.berkeleyvision.org/"
+
+# The published files of each net, and the names of older editions and of the original's scripts.
+NAMES = {
+    "ilsvrc-nets/vgg16": ["VGG_ILSVRC_16_layers.caffemodel"],
+    "ilsvrc-nets/alexnet": ["bvlc_reference_caffenet.caffemodel"],
+    "ilsvrc-nets/vgg16-fcn": ["vgg16-fcn.caffemodel", "vgg16fc.caffemodel"],
+    "ilsvrc-nets/alexnet-fcn": ["alexnet-fcn.caffemodel"],
+    "voc-fcn32s": ["fcn32s-heavy-pascal.caffemodel", "fcn-32s-pascal.caffemodel"],
+    "voc-fcn16s": ["fcn16s-heavy-pascal.caffemodel", "fcn-16s-pascal.caffemodel"],
+    "voc-fcn8s": ["fcn8s-heavy-pascal.caffemodel", "fcn-8s-pascal.caffemodel"],
+    "voc-fcn8s-atonce": ["fcn8s-atonce-pascal.caffemodel"],
+    "voc-fcn-alexnet": ["fcn-alexnet-pascal.caffemodel"],
+    "nyud-fcn32s-color": ["nyud-fcn32s-color-heavy.caffemodel"],
+    "nyud-fcn32s-hha": ["nyud-fcn32s-hha-heavy.caffemodel"],
+    "nyud-fcn32s-color-hha": ["nyud-fcn32s-color-hha-heavy.caffemodel"],
+    "siftflow-fcn32s": ["siftflow-fcn32s-heavy.caffemodel"],
+    "siftflow-fcn16s": ["siftflow-fcn16s-heavy.caffemodel"],
+    "siftflow-fcn8s": ["siftflow-fcn8s-heavy.caffemodel"],
+    "pascalcontext-fcn32s": ["pascalcontext-fcn32s-heavy.caffemodel"],
+    "pascalcontext-fcn16s": ["pascalcontext-fcn16s-heavy.caffemodel"],
+    "pascalcontext-fcn8s": ["pascalcontext-fcn8s-heavy.caffemodel"],
+}
+
+SHA1 = {
+    "VGG_ILSVRC_16_layers.caffemodel": "9363e1f6d65f7dba68c4f27a1e62105cdf6c4e24",
+    "bvlc_reference_caffenet.caffemodel": "4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
+    "fcn32s-heavy-pascal.caffemodel": "05eb922d7829c39448f57e5ab9d8cd75d6c0be6d",
+    "fcn8s-heavy-pascal.caffemodel": "c449ea74dd7d83751d1357d6a8c323fcf4038962",
+}
+
+
+def folder_of(net, sample=False):
+    """The folder that holds the net's files; net is a name such as `voc-fcn8s`, or a path.
+
+    >>> folder_of("ilsvrc-nets/vgg16-fcn").name
+    'ilsvrc-nets'
+    """
+    folder = ROOT / net
+    if net.startswith("ilsvrc-nets/"):
+        folder = folder.parent
+    return folder / "sample" if sample else folder
+
+
+def candidates(net, sample=False):
+    """Every file that could hold the net's weights, existing or not, the preferred one first.
+
+    Own snapshots come first, the newest before the older, then the published names. `--sample`
+    nets are never published: only what was trained here will do.
+    """
+    folder = folder_of(net, sample)
+    name = Path(net).name
+    snapshots = []
+    if not net.startswith("ilsvrc-nets/"):
+        found = folder.glob("snapshot/train_iter_*.caffemodel*")
+        snapshots = sorted(found, key=iteration, reverse=True)
+        snapshots = snapshots or [folder / "snapshot" / "train_iter_N.caffemodel"]
+    names = [f"{name}.caffemodel"] if sample else NAMES.get(net, []) + [f"{name}.caffemodel"]
+    return snapshots + [folder / n for n in dict.fromkeys(names)]
+
+
+def iteration(snapshot):
+    """The number in `train_iter_4000.caffemodel`; -1 if there is none."""
+    digits = Path(snapshot).name.split(".")[0].rpartition("_")[2]
+    return int(digits) if digits.isdigit() else -1
+
+
+def find(net, sample=False):
+    """The net's weights: the first existing candidate, checked against its sha1 if one is known.
+
+    Raises FileNotFoundError naming every path looked for and how to get the file.
+    """
+    paths = candidates(net, sample)
+    for path in paths:
+        if path.is_file():
+            check(path)
+            return path
+    looked = "\n".join(f"  {path}" for path in paths)
+    raise FileNotFoundError(f"no weights for {net}; looked for\n{looked}\n{how_to_get(net, sample)}")
+
+
+def check(path):
+    """Say whether a file of a published name has the published sha1; other names are not judged."""
+    wanted = SHA1.get(Path(path).name)
+    if wanted is None:
+        return
+    digest = hashlib.sha1()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 22):
+            digest.update(chunk)
+    if digest.hexdigest() == wanted:
+        print(f"{path}: sha1 {wanted}, as published")
+    else:
+        print(f"warning: {path}: sha1 is {digest.hexdigest()}, the published file's is {wanted}")
+
+
+def how_to_get(net, sample=False):
+    """A sentence: the command that makes the weights, or where they are published."""
+    flag = " --sample" if sample else ""
+    if net in ("ilsvrc-nets/vgg16", "ilsvrc-nets/alexnet"):
+        readme = "see ilsvrc-nets/README.md for where it is published"
+        return f"make it: python ilsvrc-nets/solve.py{flag}" if sample else readme
+    if net.startswith("ilsvrc-nets/"):
+        model = "" if sample or net.endswith("vgg16-fcn") else " --model alexnet"
+        return f"make it: python ilsvrc-nets/convert.py{model}{flag} (see ilsvrc-nets/README.md)"
+    train = f"train it: python {net}/solve.py{flag}"
+    url = ROOT / net / "caffemodel-url"
+    if sample or not url.is_file():
+        return train
+    return f"{train}\nor put the published file there: {url.read_text().strip()}"

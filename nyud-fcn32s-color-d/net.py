@@ -1,0 +1,21 @@
+"""FCN-32s on NYUDv2, early fusion: colour and depth are one picture of four channels."""
+
+import caffe
+from caffe import layers as L
+
+from fcn_nets import decoder, seg_loss, vgg16, write
+from fcn_tasks import NYUD
+
+
+def fcn(split, task=NYUD):
+    n = caffe.NetSpec()
+    task.data(n, split, ["color", "depth", "label"])
+    n.data = L.Concat(n.color, n.depth)
+    vgg16(n, n.data, first="conv1_1_bgrd")
+    decoder(n, task.classes)
+    n.loss = seg_loss(n.score, n.label)
+    return n.to_proto()
+
+
+if __name__ == "__main__":
+    write(__file__, fcn, NYUD)

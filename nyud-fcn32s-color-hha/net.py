@@ -1,0 +1,26 @@
+"""FCN-32s on NYUDv2, late fusion: a net for colour and one for HHA, their scores averaged."""
+
+import caffe
+from caffe import layers as L
+from caffe import params as P
+from caffe.coord_map import crop
+
+from fcn_nets import score, seg_loss, upscore, vgg16, write
+from fcn_tasks import NYUD
+
+
+def fcn(split, task=NYUD):
+    n = caffe.NetSpec()
+    task.data(n, split, ["color", "hha", "label"])
+    n.score_frcolor = score(vgg16(n, n.color, suffix="color"), task.classes)
+    n.score_frhha = score(vgg16(n, n.hha, suffix="hha"), task.classes)
+    mean = dict(operation=P.Eltwise.SUM, coeff=[0.5, 0.5])
+    n.score_fused = L.Eltwise(n.score_frcolor, n.score_frhha, **mean)
+    n.upscore = upscore(n.score_fused, task.classes, 32)
+    n.score = crop(n.upscore, n.color)
+    n.loss = seg_loss(n.score, n.label)
+    return n.to_proto()
+
+
+if __name__ == "__main__":
+    write(__file__, fcn, NYUD)

@@ -1,0 +1,22 @@
+"""FCN-8s on PASCAL-Context, scores at stride 8: the stride-16 net fused with scores of pool3.
+
+59 classes and background.
+"""
+
+import caffe
+
+from fcn_nets import decoder, seg_loss, vgg16, write
+from fcn_tasks import PASCALCONTEXT
+
+
+def fcn(split, task=PASCALCONTEXT):
+    n = caffe.NetSpec()
+    task.data(n, split)
+    vgg16(n, n.data)
+    decoder(n, task.classes, skips=["pool4", "pool3"])
+    n.loss = seg_loss(n.score, n.label)
+    return n.to_proto()
+
+
+if __name__ == "__main__":
+    write(__file__, fcn, PASCALCONTEXT)

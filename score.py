@@ -1,0 +1,158 @@
+"""Score segmentations: during a solver's steps, or `python score.py --model voc-fcn8s`.
+
+The four measures of the paper (section 5), n[i, j] being the pixels of class i given class j:
+pixel accuracy, mean accuracy, mean IU and frequency weighted IU. A class that appears neither
+in the truth nor in the predictions has no score and is left out of the means.
+"""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import vis
+
+
+def fast_hist(a, b, n):
+    """n x n counts of the pairs (a, b), truth and prediction; pairs whose a is no class are void."""
+    a, b = np.asarray(a), np.asarray(b)
+    valid = (a >= 0) & (a < n)
+    pairs = n * a[valid].astype(int) + b[valid].astype(int)
+    return np.bincount(pairs, minlength=n * n).reshape(n, n)
+
+
+def scores(hist):
+    """The measures of a histogram of `fast_hist`, as a dict of floats and of lists over classes.
+
+    `mean_iu` counts a class that is absent from the truth as 0 once a single pixel is given to
+    it, as published; `mean_iu_present` is over the classes of the truth only, and
+    `mean_iu_foreground` over those but class 0 (PASCAL-Context's 59 of 60).
+    """
+    hist = np.asarray(hist, dtype=np.float64)
+    right, truth, given = np.diag(hist), hist.sum(1), hist.sum(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        accuracy = right / truth
+        iu = right / (truth + given - right)
+        frequency = truth / truth.sum()
+        overall = right.sum() / truth.sum()
+    present = truth > 0
+    return {
+        "pixel_accuracy": float(overall),
+        "mean_accuracy": _mean(accuracy),
+        "mean_iu": _mean(iu),
+        "fw_iu": float((frequency[present] * iu[present]).sum()),
+        "mean_iu_present": _mean(iu[present]),
+        "mean_iu_foreground": _mean(iu[1:][present[1:]]),
+        "absent": np.flatnonzero(~present).tolist(),
+        "accuracy": accuracy.tolist(),
+        "iu": iu.tolist(),
+        "frequency": frequency.tolist(),
+    }
+
+
+def _mean(values):
+    """The mean of the classes that have a value; nan if none has."""
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if values.size else float("nan")
+
+
+def compute_hist(net, save_dir, dataset, layer="score", gt="label"):
+    """Run the net once for each id of `dataset`; returns (histogram, mean loss).
+
+    With a `save_dir`, made if needed, each prediction is saved there as a palette PNG, ID.png.
+    """
+    classes = net.blobs[layer].data.shape[1]
+    if save_dir:
+        Path(save_dir).mkdir(parents=True, exist_ok=True)
+    hist = np.zeros((classes, classes), dtype=np.int64)
+    loss = 0.0
+    loss_blob = _loss_of(net, layer)
+    for idx in dataset:
+        net.forward()
+        prediction = net.blobs[layer].data[0].argmax(0)
+        hist += fast_hist(net.blobs[gt].data[0, 0].ravel(), prediction.ravel(), classes)
+        loss += float(net.blobs[loss_blob].data.flat[0]) if loss_blob else 0.0
+        if save_dir:
+            save_prediction(prediction, Path(save_dir) / f"{idx}.png")
+    return hist, loss / max(len(dataset), 1)
+
+
+def _loss_of(net, layer):
+    """The loss blob that judges a score: `loss_geo` of `score_geo`; otherwise `loss`, if any."""
+    own = layer.replace("score", "loss", 1)
+    return own if own in net.blobs else "loss" if "loss" in net.blobs else None
+
+
+def save_prediction(prediction, path):
+    """Save H x W class indices as a PNG in VOC's palette: the picture's pixels are the classes."""
+    image = Image.fromarray(np.asarray(prediction).astype(np.uint8), mode="P")
+    image.putpalette(vis.make_palette(256).tobytes())
+    image.save(path)
+
+
+def seg_tests(solver, save_format, dataset, layer="score", gt="label", record=None):
+    """Score the solver's first test net as it stands now; see `do_seg_tests`."""
+    print(">>>", datetime.now(), "Begin seg tests")
+    solver.test_nets[0].share_with(solver.net)
+    net = solver.test_nets[0]
+    return do_seg_tests(net, solver.iter, save_format, dataset, layer, gt, record)
+
+
+def do_seg_tests(net, iter, save_format, dataset, layer="score", gt="label", record=None):
+    """Print the scores over `dataset`, a list of ids in the order the net reads them.
+
+    `save_format` is a folder for the predictions, `{}` in it standing for the iteration, or
+    false. `record` is a file that every score of every class is added to, a line of JSON a call.
+    Returns the histogram.
+    """
+    save_dir = save_format.format(iter) if save_format else None
+    hist, loss = compute_hist(net, save_dir, dataset, layer, gt)
+    result = scores(hist)
+    for name, value in (
+        ("loss", loss),
+        ("overall accuracy", result["pixel_accuracy"]),
+        ("mean accuracy", result["mean_accuracy"]),
+        ("mean IU", result["mean_iu"]),
+        ("fwavacc", result["fw_iu"]),
+    ):
+        print(">>>", datetime.now(), "Iteration", iter, name, value, flush=True)
+    if warning := collapsed(hist):
+        print(f"warning: {layer}: {warning}", flush=True)
+    if record:
+        head = {"iteration": int(iter), "layer": layer, "images": len(dataset), "loss": loss}
+        write_record(record, head | result)
+    return hist
+
+
+def collapsed(hist):
+    """What to tell of a net that gives every pixel the same class; None for any other net."""
+    given = np.asarray(hist).sum(0)
+    if np.count_nonzero(given) != 1:
+        return None
+    return (
+        f"every pixel is given class {int(given.argmax())}. If the loss stays at ln({len(given)}) "
+        f"= {np.log(len(given)):.5f} a pixel, the score layers are zero and nothing below them is "
+        "pretrained: see which layers were filled when the weights were loaded"
+    )
+
+
+def write_record(path, record):
+    """Add one line of JSON; a score that does not exist (nan) is null."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as file:
+        file.write(json.dumps(_without_nan(record), allow_nan=False) + "\n")
+
+
+def _without_nan(value):
+    if isinstance(value, dict):
+        return {key: _without_nan(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(v) for v in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def read_records(path):
+    """The records of a file that `do_seg_tests` wrote, oldest first."""
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]

@@ -1,0 +1,24 @@
+"""FCN-8s on SIFT Flow, scores at stride 8: the stride-16 net fused with scores of pool3.
+
+One body, two decoders: 33 semantic and 3 geometric classes.
+"""
+
+import caffe
+
+from fcn_nets import decoder, seg_loss, vgg16, write
+from fcn_tasks import SIFTFLOW
+
+
+def fcn(split, task=SIFTFLOW):
+    n = caffe.NetSpec()
+    task.data(n, split)
+    vgg16(n, n.data)
+    decoder(n, task.classes, skips=["pool4", "pool3"], task="sem")
+    n.loss = seg_loss(n.score_sem, n.sem)
+    decoder(n, 3, skips=["pool4", "pool3"], task="geo")
+    n.loss_geo = seg_loss(n.score_geo, n.geo)
+    return n.to_proto()
+
+
+if __name__ == "__main__":
+    write(__file__, fcn, SIFTFLOW)

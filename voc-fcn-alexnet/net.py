@@ -1,0 +1,22 @@
+"""FCN-AlexNet on PASCAL VOC: CaffeNet's body, scores at stride 32, normalized loss.
+
+The kernel of 63 (instead of 64) puts the scores' centres on pixels, as this body's geometry asks.
+"""
+
+import caffe
+
+from fcn_nets import caffenet, decoder, seg_loss, write
+from fcn_tasks import VOC
+
+
+def fcn(split, task=VOC):
+    n = caffe.NetSpec()
+    task.data(n, split)
+    caffenet(n, n.data)
+    decoder(n, task.classes, kernel=63)
+    n.loss = seg_loss(n.score, n.label, normalize=True)
+    return n.to_proto()
+
+
+if __name__ == "__main__":
+    write(__file__, fcn, VOC)

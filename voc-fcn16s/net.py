@@ -1,0 +1,19 @@
+"""FCN-16s on PASCAL VOC, scores at stride 16: the stride-32 net fused with scores of pool4."""
+
+import caffe
+
+from fcn_nets import decoder, seg_loss, vgg16, write
+from fcn_tasks import SAMPLE, VOC
+
+
+def fcn(split, task=VOC):
+    n = caffe.NetSpec()
+    task.data(n, split)
+    vgg16(n, n.data, **task.body)
+    decoder(n, task.classes, skips=["pool4"])
+    n.loss = seg_loss(n.score, n.label, task.normalize)
+    return n.to_proto()
+
+
+if __name__ == "__main__":
+    write(__file__, fcn, VOC, SAMPLE)

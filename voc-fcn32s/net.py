@@ -1,0 +1,19 @@
+"""FCN-32s on PASCAL VOC, the coarse net: scores at stride 32, upsampled at once."""
+
+import caffe
+
+from fcn_nets import decoder, seg_loss, vgg16, write
+from fcn_tasks import SAMPLE, VOC
+
+
+def fcn(split, task=VOC):
+    n = caffe.NetSpec()
+    task.data(n, split)
+    vgg16(n, n.data, **task.body)
+    decoder(n, task.classes)
+    n.loss = seg_loss(n.score, n.label, task.normalize)
+    return n.to_proto()
+
+
+if __name__ == "__main__":
+    write(__file__, fcn, VOC, SAMPLE)

@@ -1,0 +1,24 @@
+"""FCN-8s on PASCAL VOC, trained at once instead of stage by stage.
+
+The skips are scaled down to the size of the coarse scores' gradients: otherwise the scores of
+pool3 and pool4, which are large numbers, would drown them.
+"""
+
+import caffe
+
+from fcn_nets import decoder, seg_loss, vgg16, write
+from fcn_tasks import VOC
+
+
+def fcn(split, task=VOC):
+    n = caffe.NetSpec()
+    task.data(n, split)
+    vgg16(n, n.data)
+    scales = {"pool4": 0.01, "pool3": 0.0001}
+    decoder(n, task.classes, skips=["pool4", "pool3"], scales=scales)
+    n.loss = seg_loss(n.score, n.label)
+    return n.to_proto()
+
+
+if __name__ == "__main__":
+    write(__file__, fcn, VOC)
