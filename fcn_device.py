@@ -1,5 +1,7 @@
 """The command-line options that say what to compute on: a GPU where there is one, else the CPU."""
 
+import sys
+
 import caffe
 
 
@@ -10,19 +12,16 @@ def add_options(parser):
     group.add_argument("--cpu", action="store_true", help="compute on the CPU")
 
 
-def use(gpu=None, cpu=False):
-    """Set Caffe's mode and say which. Without a wish, the CPU serves where there is no GPU.
-
-    Raises what caffe.set_mode_gpu raises if a GPU was asked for by number and cannot be used.
-    """
-    if not cpu:
+def use(args):
+    """Set Caffe's mode as parsed and say which; exit if a GPU was asked for and there is none."""
+    if not args.cpu:
         try:
-            caffe.set_device(gpu or 0)
+            caffe.set_device(args.gpu or 0)
             caffe.set_mode_gpu()
-            print(f"computing on GPU {gpu or 0}")
+            print(f"computing on GPU {args.gpu or 0}", flush=True)
             return
-        except (RuntimeError, ValueError):
-            if gpu is not None:
-                raise
+        except (RuntimeError, ValueError) as error:
+            if args.gpu is not None:
+                sys.exit(str(error))
     caffe.set_mode_cpu()
-    print("computing on the CPU")
+    print("computing on the CPU", flush=True)

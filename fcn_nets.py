@@ -6,13 +6,16 @@ kernel however small the picture is; `crop` computes where the picture then lies
 """
 
 import argparse
+import tempfile
 from pathlib import Path
 
+from google.protobuf import text_format
+
+import caffe
 from caffe import layers as L
 from caffe import params as P
 from caffe.coord_map import crop
 from caffe.proto import caffe_pb2
-from google.protobuf import text_format
 
 LEARNED = [dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_mult=0)]  # weights, bias
 FIXED = [dict(lr_mult=0)]
@@ -35,7 +38,7 @@ def vgg16(n, data, suffix="", first="conv1_1", narrow=1, fc6=7, **more):
 
 
 def vgg16_stages(n, data, suffix="", first="conv1_1", pad=1, narrow=1, first_rate=1, **more):
-    """VGG-16 through pool5; `pad` and `first_rate`, its learning rate, are the first convolution's.
+    """VGG-16 through pool5; `pad` and `first_rate`, its weights' rate, are the first convolution's.
 
     `more` goes to every convolution (fillers).
     """
@@ -48,7 +51,7 @@ def vgg16_stages(n, data, suffix="", first="conv1_1", pad=1, narrow=1, first_rat
             name = f"conv{at}"
             if at == "1_1":
                 name, conv["pad"] = first, pad
-                conv["param"] = [dict(p, lr_mult=p["lr_mult"] * first_rate) for p in LEARNED]
+                conv["param"] = [dict(LEARNED[0], lr_mult=first_rate), LEARNED[1]]
             x = conv_relu(n, name + suffix, f"relu{at}{suffix}", x, **conv)
         x = n[f"pool{stage}{suffix}"] = max_pool(x, 2, 2)
     return x
@@ -140,9 +143,7 @@ def upscore(bottom, classes, stride, kernel=None):
 
 def seg_loss(score, label, normalize=False):
     """Softmax loss, summed over the pixels unless normalized; 255 marks those without a label."""
-    return L.SoftmaxWithLoss(
-        score, label, loss_param=dict(ignore_label=255, normalize=normalize)
-    )
+    return L.SoftmaxWithLoss(score, label, loss_param=dict(ignore_label=255, normalize=normalize))
 
 
 def deploy(net, height=500, width=500):
@@ -173,6 +174,14 @@ def deploy(net, height=500, width=500):
 def read_net(path):
     """The NetParameter in a prototxt."""
     return text_format.Parse(Path(path).read_text(), caffe_pb2.NetParameter())
+
+
+def load(prototxt, weights):
+    """The deploy form of the net in a prototxt, filled from a caffemodel: a caffe.Net to test."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "deploy.prototxt"
+        path.write_text(text_format.MessageToString(deploy(read_net(prototxt))))
+        return caffe.Net(str(path), str(weights), caffe.TEST)
 
 
 def write(script, fcn, task, sample=None, deployed=False):

@@ -4,7 +4,6 @@ import hashlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-HOST = "http://dl.caffe.berkeleyvision.org/"
 
 # The published files of each net, and the names of older editions and of the original's scripts.
 NAMES = {
@@ -48,6 +47,17 @@ def folder_of(net, sample=False):
     return folder / "sample" if sample else folder
 
 
+def prototxt_of(net, sample=False):
+    """The prototxt that describes a net: of a model, the one it is scored with."""
+    folder, name = folder_of(net, sample), Path(net).name
+    paths = [folder / f"{stem}.prototxt" for stem in (name, "val", "test", "deploy")]
+    for path in paths:
+        if path.is_file():
+            return path
+    looked = "\n".join(f"  {path}" for path in paths)
+    raise FileNotFoundError(f"no prototxt of {net}; looked for\n{looked}")
+
+
 def candidates(net, sample=False):
     """Every file that could hold the net's weights, existing or not, the preferred one first.
 
@@ -82,7 +92,9 @@ def find(net, sample=False):
             check(path)
             return path
     looked = "\n".join(f"  {path}" for path in paths)
-    raise FileNotFoundError(f"no weights for {net}; looked for\n{looked}\n{how_to_get(net, sample)}")
+    raise FileNotFoundError(
+        f"no weights for {net}; looked for\n{looked}\n{how_to_get(net, sample)}"
+    )
 
 
 def check(path):

@@ -16,7 +16,7 @@ import vis
 
 
 def fast_hist(a, b, n):
-    """n x n counts of the pairs (a, b), truth and prediction; pairs whose a is no class are void."""
+    """n x n counts of the pairs (a, b), truth and prediction; where a is no class, void."""
     a, b = np.asarray(a), np.asarray(b)
     valid = (a >= 0) & (a < n)
     pairs = n * a[valid].astype(int) + b[valid].astype(int)

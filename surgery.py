@@ -9,7 +9,9 @@ class Transplant(NamedTuple):
     """What `transplant` did: one line a parameter array, e.g. `fc6[0] (4096, 25088) -> ...`."""
 
     copied: list
-    coerced: list  # same count, other shape: an inner product O x I became a convolution O x I x H x W
+    coerced: (
+        list  # same count, other shape: an inner product O x I became a convolution O x I x H x W
+    )
     dropped: list  # no layer of that name, no such array, or another count
     untouched: list  # layers of the new net that nothing was carried to
 

@@ -2,7 +2,6 @@
 
 import caffe
 from caffe import layers as L
-
 from fcn_nets import decoder, seg_loss, vgg16, write
 from fcn_tasks import NYUD
 

@@ -4,7 +4,6 @@ import caffe
 from caffe import layers as L
 from caffe import params as P
 from caffe.coord_map import crop
-
 from fcn_nets import score, seg_loss, upscore, vgg16, write
 from fcn_tasks import NYUD
 

@@ -1,7 +1,6 @@
 """FCN-32s on NYUDv2, from the colour picture."""
 
 import caffe
-
 from fcn_nets import decoder, seg_loss, vgg16, write
 from fcn_tasks import NYUD
 

@@ -1,7 +1,6 @@
 """FCN-32s on NYUDv2, from the depth coded as HHA: disparity, height, angle with gravity."""
 
 import caffe
-
 from fcn_nets import decoder, seg_loss, vgg16, write
 from fcn_tasks import NYUD
 

@@ -4,7 +4,6 @@
 """
 
 import caffe
-
 from fcn_nets import decoder, seg_loss, vgg16, write
 from fcn_tasks import PASCALCONTEXT
 

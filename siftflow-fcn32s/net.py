@@ -4,7 +4,6 @@ One body, two decoders: 33 semantic and 3 geometric classes.
 """
 
 import caffe
-
 from fcn_nets import decoder, seg_loss, vgg16, write
 from fcn_tasks import SIFTFLOW
 

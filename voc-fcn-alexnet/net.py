@@ -4,7 +4,6 @@ The kernel of 63 (instead of 64) puts the scores' centres on pixels, as this bod
 """
 
 import caffe
-
 from fcn_nets import caffenet, decoder, seg_loss, write
 from fcn_tasks import VOC
 

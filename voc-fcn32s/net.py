@@ -1,7 +1,6 @@
 """FCN-32s on PASCAL VOC, the coarse net: scores at stride 32, upsampled at once."""
 
 import caffe
-
 from fcn_nets import decoder, seg_loss, vgg16, write
 from fcn_tasks import SAMPLE, VOC
 

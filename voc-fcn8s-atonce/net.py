@@ -5,7 +5,6 @@ pool3 and pool4, which are large numbers, would drown them.
 """
 
 import caffe
-
 from fcn_nets import decoder, seg_loss, vgg16, write
 from fcn_tasks import VOC
 

@@ -1,0 +1,356 @@
+"""Net: layers joined by named blobs, built from a prototxt (src/caffe/net.cpp, python/caffe/pycaffe.py)."""
+
+import os
+from collections import OrderedDict
+
+import numpy as np
+import torch
+
+from . import hdf5, weights
+from .blob import BlobVec, BoolVec, RawBlobVec
+from .build import Builder
+from .layer import describe
+from .log import warning
+from .proto import caffe_pb2, read
+
+
+class LayerVec(list):
+    """A net's layers, in file order."""
+
+
+class Net:
+    """A net of one phase, with pycaffe's interface.
+
+    `blobs`, `params`, `layer_dict`, `top_names`, `bottom_names` and `blob_loss_weights` map names in
+    the net's order; `inputs` and `outputs` are lists of blob names.
+    """
+
+    def __init__(self, network_file, *args, **kwargs):
+        """Net(network_file, phase, level=0, stages=None, weights=None), or the older
+        Net(network_file, weights_file, phase).
+
+        Raises RuntimeError for files that are not there, ValueError for whatever does not fit.
+        """
+        if len(args) == 2 and isinstance(args[0], (str, os.PathLike)) and not kwargs:
+            args, kwargs = (args[1],), {"weights": args[0]}
+        self._open(network_file, *args, **kwargs)
+
+    def _open(self, network_file, phase, level=0, stages=None, weights=None):
+        for path in (network_file, weights):
+            if path is not None and not os.path.isfile(path):
+                raise RuntimeError(f"Could not open file {path}")
+        param = read.read_net(network_file)
+        # The constructor's phase and level replace those of the file's state; its stages are added.
+        param.state.phase = phase
+        param.state.level = level
+        param.state.stage.extend(stages or ())
+        self._build(param, os.path.dirname(os.path.abspath(network_file)))
+        if weights is not None:
+            self.copy_from(weights)
+
+    @classmethod
+    def from_param(cls, param, folder=None):
+        """A net from an upgraded NetParameter, whose state is used as it is."""
+        net = cls.__new__(cls)
+        net._build(param, folder)
+        return net
+
+    def _build(self, param, folder):
+        built = Builder(param, folder)
+        self.name = param.name
+        self.phase = param.state.phase
+        self.layers = LayerVec(built.layers)
+        self._layer_names = [layer.layer_param.name for layer in built.layers]
+        self._blobs = BlobVec(built.blobs)
+        self._blob_names = built.blob_names
+        self._bottoms = [RawBlobVec(self._blobs[i] for i in ids) for ids in built.bottom_ids]
+        self._tops = [RawBlobVec(self._blobs[i] for i in ids) for ids in built.top_ids]
+        self._bottom_index = built.bottom_ids
+        self._top_index = built.top_ids
+        self._inputs = built.input_ids
+        self._outputs = built.output_ids
+        self._blob_loss_weights = built.blob_loss_weights
+        self._bottom_need_backward = [BoolVec(flags) for flags in built.bottom_need_backward]
+        self._layer_need_backward = built.layer_need_backward
+        self.learnable_params = built.learnable_params
+        self.params_lr = [1.0 if v is None else v for v in built.params_lr]
+        self.params_weight_decay = [1.0 if v is None else v for v in built.params_weight_decay]
+        self._shared_params = built.shared_params
+        self._callbacks = {
+            key: []
+            for key in ("before_forward", "after_forward", "before_backward", "after_backward")
+        }
+        names = self._blob_names
+        self.blobs = OrderedDict(zip(names, self._blobs))
+        self.blob_loss_weights = OrderedDict(zip(names, self._blob_loss_weights))
+        self.layer_dict = OrderedDict(zip(self._layer_names, self.layers))
+        self.params = OrderedDict(
+            (name, layer.blobs)
+            for name, layer in zip(self._layer_names, self.layers)
+            if len(layer.blobs)
+        )
+        self.top_names, self.bottom_names = (
+            OrderedDict(
+                (name, [names[i] for i in ids]) for name, ids in zip(self._layer_names, index)
+            )
+            for index in (self._top_index, self._bottom_index)
+        )
+        self.inputs = [names[i] for i in self._inputs]
+        self.outputs = [names[i] for i in self._outputs]
+
+    # ---- running
+
+    def _forward(self, start: int, end: int) -> float:
+        """Run layers start..end; the sum over weighted tops of value times weight."""
+        loss = 0.0
+        for i in range(start, end + 1):
+            for call in self._callbacks["before_forward"]:
+                call(i)
+            layer, bottom, top = self.layers[i], self._bottoms[i], self._tops[i]
+            layer.reshape(bottom, top)
+            layer.forward(bottom, top)
+            for blob, weight in zip(top, layer._loss_weights):
+                if weight:
+                    # The weight is read from the diff, where it was written when the net was built.
+                    loss += float(torch.dot(blob.x.view(-1), blob.dx.view(-1)))
+            for call in self._callbacks["after_forward"]:
+                call(i)
+        return loss
+
+    def _backward(self, start: int, end: int):
+        """Run layers start..end, in falling order."""
+        for i in range(start, end - 1, -1):
+            for call in self._callbacks["before_backward"]:
+                call(i)
+            if self._layer_need_backward[i]:
+                layer = self.layers[i]
+                layer.backward(self._tops[i], self._bottom_need_backward[i], self._bottoms[i])
+            for call in self._callbacks["after_backward"]:
+                call(i)
+
+    def _position(self, name: str) -> int:
+        return self._layer_names.index(name)
+
+    def forward(self, blobs=None, start=None, end=None, **kwargs):
+        """Run the net, or its layers from `start` to `end` (names), and return {name: array}.
+
+        Keyword arguments are the inputs' values, all of them; `blobs` names further blobs to return.
+        The arrays are views of the blobs: the next pass overwrites them.
+        """
+        first = 0 if start is None else self._position(start)
+        last = len(self.layers) - 1 if end is None else self._position(end)
+        named = self.outputs if end is None else self.top_names[end]
+        outputs = set(named) | set(blobs or ())
+        if kwargs:
+            self._fill(kwargs, self.inputs, "data", "Input blob arguments do not match net inputs.")
+        self._forward(first, last)
+        return {name: self.blobs[name].data for name in outputs}
+
+    def backward(self, diffs=None, start=None, end=None, **kwargs):
+        """Run backward from layer `start` down to `end` (names), and return {name: diff array}.
+
+        Keyword arguments are diffs of the outputs; `diffs` names further blobs to return. Parameter
+        diffs are added to: `clear_param_diffs` zeroes them.
+        """
+        first = len(self.layers) - 1 if start is None else self._position(start)
+        last = 0 if end is None else self._position(end)
+        named = self.inputs if end is None else self.bottom_names[end]
+        outputs = set(named) | set(diffs or ())
+        if kwargs:
+            self._fill(kwargs, self.outputs, "diff", "Top diff arguments do not match net outputs.")
+        self._backward(first, last)
+        return {name: self.blobs[name].diff for name in outputs}
+
+    def _fill(self, arrays, names, side, mismatch):
+        if set(arrays) != set(names):
+            raise KeyError(f"{mismatch} Got {sorted(arrays)}, the net has {sorted(names)}.")
+        for name, array in arrays.items():
+            blob = self.blobs[name]
+            if array.shape[0] != blob.shape[0]:
+                kind = "Input" if side == "data" else "Diff"
+                raise ValueError(
+                    f"{kind} is not batch sized: '{name}' got {array.shape[0]} along its first axis, "
+                    f"the blob has {blob.shape[0]}; blobs['{name}'].reshape(...) changes that"
+                )
+            getattr(blob, side)[...] = array
+
+    def forward_all(self, blobs=None, **kwargs):
+        """Run the net over any number of inputs, in batches, and return the outputs joined."""
+        joined = {name: [] for name in set(self.outputs) | set(blobs or ())}
+        for batch in self._batch(kwargs):
+            for name, array in self.forward(blobs=blobs, **batch).items():
+                joined[name].extend(array.copy())
+        return self._unpadded(joined, kwargs)
+
+    def forward_backward_all(self, blobs=None, diffs=None, **kwargs):
+        """`forward_all`, followed by backward on every batch: (all outputs, all diffs)."""
+        all_outs = {name: [] for name in set(self.outputs) | set(blobs or ())}
+        all_diffs = {name: [] for name in set(self.inputs) | set(diffs or ())}
+        forwards = self._batch({k: v for k, v in kwargs.items() if k in self.inputs})
+        backwards = self._batch({k: v for k, v in kwargs.items() if k in self.outputs})
+        for values in forwards:
+            outs = self.forward(blobs=blobs, **values)
+            grads = self.backward(diffs=diffs, **next(backwards, {}))
+            for name, array in outs.items():
+                all_outs[name].extend(array.copy())
+            for name, array in grads.items():
+                all_diffs[name].extend(array.copy())
+        return self._unpadded(all_outs, kwargs), self._unpadded(all_diffs, kwargs)
+
+    def _batch(self, arrays):
+        """The arrays in slices of the net's batch size; the last is padded with zeros."""
+        count = len(next(iter(arrays.values()), ()))
+        size = next(iter(self.blobs.values())).num
+        for at in range(0, count, size):
+            batch = {name: np.asarray(array)[at : at + size] for name, array in arrays.items()}
+            short = size - min(size, count - at)
+            yield {
+                name: np.concatenate([part, np.zeros((short,) + part.shape[1:])]) if short else part
+                for name, part in batch.items()
+            }
+
+    @staticmethod
+    def _unpadded(joined, given):
+        count = len(next(iter(given.values()), ()))
+        return {name: np.asarray(rows[:count] if count else rows) for name, rows in joined.items()}
+
+    def reshape(self):
+        """Let every layer adapt its tops to its bottoms, as the next forward would."""
+        for layer, bottom, top in zip(self.layers, self._bottoms, self._tops):
+            layer.reshape(bottom, top)
+
+    def clear_param_diffs(self):
+        """Zero the derivatives of all learnable parameters."""
+        for blob in self.learnable_params:
+            blob.clear_diff()
+
+    def set_input_arrays(self, data, labels):
+        """Feed a net whose first layer is MemoryData; the arrays are kept, not copied."""
+        layer = self.layers[0] if self.layers else None
+        if layer is None or layer.type != "MemoryData":
+            raise RuntimeError(
+                "set_input_arrays may only be called if the first layer is a MemoryDataLayer"
+            )
+        layer.set_input_arrays(data, labels)
+
+    def before_forward(self, call):
+        """Call `call(layer index)` before each layer's forward."""
+        self._callbacks["before_forward"].append(call)
+
+    def after_forward(self, call):
+        """Call `call(layer index)` after each layer's forward."""
+        self._callbacks["after_forward"].append(call)
+
+    def before_backward(self, call):
+        """Call `call(layer index)` before each layer's backward."""
+        self._callbacks["before_backward"].append(call)
+
+    def after_backward(self, call):
+        """Call `call(layer index)` after each layer's backward."""
+        self._callbacks["after_backward"].append(call)
+
+    # ---- weights
+
+    def copy_from(self, path):
+        """Load weights by layer name from a caffemodel (of any age) or an HDF5 file.
+
+        Layers of the file that the net lacks are skipped. Raises RuntimeError when there is no such
+        file, ValueError for a corrupt one or blobs that do not fit; then nothing was changed.
+        """
+        if not os.path.isfile(path):
+            raise RuntimeError(f"Could not open file {path}")
+        if weights.is_hdf5(path):
+            return self.load_hdf5(path)
+        self._load(weights.read_weights(path), path)
+
+    def load_hdf5(self, path):
+        """Load weights by layer name from an HDF5 file; errors as `copy_from`."""
+        if not os.path.isfile(path):
+            raise RuntimeError(f"Could not open file {path}")
+        self._load(hdf5.read_weights(path), path)
+
+    def _load(self, stored, path):
+        if not stored:
+            raise ValueError(f"{path}: no layers in it: an empty or foreign file, not weights")
+        targets = {}
+        for layer in self.layers:  # of equal names in the net only the first is filled
+            targets.setdefault(layer.layer_param.name, layer)
+        pairs = [(targets[name], blobs) for name, blobs in stored if name in targets]
+        for layer, blobs in pairs:
+            _check_fit(layer, blobs, path)
+        for layer, blobs in pairs:
+            for target, source in zip(layer.blobs, blobs):
+                source.read_into(target.data)
+                if source.has_diff:
+                    source.read_diff_into(target.diff)
+        if not any(blobs for _, blobs in pairs) and self.params:
+            names = ", ".join(name for name, blobs in stored if blobs)
+            warning(
+                "net.cpp:740",
+                f"{path}: nothing was loaded: none of its layers with weights ({names or 'it has none'}) "
+                f"has the name of one of the net's ({', '.join(self.params)})",
+            )
+
+    def share_with(self, other):
+        """Use `other`'s weights, in the same memory, for all layers of equal name."""
+        targets = {}
+        for layer in self.layers:
+            targets.setdefault(layer.layer_param.name, layer)
+        for source in other.layers:
+            layer = targets.get(source.layer_param.name)
+            if layer is None:
+                continue
+            shapes = [list(b.shape) for b in layer.blobs], [list(b.shape) for b in source.blobs]
+            if shapes[0] != shapes[1]:
+                raise ValueError(
+                    f"{describe(layer.layer_param)}: cannot share weights of shapes {shapes[1]}, "
+                    f"it has {shapes[0]}"
+                )
+            for mine, theirs in zip(layer.blobs, source.blobs):
+                mine.share_data(theirs)
+
+    def save(self, path, write_diff=False):
+        """Write the weights, and each layer's definition, as a binary caffemodel."""
+        layers = []
+        for layer in self.layers:
+            blobs = [(list(b.shape), b.data, b.diff if write_diff else None) for b in layer.blobs]
+            layers.append((_definition(layer), blobs))
+        weights.write_net(path, self.name, layers)
+
+    def save_hdf5(self, path, write_diff=False):
+        """Write the weights as HDF5; weights shared by name once."""
+        layers = []
+        for i, (name, layer) in enumerate(zip(self._layer_names, self.layers)):
+            blobs = [
+                None
+                if (i, j) in self._shared_params
+                else (list(b.shape), b.data, b.diff if write_diff else None)
+                for j, b in enumerate(layer.blobs)
+            ]
+            layers.append((name, blobs))
+        hdf5.write_net(path, layers)
+
+
+def _definition(layer):
+    """A layer's message without weights."""
+    definition = caffe_pb2.LayerParameter()
+    definition.CopyFrom(layer.layer_param)
+    definition.ClearField("blobs")
+    return definition
+
+
+def _check_fit(layer, stored, path):
+    """Hold stored blobs against a layer's, in number and shape (Net::CopyTrainedLayersFrom)."""
+    name = describe(layer.layer_param)
+    if len(stored) != len(layer.blobs):
+        raise ValueError(
+            f"{path}: {name} has {len(layer.blobs)} parameter blobs, the file {len(stored)}: "
+            "rename the layer to start it afresh"
+        )
+    for i, (target, source) in enumerate(zip(layer.blobs, stored)):
+        if not source.matches(target.shape):
+            raise ValueError(
+                f"{path}: {name}: parameter {i} has shape {list(target.shape)}, the file "
+                f"{list(source.shape)}: rename the layer to start it afresh, or use "
+                "surgery.transplant if only the axes differ"
+            )

@@ -1,0 +1,181 @@
+"""The one training loop behind every solve.py: find weights, fill the net, step, score."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from google.protobuf import text_format
+
+import caffe
+import fcn_device
+import fcn_nets
+import fcn_weights
+import score
+import surgery
+from caffe.proto import caffe_pb2
+
+MISSING = 2  # exit code: a data set, a split or a weights file is not there
+INTERRUPTED = 130
+
+
+def solve(script, start, rounds, steps, scored=None, surgeon=None, sample=None):
+    """What `python solve.py` does: train the model in the script's folder.
+
+    `start` names the net whose weights are copied first, layer by layer of the same name. With a
+    `surgeon`, it names one or several nets, and surgeon(net, *those nets) fills `net` from them.
+    Then `rounds` times `steps` steps are made, each round followed by scoring the pairs of
+    `scored`, score blob: label blob. `sample`, if there is such a form, is what --sample changes:
+    a dict of rounds and steps.
+    """
+    args = parse(rounds, steps, sample)
+    starts = [start] if isinstance(start, str) else list(start)
+    folder = Path(script).resolve().parent / ("sample" if args.sample else "")
+    try:
+        weights = [] if args.resume else starting_weights(args.weights, starts, args.sample)
+        state = args.resume and resumed_state(args.resume, folder)
+        os.chdir(folder)  # paths in prototxts are relative to the model's folder
+        fcn_device.use(args)
+        solver = make_solver(args.seed)
+        refuse_leakage(solver, args.leakage)
+        if state:
+            solver.restore(str(state))
+        else:
+            fill(solver.net, starts, weights, surgeon, args.sample)
+        train(solver, args.rounds, args.steps, scored or {"score": "label"})
+    except FileNotFoundError as error:
+        print(f"{Path(script).parent.name}/solve.py: {error}", file=sys.stderr)
+        sys.exit(MISSING)
+
+
+def parse(rounds, steps, sample):
+    """The command line, with the model's own schedule as defaults."""
+    parser = argparse.ArgumentParser(description="train this model, scoring it as it goes")
+    parser.add_argument("old_gpu", nargs="?", type=int, metavar="GPU", help="as --gpu")
+    fcn_device.add_options(parser)
+    parser.add_argument("--weights", nargs="+", type=Path, help="start from these files")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const=True,
+        metavar="STATE",
+        help="go on from this .solverstate (default: the newest)",
+    )
+    parser.add_argument("--rounds", type=int, help=f"rounds of steps and scoring ({rounds})")
+    parser.add_argument("--steps", type=int, help=f"steps a round ({steps})")
+    parser.add_argument("--seed", type=int, help="seed of everything random but the data's order")
+    parser.add_argument("--sample", action="store_true", help="on the embedded task")
+    parser.add_argument("--leakage", action="store_true", help="score training pictures, too")
+    args = parser.parse_args()
+    if args.sample and not sample:
+        parser.error("this model has no --sample form; voc-fcn32s, voc-fcn16s and voc-fcn8s have")
+    if args.old_gpu is not None and (args.cpu or args.gpu is not None):
+        parser.error("the GPU's number was given, and --gpu or --cpu besides")
+    args.gpu = args.gpu if args.old_gpu is None else args.old_gpu
+    schedule = sample if args.sample else dict(rounds=rounds, steps=steps)
+    args.rounds = schedule["rounds"] if args.rounds is None else args.rounds
+    args.steps = schedule["steps"] if args.steps is None else args.steps
+    if args.steps < 1:
+        parser.error("--steps must be at least 1")
+    return args
+
+
+def starting_weights(given, starts, sample):
+    """The files to start from, one a net: those given on the command line, or found by name."""
+    if not given:
+        return [fcn_weights.find(net, sample) for net in starts]
+    if len(given) != len(starts):
+        raise FileNotFoundError(f"--weights wants {len(starts)} files, for {', '.join(starts)}")
+    for path in given:
+        if not path.is_file():
+            how = fcn_weights.how_to_get(starts[given.index(path)], sample)
+            raise FileNotFoundError(f"no weights file {path.absolute()}\n{how}")
+    return [path.resolve() for path in given]
+
+
+def resumed_state(wish, folder):
+    """The solverstate named, or the newest in the model's snapshot folder."""
+    if wish is not True:
+        if not Path(wish).is_file():
+            raise FileNotFoundError(f"no solverstate {Path(wish).absolute()}")
+        return Path(wish).resolve()
+    found = sorted(folder.glob("snapshot/*.solverstate*"), key=fcn_weights.iteration)
+    if not found:
+        raise FileNotFoundError(f"nothing to resume: no {folder}/snapshot/*.solverstate")
+    return found[-1]
+
+
+def make_solver(seed):
+    """The solver of the working directory's solver.prototxt, with a folder for its snapshots."""
+    if seed is not None:
+        caffe.set_random_seed(seed)
+    settings = caffe_pb2.SolverParameter()
+    text_format.Parse(Path("solver.prototxt").read_text(), settings)
+    snapshots_of(settings).mkdir(parents=True, exist_ok=True)
+    return caffe.get_solver("solver.prototxt")
+
+
+def fill(net, starts, weights, surgeon=None, sample=False):
+    """Fill the net from weights files; interpolation goes into deconvolutions that are still zero.
+
+    ValueError if nothing can be learned then, because most layers are zero.
+    """
+    for name, path in zip(starts, weights):
+        print(f"starting from {name}: {path}")
+    if surgeon:
+        protos = [fcn_weights.prototxt_of(name, sample) for name in starts]
+        surgeon(net, *(fcn_nets.load(proto, path) for proto, path in zip(protos, weights)))
+    else:
+        net.copy_from(str(weights[0]))
+    types = dict(zip(net._layer_names, (layer.type for layer in net.layers)))
+    zero = [name for name, blobs in net.params.items() if not blobs[0].data.any()]
+    surgery.interp(net, [name for name in zero if types[name] == "Deconvolution"])
+    zero = [name for name in zero if types[name] != "Deconvolution"]
+    print(f"starting from zero: {', '.join(zero) or 'no layer'}", flush=True)
+    learned = [name for name in net.params if types[name] != "Deconvolution"]
+    if len(zero) > len(learned) / 2:
+        raise ValueError(
+            f"{len(zero)} of {len(learned)} layers are zero, so the scores would be uniform and "
+            f"stay so. Do the layer names in {weights[0]} match the net's?"
+        )
+
+
+def train(solver, rounds, steps, scored):
+    """Step and score until `rounds` rounds are done; what was learned is saved at the end."""
+    settings = caffe_pb2.SolverParameter()
+    text_format.Parse(Path("solver.prototxt").read_text(), settings)
+    record = snapshots_of(settings) / "scores.jsonl"
+    try:
+        while solver.iter < rounds * steps:
+            solver.step(steps - solver.iter % steps)
+            for layer, gt in scored.items():
+                ids = picture_ids(solver.test_nets[0], settings.test_iter[0])
+                score.seg_tests(solver, False, ids, layer, gt, record)
+    except KeyboardInterrupt:
+        solver.snapshot()
+        print(f"\ninterrupted at iteration {solver.iter} and saved; go on with --resume")
+        sys.exit(INTERRUPTED)
+    if not settings.snapshot or solver.iter % settings.snapshot:
+        solver.snapshot()  # the last steps would be lost
+
+
+def snapshots_of(settings):
+    """The folder a solver writes to."""
+    return Path(settings.snapshot_prefix).parent
+
+
+def picture_ids(net, count=0):
+    """The ids of the pictures a net reads, in order; numbers if its data layer does not tell."""
+    ids = getattr(net.layers[0], "indices", None)
+    return [f"{i:06d}" for i in range(count)] if ids is None else list(ids)
+
+
+def refuse_leakage(solver, allowed):
+    """ValueError if pictures that are trained on are scored, too, unless that is asked for."""
+    scored = picture_ids(solver.test_nets[0])
+    both = sorted(set(picture_ids(solver.net)).intersection(scored))
+    if both and not allowed:
+        raise ValueError(
+            f"{len(both)} of the {len(scored)} pictures to score are trained on ({both[0]} ...): "
+            "their scores would mean little. Take another split, or say --leakage"
+        )

@@ -1,0 +1,18 @@
+"""Train FCN-32s on colour and depth of NYUDv2, from VGG-16 and a first filter for depth."""
+
+from fcn_solve import solve
+from surgery import transplant
+
+
+def add_depth(net, vgg16):
+    """VGG-16 by name, and the first convolution's filters with their mean as depth channel."""
+    transplant(net, vgg16)
+    weights, bias = vgg16.params["conv1_1"]
+    new_weights, new_bias = net.params["conv1_1_bgrd"]
+    new_weights.data[:, :3] = weights.data
+    new_weights.data[:, 3] = weights.data.mean(axis=1)
+    new_bias.data[...] = bias.data
+
+
+if __name__ == "__main__":
+    solve(__file__, start="ilsvrc-nets/vgg16-fcn", surgeon=add_depth, rounds=50, steps=2000)

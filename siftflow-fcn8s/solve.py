@@ -1,0 +1,12 @@
+"""Train FCN-8s on SIFT Flow from FCN-16s, scored on both tasks."""
+
+from fcn_solve import solve
+
+if __name__ == "__main__":
+    solve(
+        __file__,
+        start="siftflow-fcn16s",
+        rounds=50,
+        steps=2000,
+        scored={"score_sem": "sem", "score_geo": "geo"},
+    )

@@ -1,0 +1,12 @@
+"""Train FCN-16s on SBD from FCN-32s, scored on the VOC pictures that are not in SBD's training."""
+
+from fcn_solve import solve
+
+if __name__ == "__main__":
+    solve(
+        __file__,
+        start="voc-fcn32s",
+        rounds=25,
+        steps=4000,
+        sample=dict(rounds=2, steps=500),
+    )

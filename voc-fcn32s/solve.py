@@ -1,0 +1,12 @@
+"""Train FCN-32s on SBD from VGG-16, scored on the VOC pictures that are not in SBD's training."""
+
+from fcn_solve import solve
+
+if __name__ == "__main__":
+    solve(
+        __file__,
+        start="ilsvrc-nets/vgg16-fcn",
+        rounds=25,
+        steps=4000,
+        sample=dict(rounds=3, steps=500),
+    )

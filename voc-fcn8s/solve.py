@@ -1,0 +1,12 @@
+"""Train FCN-8s on SBD from FCN-16s, scored on the VOC pictures that are not in SBD's training."""
+
+from fcn_solve import solve
+
+if __name__ == "__main__":
+    solve(
+        __file__,
+        start="voc-fcn16s",
+        rounds=25,
+        steps=4000,
+        sample=dict(rounds=2, steps=500),
+    )
