@@ -13,7 +13,7 @@ LEAST_MEDIAN_DEPTH = 400
 
 
 class NYUDSegDataLayer(SegDataLayer):
-    """Tops as `tops` names them, of color, depth, hha, label. param_str: nyud_dir, split, tops; seed."""
+    """Tops: those of color, depth, hha, label in `tops`. param_str: nyud_dir, split, tops; seed."""
 
     dataset = "nyud"
     required = ("nyud_dir", "split", "tops")
@@ -58,7 +58,8 @@ class NYUDSegDataLayer(SegDataLayer):
         if depth.ndim != 2:
             raise self.fail(ValueError, f"{path}: depth has {depth.shape[-1]} channels, not one")
         if not depth.all():
-            text = f"{path}: depth is 0 at {int((depth == 0).sum())} pixels, whose logarithm is not finite"
+            zeros = int((depth == 0).sum())
+            text = f"{path}: depth is 0 at {zeros} pixels and has no logarithm there"
             raise self.fail(ValueError, f"{text}: take the filled-in depth ({self.readme()})")
         if np.median(depth) < LEAST_MEDIAN_DEPTH:
             text = (

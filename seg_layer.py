@@ -22,11 +22,11 @@ VOID = 255  # ignore_label of every published net
 
 
 class SegDataLayer(caffe.Layer):
-    """Tops: one picture as 1 x C x H x W and its labels as 1 x 1 x H x W; reshaped to every picture.
+    """Tops: one picture, 1 x C x H x W, and its labels, 1 x 1 x H x W; reshaped every time.
 
     `param_str` is a Python dict literal: the keys in `required`, and seed (none: another order each
-    run), randomize (True; only splits with 'train' in their name are ever shuffled), classes (when a
-    tree of one's own has another number of them). KeyError for a key that is not there, ValueError
+    run), randomize (True; only splits with 'train' in their name are ever shuffled), classes (when
+    one's own tree has another number of them). KeyError for a key that is not there, ValueError
     for one that makes no sense, FileNotFoundError for what is missing on disk.
     """
 
@@ -69,7 +69,7 @@ class SegDataLayer(caffe.Layer):
         pass
 
     def draw(self):
-        """The next random position, as Python 2's randint(0, n - 1) drew it (Python 3's does not)."""
+        """The next random position, as Python 2's randint drew it (Python 3's does not)."""
         return int(self.rng.random() * len(self.indices))
 
     # Set-up, step by step
@@ -162,7 +162,7 @@ class SegDataLayer(caffe.Layer):
             if image.mode not in ("P", "L"):
                 raise self.fail(
                     ValueError,
-                    f"{self.path(what, id)}: label is a {image.mode} picture; it must be a palette PNG "
+                    f"{self.path(what, id)}: label is a {image.mode} picture, not a palette PNG "
                     f"whose values are class indices ({self.readme()})",
                 )
             return np.asarray(image)
@@ -231,7 +231,7 @@ class SegDataLayer(caffe.Layer):
 
 
 def centred(pixels, mean):
-    """H x W x C pixels minus the mean, C x H x W float32; subtracted in double, as NumPy did there."""
+    """H x W x C pixels minus the mean, C x H x W float32; subtracted in double, as there."""
     return (pixels - np.asarray(mean, np.float64)).astype(np.float32).transpose(2, 0, 1)
 
 

@@ -1,4 +1,4 @@
-"""The best mean IU a net of a given output stride could reach, from labels alone (the paper's table).
+"""The best mean IU that an output stride allows, from labels alone (the paper's table).
 
 Labels are averaged per class over stride x stride boxes and brought back up bilinearly; the class
 with the largest share wins each pixel, and that is scored against the labels it came from.
@@ -16,7 +16,8 @@ def upper_bound(labels, classes, stride):
     """
     hist = np.zeros((classes, classes))
     for label in labels:
-        label = np.squeeze(np.asarray(label)).astype(np.int64)
+        label = np.asarray(label, np.int64)
+        label = label.reshape(label.shape[-2:])  # 1 x H x W will do too
         valid = label != VOID
         present = np.unique(label[valid])
         if present.size == 0:
@@ -36,7 +37,7 @@ def upper_bound(labels, classes, stride):
 
 
 def there_and_back(size, stride):
-    """size x size: average over boxes of `stride` pixels, then interpolate between their centres."""
+    """size x size: average over boxes of `stride`, then interpolate between their centres."""
     boxes = -(-size // stride)
     position = np.arange(size)
     average = (position // stride == np.arange(boxes)[:, None]).astype(np.float64)

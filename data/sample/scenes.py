@@ -68,7 +68,7 @@ def ink(tile, size):
 
 
 def paste(pixels, labels, drawn, value, y, x, shade):
-    """Draw ink with its upper left corner at (y, x), which may lie outside; labels where it covers."""
+    """Draw ink with its upper left corner at (y, x), which may lie outside; label it."""
     top, left = max(y, 0), max(x, 0)
     part = drawn[top - y : pixels.shape[0] - y, left - x : pixels.shape[1] - x]
     spot = slice(top, top + part.shape[0]), slice(left, left + part.shape[1])
@@ -86,7 +86,9 @@ def scene(rng, role, seed):
         pick, size = rng.randint(len(values)), rng.randint(SMALLEST, LARGEST + 1)
         for _ in range(20):  # look for a free place
             y, x = rng.randint(HEIGHT - size + 1), rng.randint(WIDTH - size + 1)
-            if all(y >= b or x >= r or y + size <= t or x + size <= l for t, l, b, r in taken):
+            if all(
+                y >= y1 or x >= x1 or y + size <= y0 or x + size <= x0 for y0, x0, y1, x1 in taken
+            ):
                 taken.append((y, x, y + size, x + size))
                 drawn = ink(tiles[pick], size)
                 paste(pixels, labels, drawn, values[pick] + 1, y, x, rng.uniform(225, 255))
@@ -101,7 +103,7 @@ def with_borders(labels):
 
 
 def crop(rng, role, seed, side, plain=False):
-    """(side x side x 3 uint8 RGB, class) for the classifier; class 0 is a photograph without digit."""
+    """(side x side x 3 uint8 RGB, class) for the classifier; class 0 shows no digit."""
     tiles, values = digits(role, seed)
     if plain:
         pixels = np.full((side, side, 3), rng.uniform(20, 110, 3), np.float32)

@@ -1,0 +1,95 @@
+"""`python -m data.sample [--seed N] [--out DIR]`: write the scenes as VOC and SBD trees."""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+from PIL import Image
+from tqdm import tqdm
+
+from data.sample import SCENES, scenes
+
+# Split -> (tree, role of its digits and photographs, number of scenes)
+SPLITS = {
+    "train": ("sbd", "train", 600),  # to train on
+    "tune": ("voc", "tune", 80),  # to choose steps and rates by
+    "seg11valid": ("voc", "val", 80),  # held back: what is scored
+    "infer": ("voc", "infer", 4),  # seen by nobody before infer.py
+}
+FILES = {  # tree -> (picture, label, split list)
+    "sbd": ("img/{}.jpg", "cls/{}.mat", "{}.txt"),
+    "voc": ("JPEGImages/{}.jpg", "SegmentationClass/{}.png", "ImageSets/Segmentation/{}.txt"),
+}
+
+
+def write(out=SCENES, seed=0, splits=None):
+    """Draw every split into OUT/sbd and OUT/voc; the same seed gives the same files.
+
+    Trees written before under `out` are replaced. Returns `out` as a Path.
+    """
+    out, splits = Path(out), splits or SPLITS
+    for tree in FILES:
+        shutil.rmtree(out / tree, ignore_errors=True)
+    bar = tqdm(total=sum(count for _, _, count in splits.values()), desc="scenes", unit="")
+    for number, (split, (tree, role, count)) in enumerate(splits.items()):
+        rng = np.random.RandomState([seed, number])
+        ids = [f"{split}_{i:04}" for i in range(count)]
+        picture, label, split_list = (out / tree / path for path in FILES[tree])
+        for path in (picture, label, split_list):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        for id in ids:
+            pixels, classes = scenes.scene(rng, role, seed)
+            Image.fromarray(pixels).save(str(picture).format(id), quality=95)
+            save_label = save_mat if tree == "sbd" else save_palette
+            save_label(str(label).format(id), classes)
+            bar.update()
+        Path(str(split_list).format(split)).write_text("".join(f"{id}\n" for id in ids))
+    bar.close()
+    (out / "seed.txt").write_text(f"{seed}\n")
+    return out
+
+
+def save_mat(path, classes):
+    """Classes as SBD keeps them: GTcls, a struct with Segmentation (it has no void)."""
+    gt = np.zeros((1, 1), [("Segmentation", "O"), ("CategoriesPresent", "O")])
+    gt[0, 0]["Segmentation"] = classes
+    gt[0, 0]["CategoriesPresent"] = np.unique(classes[classes > 0])[:, None]
+    scipy.io.savemat(path, {"GTcls": gt}, do_compression=True)
+
+
+def save_palette(path, classes):
+    """Classes as VOC keeps them: a palette PNG, 255 where two meet."""
+    image = Image.fromarray(scenes.with_borders(classes))
+    image.putpalette(voc_palette())
+    image.save(path)
+
+
+def voc_palette():
+    """VOC's colours as 768 numbers: the bits of the index dealt to R, G, B, highest bit first."""
+    palette = np.zeros((256, 3), np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            palette[:, channel] |= ((np.arange(256) >> (3 * bit + channel) & 1) << 7 - bit).astype(
+                np.uint8
+            )
+    return palette.ravel().tolist()
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m data.sample", description=__doc__)
+    parser.add_argument("--seed", type=int, default=0, help="another seed, other scenes")
+    parser.add_argument("--out", type=Path, default=SCENES, help="default: %(default)s")
+    args = parser.parse_args(argv)
+    try:
+        print(f"scenes in {write(args.out, args.seed)}")
+    except OSError as error:
+        print(f"data.sample: cannot write {args.out}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
