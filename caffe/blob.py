@@ -205,6 +205,11 @@ class Blob:
         if side is None or side.data_ptr() != values.data_ptr() or not values.numel():
             memory.take(values.contiguous(), where)
 
+    def clear_diff(self):
+        """Zero the derivatives; memory never touched is zero already, and stays untouched."""
+        if self._diff.newest is not None:
+            self.dx.zero_()
+
     # ---- sharing
 
     def share_data(self, other: "Blob"):

@@ -31,6 +31,7 @@ class Layer:
     num_top: int | tuple | None = None
     equal_bottom_top = False  # as many tops as bottoms
     auto_top = False  # tops left out in the net are added, without a usable name
+    default_loss_weight = 0.0  # 1 for losses: the weight of the first top where none is stated
     param_type: str | None = None  # whose message `param` is, where it is not the layer type's own
 
     def __init__(self, layer_param):
@@ -76,6 +77,12 @@ class Layer:
         if not -blob.num_axes <= index < blob.num_axes:
             raise self.error(f"{what} {index} out of range for a bottom of shape {list(blob.shape)}")
         return index % blob.num_axes
+
+    def legacy_shape(self, blob) -> tuple[int, int, int, int]:
+        """(num, channels, height, width) of a blob, or an error that names this layer."""
+        if blob.num_axes > 4:
+            raise self.error(f"takes at most four axes, got a bottom of shape {list(blob.shape)}")
+        return blob.legacy_shape()
 
 
 def describe(layer_param) -> str:

@@ -1,0 +1,74 @@
+"""The work: FCN-8s at full width on pictures given as arrays, as nets of our engine."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from google.protobuf import text_format
+
+import caffe
+import surgery
+from caffe.proto import caffe_pb2
+from fcn_nets import read_net
+
+ROOT = Path(__file__).resolve().parent.parent
+SOLVER = """net: "{net}" test_iter: 1 test_interval: 999999999 test_initialization: false
+base_lr: 1e-14 lr_policy: "fixed" momentum: 0.99 weight_decay: 0.0005 random_seed: 1"""
+
+
+def prototxt(name, height, width):
+    """voc-fcn8s with Input layers where its data layer was."""
+    net = read_net(ROOT / "voc-fcn8s" / f"{name}.prototxt")
+    fed = caffe_pb2.NetParameter(name=f"fcn8s-{name}")
+    for top, channels in (("data", 3), ("label", 1)):
+        layer = fed.layer.add(name=top, type="Input", top=[top])
+        layer.input_param.shape.add(dim=[1, channels, height, width])
+    fed.layer.extend(layer for layer in net.layer if layer.type != "Python")
+    return text_format.MessageToString(fed)
+
+
+def fill(params, seed=0):
+    """He-scaled random weights, a hundredth in the score layers; bilinear upsampling."""
+    rng = np.random.default_rng(seed)
+    for name, blobs in params.items():
+        weight = blobs[0].data
+        if "up" in name:
+            weight[...] = 0
+            weight[range(len(weight)), range(len(weight))] = surgery.upsample_filt(weight.shape[2])
+            continue
+        scale = np.sqrt(2 / np.prod(weight.shape[1:])) * (0.01 if "score" in name else 1)
+        rng.standard_normal(out=weight.reshape(-1), dtype=np.float32)
+        weight *= np.float32(scale)
+        blobs[1].data[...] = 0.1 * rng.standard_normal(blobs[1].shape[0])
+
+
+def pictures(height, width, count, seed=0):
+    """Random pictures less a mean (1, 3, H, W) and their labels (1, 1, H, W), void at a tenth."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        x = (rng.random((1, 3, height, width)) * 255 - 115).astype(np.float32)
+        label = rng.integers(0, 21, (1, 1, height, width)).astype(np.float32)
+        label[rng.random(label.shape) < 0.1] = 255
+        yield x, label
+
+
+def net(height, width):
+    """A TEST net with weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "net.prototxt")
+        path.write_text(prototxt("val", height, width))
+        made = caffe.Net(str(path), caffe.TEST)
+    fill(made.params)
+    return made
+
+
+def solver(height, width):
+    """The published solver on such nets, test net included."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("train", "val"):
+            Path(folder, f"{name}.prototxt").write_text(prototxt(name, height, width))
+        text = SOLVER.replace('net: "{net}"', f'train_net: "{folder}/train.prototxt"')
+        Path(folder, "solver.prototxt").write_text(f'{text} test_net: "{folder}/val.prototxt"')
+        made = caffe.SGDSolver(str(Path(folder, "solver.prototxt")))
+    fill(made.net.params)
+    return made

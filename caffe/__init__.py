@@ -1,0 +1,47 @@
+"""pycaffe's public names, on an engine of PyTorch tensors."""
+
+from .context import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
+from .layer import Layer, layer_type_list
+from .log import init_log, log
+from .net import Net
+from .net_spec import NetSpec, layers, params, to_proto
+from .proto.caffe_pb2 import TEST, TRAIN
+from .updates import (
+    AdaDeltaSolver,
+    AdaGradSolver,
+    AdamSolver,
+    NesterovSolver,
+    RMSPropSolver,
+    SGDSolver,
+    get_solver,
+)
+from . import coord_map, io  # isort: skip
+
+__version__ = "1.0.0"  # of the Caffe whose behaviour this is
+
+__all__ = [
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
+    "Layer",
+    "NesterovSolver",
+    "Net",
+    "NetSpec",
+    "RMSPropSolver",
+    "SGDSolver",
+    "TEST",
+    "TRAIN",
+    "coord_map",
+    "get_solver",
+    "init_log",
+    "io",
+    "layer_type_list",
+    "layers",
+    "log",
+    "params",
+    "set_device",
+    "set_mode_cpu",
+    "set_mode_gpu",
+    "set_random_seed",
+    "to_proto",
+]

@@ -1,0 +1,63 @@
+"""Log lines as Caffe writes them, through `logging`: glog's prefix, on standard error.
+
+GLOG_minloglevel (0 info, 1 warning, 2 error, 3 nothing of ours) is read when `caffe` is imported.
+Scripts that parse Caffe's logs depend on the wording and on the `file:line]` tags.
+"""
+
+import logging
+import os
+import sys
+import threading
+import time
+
+_LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
+_LETTERS = {logging.INFO: "I", logging.WARNING: "W", logging.ERROR: "E", logging.CRITICAL: "F"}
+
+
+class _Glog(logging.Handler):
+    """Writes `I20261122 16:51:10.883697 26135 solver.cpp:45] text` to whatever sys.stderr is now."""
+
+    def emit(self, record):
+        at = time.strftime("%Y%m%d %H:%M:%S", time.localtime(record.created))
+        micro = int(record.created % 1 * 1e6)
+        letter = _LETTERS.get(record.levelno, "I")
+        where = getattr(record, "where", f"{record.filename}:{record.lineno}")
+        prefix = f"{letter}{at}.{micro:06d} {threading.get_native_id()} {where}]"
+        print(prefix, record.getMessage(), file=sys.stderr, flush=True)
+
+
+logger = logging.getLogger("caffe")
+if not logger.handlers:
+    logger.addHandler(_Glog())
+    logger.propagate = False
+
+
+def init_log(level: int = 0):
+    """Show messages of at least this glog level; the environment's GLOG_minloglevel if it is higher."""
+    try:
+        least = int(os.environ.get("GLOG_minloglevel") or 0)
+    except ValueError:
+        least = 0
+    logger.setLevel(_LEVELS[max(0, min(max(level, least), len(_LEVELS) - 1))])
+
+
+init_log()
+
+
+def info(where: str, text: str):
+    """A line of Caffe's own; `where` is the source line BVLC Caffe prints it from."""
+    logger.info("%s", text, extra={"where": where})
+
+
+def warning(where: str, text: str):
+    logger.warning("%s", text, extra={"where": where})
+
+
+def log(text: str):
+    """pycaffe's `caffe.log`: one line of the user's own."""
+    logger.info("%s", text, extra={"where": "_caffe.cpp:51"})
+
+
+def number(value: float) -> str:
+    """As a C++ stream prints it: six significant digits."""
+    return format(float(value), "g")

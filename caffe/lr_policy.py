@@ -1,0 +1,62 @@
+"""Learning-rate policies (GetLearningRate in src/caffe/solvers/sgd_solver.cpp)."""
+
+import math
+
+import numpy as np
+
+from .log import info
+
+
+def _step(p, solver):
+    if p.stepsize <= 0:
+        raise ValueError(f"lr_policy 'step' needs a stepsize above 0, got {p.stepsize}")
+    solver.current_step = solver.iter // p.stepsize
+    return p.gamma**solver.current_step
+
+
+def _multistep(p, solver):
+    # At most one step an iteration, and every reading may take it.
+    if solver.current_step < len(p.stepvalue) and solver.iter >= p.stepvalue[solver.current_step]:
+        solver.current_step += 1
+        info(
+            "sgd_solver.cpp:57",
+            f"MultiStep Status: Iteration {solver.iter}, step = {solver.current_step}",
+        )
+    return p.gamma**solver.current_step
+
+
+def _poly(p, solver):
+    # Beyond max_iter the base is negative: NaN for a fractional power, as C's pow.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.power(np.float64(1 - solver.iter / p.max_iter), p.power))
+
+
+def _sigmoid(p, solver):
+    with np.errstate(over="ignore"):
+        return float(1 / (1 + np.exp(np.float64(-p.gamma * (solver.iter - p.stepsize)))))
+
+
+LR_POLICIES = {
+    "fixed": lambda p, solver: 1.0,
+    "step": _step,
+    "exp": lambda p, solver: math.pow(p.gamma, solver.iter),
+    "inv": lambda p, solver: math.pow(1 + p.gamma * solver.iter, -p.power),
+    "multistep": _multistep,
+    "poly": _poly,
+    "sigmoid": _sigmoid,
+}
+_USE_GAMMA = ("step", "exp", "inv", "multistep")
+
+
+def learning_rate(solver) -> float:
+    """The rate of a solver's iteration. Raises ValueError for a policy that is unknown or incomplete."""
+    p = solver.param
+    if p.lr_policy not in LR_POLICIES:
+        known = ", ".join(LR_POLICIES)
+        what = f"unknown lr_policy '{p.lr_policy}'" if p.lr_policy else "lr_policy is not set"
+        raise ValueError(f"{solver.source}: {what}; known: {known}")
+    if p.lr_policy in _USE_GAMMA and p.gamma < 0:
+        raise ValueError(
+            f"{solver.source}: lr_policy '{p.lr_policy}' needs a gamma of at least 0, got {p.gamma:g}"
+        )
+    return float(np.float32(p.base_lr * LR_POLICIES[p.lr_policy](p, solver)))

@@ -1,0 +1,393 @@
+"""Solver: steps, tests, displays and snapshots (src/caffe/solver.cpp, solvers/sgd_solver.cpp)."""
+
+import os
+import tempfile
+import time
+from collections import defaultdict
+
+import torch
+
+from . import context, hdf5, weights
+from .blob import Blob
+from .log import info, number
+from .lr_policy import learning_rate
+from .net import Net
+from .proto import caffe_pb2, read
+
+_HDF5 = caffe_pb2.SolverParameter.HDF5
+_SLICE = 1 << 17  # values an update works on at a time: gradient, weight and history fit the cache
+
+
+class Solver:
+    """What all solvers share; the subclasses in updates.py add the rule.
+
+    `net`, `test_nets`, `iter` (finished updates), `lr` (reading it may advance multistep, as in
+    Caffe), `param` (the SolverParameter; its fields may be changed between steps).
+    """
+
+    histories = 1  # running averages a parameter
+
+    def __init__(self, path):
+        """From a solver prototxt. Raises RuntimeError for a missing file, ValueError for what does not fit."""
+        self.source = os.fspath(path)
+        self.param = self.read(path)
+        info(
+            "solver.cpp:45", f"Initializing solver from parameters: \n{str(self.param).rstrip()}"
+        )
+        self.refuse(self.param.average_loss < 1, "average_loss", "at least 1")
+        self.check()
+        self._check_snapshots()
+        if self.param.random_seed >= 0:
+            context.set_random_seed(self.param.random_seed)
+        self.iter = 0
+        self.current_step = 0
+        self._losses: list[float] = []
+        self._smoothed_loss = 0.0
+        self._callbacks = []
+        self._stop_requested = False
+        self._displayed_at = 0
+        self.net = self._train_net()
+        self.test_nets = self._test_nets()
+        self.history = [
+            Blob(blob.shape) for _ in range(self.histories) for blob in self.net.learnable_params
+        ]
+        info("solver.cpp:57", "Solver scaffolding done.")
+
+    @staticmethod
+    def read(path):
+        if not os.path.isfile(path):
+            raise RuntimeError(f"Could not open file {path}")
+        return read.read_solver(path)
+
+    # ---- checks
+
+    def check(self):
+        """A rule's own conditions."""
+
+    def refuse(self, wrong, field, wanted):
+        """Raise ValueError if `wrong`."""
+        if wrong:
+            value = getattr(self.param, field)
+            raise ValueError(f"{self.source}: {field} is {value:g}, it must be {wanted}")
+
+    def _check_snapshots(self):
+        """Before hours of training, see that a snapshot could be written."""
+        if not self.param.snapshot:
+            return
+        folder = os.path.dirname(self.param.snapshot_prefix) or "."
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise ValueError(
+                f"{self.source}: cannot write to snapshot_prefix '{self.param.snapshot_prefix}' "
+                f"({error.strerror}): the folder {os.path.abspath(folder)} must exist and be writeable"
+            ) from error
+
+    # ---- nets
+
+    def _train_net(self):
+        p = self.param
+        given = [f for f in ("net", "net_param", "train_net", "train_net_param") if p.HasField(f)]
+        if len(given) != 1:
+            raise ValueError(
+                f"{self.source}: exactly one of net, net_param, train_net, train_net_param gives the "
+                f"training net, got {', '.join(given) or 'none'}"
+            )
+        return self._build(given[0], getattr(p, given[0]), caffe_pb2.TRAIN, p.train_state, None)
+
+    def _test_nets(self):
+        p = self.param
+        sources = [("test_net_param", m) for m in p.test_net_param]
+        sources += [("test_net", path) for path in p.test_net]
+        generic = [f for f in ("net_param", "net") if p.HasField(f)]
+        named, wanted = len(sources), len(p.test_iter)
+        if wanted < named or (wanted > named and not generic):
+            raise ValueError(
+                f"{self.source}: test_iter is given {wanted} times for {named} test nets: "
+                "once per test net"
+            )
+        sources += [(generic[0], getattr(p, generic[0]))] * (wanted - named) if generic else []
+        if p.test_state and len(p.test_state) != len(sources):
+            raise ValueError(
+                f"{self.source}: test_state is given {len(p.test_state)} times for "
+                f"{len(sources)} test nets: once per test net, or not at all"
+            )
+        self.refuse(sources and p.test_interval <= 0, "test_interval", "above 0 with a test net")
+        states = list(p.test_state) or [None] * len(sources)
+        return [
+            self._build(field, source, caffe_pb2.TEST, state, index)
+            for index, ((field, source), state) in enumerate(zip(sources, states))
+        ]
+
+    def _build(self, field, source, phase, state, test_number):
+        """A net from a path or a message; `state` is merged over the net's own."""
+        label = f"{field} file: {source}" if isinstance(source, str) else field
+        if test_number is None:
+            label = f"from {label}" if isinstance(source, str) else f"specified in {label}."
+            info("solver.cpp:102", f"Creating training net {label}")
+        else:
+            info("solver.cpp:190", f"Creating test net (#{test_number}) specified by {label}")
+        folder = None
+        if isinstance(source, str):
+            if not os.path.isfile(source):
+                raise RuntimeError(
+                    f"{self.source}: {field}: could not open file {source} "
+                    f"(relative to {os.getcwd()}, the folder the solver runs in)"
+                )
+            folder = os.path.dirname(os.path.abspath(source))
+            param = read.read_net(source)
+        else:
+            param = caffe_pb2.NetParameter()
+            param.CopyFrom(source)
+            read.upgrade_net(param, f"{self.source}: {field}")
+        merged = caffe_pb2.NetState(phase=phase)
+        merged.MergeFrom(param.state)
+        if state is not None:
+            merged.MergeFrom(state)
+        param.state.CopyFrom(merged)
+        net = Net.from_param(param, folder)
+        for paths in self.param.weights:
+            for path in paths.split(","):
+                net.copy_from(path.strip())
+        return net
+
+    # ---- training
+
+    @property
+    def lr(self) -> float:
+        """The rate of this iteration."""
+        return learning_rate(self)
+
+    def step(self, iterations: int):
+        """Train for so many iterations: test and display where due, update, snapshot where due."""
+        if type(iterations) is not int:
+            raise TypeError(f"step takes a whole number of iterations, got {iterations!r}")
+        p, start, stop = self.param, self.iter, self.iter + iterations
+        self._losses, self._smoothed_loss = [], 0.0
+        self._displayed_at, self._clock = self.iter, time.perf_counter()
+        while self.iter < stop:
+            self.net.clear_param_diffs()
+            due = p.test_interval and self.iter % p.test_interval == 0
+            if due and (self.iter > 0 or p.test_initialization):
+                self._test_all()
+            for on_start, _ in self._callbacks:
+                on_start()
+            loss = self._forward_backward()
+            self._smooth(loss, start)
+            if p.display and self.iter % p.display == 0:
+                self._display()
+            for _, on_gradients_ready in self._callbacks:
+                on_gradients_ready()
+            self.apply_update()
+            if p.snapshot and self.iter % p.snapshot == 0:
+                self.snapshot()
+            if self._stop_requested:
+                break
+
+    def _forward_backward(self):
+        last, loss = len(self.net.layers) - 1, 0.0
+        for _ in range(self.param.iter_size):
+            loss += self.net._forward(0, last)
+            self.net._backward(last, 0)
+        return loss / self.param.iter_size
+
+    def solve(self, resume_file=None):
+        """Train to max_iter, from a solverstate if given; then snapshot, display and test."""
+        p = self.param
+        info("solver.cpp:289", f"Solving {self.net.name}")
+        info("solver.cpp:290", f"Learning Rate Policy: {p.lr_policy}")
+        self._stop_requested = False
+        if resume_file:
+            info("solver.cpp:296", f"Restoring previous solver status from {resume_file}")
+            self.restore(resume_file)
+        start = self.iter
+        self.step(p.max_iter - self.iter)
+        if p.snapshot_after_train and (not p.snapshot or self.iter % p.snapshot):
+            self.snapshot()
+        if self._stop_requested:
+            info("solver.cpp:311", "Optimization stopped early.")
+            return
+        if p.display and self.iter % p.display == 0:
+            self._smooth(self.net._forward(0, len(self.net.layers) - 1), start)
+            info(
+                "solver.cpp:327", f"Iteration {self.iter}, loss = {number(self._smoothed_loss)}"
+            )
+        if p.test_interval and self.iter % p.test_interval == 0:
+            self._test_all()
+        info("solver.cpp:332", "Optimization Done.")
+
+    def stop(self):
+        """Leave `step` after the iteration that runs."""
+        self._stop_requested = True
+
+    def add_callback(self, on_start, on_gradients_ready):
+        """Call these in every iteration: before the passes, and between them and the update."""
+        self._callbacks.append((on_start, on_gradients_ready))
+
+    def share_weights(self, net):
+        """Let `net` use the training net's weights."""
+        net.share_with(self.net)
+
+    # ---- the update
+
+    def apply_update(self):
+        """Update the parameters from their diffs and count the iteration.
+
+        In Caffe's order: clip the summed gradient, divide by iter_size, add decay, apply the rule,
+        subtract. Afterwards a parameter's diff is what was subtracted.
+        """
+        rate = self.lr
+        if self.param.display and self.iter % self.param.display == 0:
+            info("sgd_solver.cpp:112", f"Iteration {self.iter}, lr = {number(rate)}")
+        scale = self._clip() / self.param.iter_size
+        params = self.net.learnable_params
+        for i, blob in enumerate(params):
+            local_rate = rate * self.net.params_lr[i]
+            decay = self.param.weight_decay * self.net.params_weight_decay[i]
+            decay = self._decay(decay)
+            sides = [blob.x.view(-1), blob.dx.view(-1)]
+            sides += [h.x.view(-1) for h in self.history[i :: len(params)]]
+            for at in range(0, blob.count, _SLICE):
+                w, g, *histories = (side[at : at + _SLICE] for side in sides)
+                if scale != 1:
+                    g.mul_(scale)
+                decay(g, w)
+                self.compute_update(g, local_rate, *histories)
+                w.sub_(g)
+        self.iter += 1
+
+    def compute_update(self, g, rate, *histories):
+        """Turn the gradient `g` into the update, in place, and move the histories on."""
+        raise NotImplementedError
+
+    def _clip(self):
+        limit = self.param.clip_gradients
+        if limit < 0:
+            return 1.0
+        norm = sum(float(b.dx.square().sum()) for b in self.net.learnable_params) ** 0.5
+        if norm <= limit:
+            return 1.0
+        info(
+            "sgd_solver.cpp:93",
+            f"Gradient clipping: scaling down gradients (L2 norm {number(norm)} > {number(limit)}) "
+            f"by scale factor {number(limit / norm)}",
+        )
+        return limit / norm
+
+    def _decay(self, amount):
+        if not amount:
+            return lambda g, w: None
+        if self.param.regularization_type == "L2":
+            return lambda g, w: g.add_(w, alpha=amount)
+        if self.param.regularization_type == "L1":
+            return lambda g, w: g.add_(torch.sign(w), alpha=amount)
+        raise ValueError(
+            f"{self.source}: unknown regularization_type '{self.param.regularization_type}'; "
+            "known: L2, L1"
+        )
+
+    # ---- displays and tests
+
+    def _smooth(self, loss, start):
+        """The mean of the last average_loss losses of this call of `step`."""
+        window = self.param.average_loss
+        if len(self._losses) < window:
+            self._losses.append(loss)
+            n = len(self._losses)
+            self._smoothed_loss = (self._smoothed_loss * (n - 1) + loss) / n
+        else:
+            at = (self.iter - start) % window
+            self._smoothed_loss += (loss - self._losses[at]) / window
+            self._losses[at] = loss
+
+    def _display(self):
+        now = time.perf_counter()
+        seconds, self._clock = now - self._clock, now
+        per_second = (self.iter - self._displayed_at) / (seconds or 1)
+        self._displayed_at = self.iter
+        info(
+            "solver.cpp:239",
+            f"Iteration {self.iter} ({number(per_second)} iter/s, {number(seconds)}s/"
+            f"{self.param.display} iters), loss = {number(self._smoothed_loss)}",
+        )
+        lines = _outputs(self.net, [self.net.blobs[name].x for name in self.net.outputs])
+        for i, line in enumerate(lines):
+            info("solver.cpp:258", f"    Train net output #{i}: {line}")
+
+    def _test_all(self):
+        for i in range(len(self.test_nets)):
+            self._test(i)
+
+    def _test(self, i):
+        info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{i})")
+        net, passes = self.test_nets[i], self.param.test_iter[i]
+        net.share_with(self.net)
+        sums, loss = defaultdict(float), 0.0
+        for _ in range(passes):
+            loss += net._forward(0, len(net.layers) - 1)
+            for name in net.outputs:
+                sums[name] = sums[name] + net.blobs[name].x
+        if self.param.test_compute_loss:
+            info("solver.cpp:400", f"Test loss: {number(loss / passes)}")
+        means = [sums[name] / passes for name in net.outputs] if passes else []
+        for j, line in enumerate(_outputs(net, means)):
+            info("solver.cpp:414", f"    Test net output #{j}: {line}")
+
+    # ---- snapshots
+
+    def snapshot(self):
+        """Write <snapshot_prefix>_iter_<n>.caffemodel and .solverstate (or their .h5 forms)."""
+        stem = f"{self.param.snapshot_prefix}_iter_{self.iter}"
+        arrays = [(list(h.shape), h.data) for h in self.history]
+        if self.param.snapshot_format == _HDF5:
+            model, state = stem + ".caffemodel.h5", stem + ".solverstate.h5"
+            info("solver.cpp:474", f"Snapshotting to HDF5 file {model}")
+            self.net.save_hdf5(model, self.param.snapshot_diff)
+            info("sgd_solver.cpp:296", f"Snapshotting solver state to HDF5 file {state}")
+            hdf5.write_state(state, self.iter, model, self.current_step, arrays)
+        else:
+            model, state = stem + ".caffemodel", stem + ".solverstate"
+            info("solver.cpp:464", f"Snapshotting to binary proto file {model}")
+            self.net.save(model, self.param.snapshot_diff)
+            info("sgd_solver.cpp:284", f"Snapshotting solver state to binary proto file {state}")
+            weights.write_state(state, self.iter, model, self.current_step, arrays)
+
+    def restore(self, path):
+        """Continue from a solverstate and the weights it names.
+
+        Raises RuntimeError for a file that is not there, ValueError for a state of another solver or net.
+        """
+        if not os.path.isfile(path):
+            raise RuntimeError(f"Could not open file {path}")
+        reader = hdf5 if os.fspath(path).endswith(".h5") else weights
+        iteration, model, current_step, stored = reader.read_state(path)
+        shapes = [list(h.shape) for h in self.history]
+        if len(stored) != len(shapes) or not all(s.matches(w) for s, w in zip(stored, shapes)):
+            raise ValueError(
+                f"{path}: its history of {len(stored)} blobs does not fit the {len(shapes)} of "
+                f"{type(self).__name__} on this net: a state of another solver type or net "
+                "(copy_from takes its weights alone)"
+            )
+        if model:
+            if not os.path.isfile(model):
+                raise RuntimeError(
+                    f"{path}: could not open file {model}, the weights it names "
+                    f"(relative to {os.getcwd()})"
+                )
+            self.net.copy_from(model)
+        info("sgd_solver.cpp:321", "SGDSolver: restoring history")
+        for blob, source in zip(self.history, stored):
+            source.read_into(blob.data)
+        self.iter, self.current_step = iteration, current_step
+
+
+def _outputs(net, values):
+    """A line an output value: `loss = 0.5 (* 1 = 0.5 loss)`."""
+    lines = []
+    for name, tensor in zip(net.outputs, values):
+        weight = net.blob_loss_weights[name]
+        for value in tensor.view(-1).tolist():
+            note = f" (* {number(weight)} = {number(weight * value)} loss)" if weight else ""
+            lines.append(f"{name} = {number(value)}{note}")
+    return lines

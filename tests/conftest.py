@@ -1,0 +1,55 @@
+"""Fixtures of all tests: engine state as at import, golden files, devices."""
+
+import os
+import pathlib
+import sys
+
+os.environ.setdefault("GLOG_minloglevel", "2")
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+import caffe  # noqa: E402
+
+GOLDEN = ROOT / "tests" / "golden"
+
+
+@pytest.fixture(autouse=True)
+def fresh_engine():
+    """Every test starts on the CPU with a seed of its own."""
+    caffe.set_mode_cpu()
+    caffe.set_random_seed(1)
+    yield
+    caffe.set_mode_cpu()
+
+
+@pytest.fixture(
+    params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)],
+)
+def device(request):
+    """Runs a test once on every device there is."""
+    if request.param == "cuda":
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device on this machine")
+        caffe.set_mode_gpu()
+    return request.param
+
+
+@pytest.fixture
+def golden():
+    """Folder of what BVLC Caffe 1.0 computed; a missing file fails the test that wants it."""
+    return GOLDEN
+
+
+@pytest.fixture
+def net_of(tmp_path):
+    """A function from prototxt text to a net."""
+
+    def build(text, phase=caffe.TEST, **kwargs):
+        path = tmp_path / "net.prototxt"
+        path.write_text(text)
+        return caffe.Net(str(path), phase, **kwargs)
+
+    return build
