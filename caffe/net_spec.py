@@ -39,8 +39,8 @@ def _net(tops, names):
 def assign_proto(proto, name, val):
     """Set field `name` of a message: lists fill repeated fields, dicts fill messages.
 
-    A single value given for a repeated field counts as a list of one. AttributeError for a field the
-    message lacks, TypeError for a value that does not fit it.
+    A single value given for a repeated field counts as a list of one. AttributeError for a field
+    the message lacks, TypeError for a value that does not fit it.
     """
     field = proto.DESCRIPTOR.fields_by_name.get(name)
     if field is None:

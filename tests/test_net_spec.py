@@ -1,4 +1,4 @@
-"""NetSpec, layers, params, to_proto: pycaffe's behaviour, recorded and by BVLC's own tests' ideas."""
+"""NetSpec, layers, params, to_proto: pycaffe's behaviour, recorded and as its own tests state it."""
 
 import copy
 import json

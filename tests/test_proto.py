@@ -93,8 +93,9 @@ assert again == net and again.layer[0].convolution_param.kernel_size == [3, 5]
 assert text_format.Parse(text_format.MessageToString(net), caffe_pb2.NetParameter()) == net
 print(google.protobuf.__version__, net.SerializeToString().hex())
 """
-NET = """name: "n" layer { name: "c" type: "Convolution" param { lr_mult: 0 } include { phase: TRAIN }
-         convolution_param { num_output: 2 kernel_size: [3, 5] weight_filler { type: "xavier" } } }"""
+NET = """name: "n"
+layer { name: "c" type: "Convolution" param { lr_mult: 0 } include { phase: TRAIN }
+  convolution_param { num_output: 2 kernel_size: [3, 5] weight_filler { type: "xavier" } } }"""
 
 
 @pytest.mark.parametrize("version", ["5.26.0", "newest"])

@@ -1,0 +1,54 @@
+"""Reading nets and solvers from files, upgraded from whatever format they are in."""
+
+import os
+
+from google.protobuf.message import DecodeError
+
+from caffe.proto import caffe_pb2
+from caffe.proto.text import parse_text
+from caffe.proto.upgrade import upgrade_net, upgrade_snapshot_prefix, upgrade_solver
+
+
+def read_net(path) -> caffe_pb2.NetParameter:
+    """The net of a .prototxt, in today's format.
+
+    RuntimeError if the file cannot be opened, ValueError (file:line:column, what) if it is no net.
+    """
+    return upgrade_net(_parse_file(path, caffe_pb2.NetParameter()), str(path))
+
+
+def read_net_binary(path) -> caffe_pb2.NetParameter:
+    """The net of a .caffemodel, weights included, in today's format; errors as read_net."""
+    param = caffe_pb2.NetParameter()
+    try:
+        param.ParseFromString(_contents(path))
+    except DecodeError as error:
+        raise ValueError(f"{path}: no binary net, or a damaged one ({error})") from None
+    return upgrade_net(param, str(path))
+
+
+def read_solver(path) -> caffe_pb2.SolverParameter:
+    """The settings of a solver.prototxt, in today's terms, snapshot_prefix filled in.
+
+    Errors as read_net.
+    """
+    param = _parse_file(path, caffe_pb2.SolverParameter())
+    return upgrade_snapshot_prefix(upgrade_solver(param, str(path)), os.fspath(path))
+
+
+def _parse_file(path, message):
+    data = _contents(path)
+    if b"\0" in data:
+        raise ValueError(
+            f"{path}: binary data where a prototxt (text) is expected; weights by mistake?"
+        )
+    return parse_text(data, message, str(path))
+
+
+def _contents(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        why = "" if isinstance(error, FileNotFoundError) else f" ({error.strerror})"
+        raise RuntimeError(f"Could not open file {path}{why}") from None

@@ -1,0 +1,288 @@
+"""Reading protobuf's text format exactly as Caffe's C++ parser does.
+
+protobuf's Python parser takes and refuses other things, and not the same ones in each release (`3F`,
+`- 2`, `+1`, missing required fields). Grammar as in protobuf's io/tokenizer.cc and text_format.cc.
+"""
+
+import difflib
+import math
+import re
+
+from google.protobuf.descriptor import FieldDescriptor
+
+_TOKEN = re.compile(
+    r"""(?P<ident>[A-Za-z_][A-Za-z0-9_]*)
+      | (?P<integer>0[xX][0-9a-fA-F]+|0[0-9]+)
+      | (?P<decimal>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fF]?)
+      | (?P<string>"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*')
+      | (?P<symbol>[^\s"'])""",
+    re.VERBOSE,
+)
+_BLANK = re.compile(r"(?:[ \t\n\r\v\f]+|#[^\n]*)*")
+_ESCAPE = re.compile(
+    r"\\(?:([abfnrtv\\?'\"])|([0-7]{1,3})|x([0-9a-fA-F]{1,2})"
+    r"|u([0-9a-fA-F]{4})|U(00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})|(.?))",
+    re.DOTALL,
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
+_PLAIN = dict(zip("abfnrtv\\?'\"", "\a\b\f\n\r\t\v\\?'\"", strict=True))
+_INTEGERS = {
+    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
+    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
+    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
+    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
+}
+_BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
+_END = ("end", "", -1)
+
+
+class ParseError(ValueError):
+    """Text that is no message of the wanted type: file:line:column and what."""
+
+
+def parse_text(text, message, name="<text>"):
+    """Fill `message` from text (str, or bytes as in a file); returns it. `name` is for errors.
+
+    Raises ParseError where Caffe's parser refuses the text.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "surrogateescape")
+    _Parser(text, name).parse(message)
+    missing = message.FindInitializationErrors()
+    if missing:
+        kind = message.DESCRIPTOR.name
+        raise ParseError(f"{name}: {kind} lacks required field {', '.join(missing)}")
+    return message
+
+
+class _Parser:
+    def __init__(self, text, name):
+        self.text = text
+        self.name = name
+        self.end = 0  # where the current token ends
+        self.next()
+
+    def fail(self, what, at=None):
+        at = self.token[2] if at is None else at
+        at = len(self.text.rstrip()) if at < 0 else at
+        line = self.text.count("\n", 0, at) + 1
+        column = at - self.text.rfind("\n", 0, at)
+        raise ParseError(f"{self.name}:{line}:{column}: {what}")
+
+    # -- tokens: (kind, text, position) --
+
+    def next(self):
+        start = _BLANK.match(self.text, self.end).end()
+        if start == len(self.text):
+            self.token, self.end = _END, start
+            return
+        match = _TOKEN.match(self.text, start)
+        if match is None or _CONTROL.match(self.text, start):
+            bad = self.text[start]
+            self.fail("string without closing quote" if bad in "\"'" else f"stray {bad!r}", start)
+        if match.group() == "\ufeff":
+            self.fail("a byte order mark: save the file without it", start)
+        kind, self.end = match.lastgroup, match.end()
+        if kind in ("integer", "decimal"):
+            kind = self._number(match.group(), start)
+        elif kind == "ident" and re.match(r"\.[0-9]", self.text[self.end : self.end + 2]):
+            self.fail("a space is due between a name and a decimal point", self.end)
+        elif kind == "symbol" and match.group() > "\x7e":
+            self.fail(f"{match.group()!r} outside a string or comment", start)
+        self.token = (kind, match.group(), start)
+
+    def _number(self, text, start):
+        after = self.text[self.end : self.end + 1]
+        hexadecimal = text[:2] in ("0x", "0X")
+        if not hexadecimal and re.match("0[0-9]", text) and text.strip("01234567"):
+            self.fail(f"{text}: numbers that begin with 0 are octal", start)
+        plain = text.isdigit()
+        if after == "." or (text == "0" and after in ("x", "X")):
+            self.fail(f"malformed number {text}{after}", start)
+        if after in ("e", "E") and re.fullmatch(r"(?!0[0-9])[0-9.]+", text):
+            self.fail(f"{text}{after}: the exponent is missing", start)
+        return "integer" if hexadecimal or plain else "float"
+
+    def take(self, symbol):
+        """Go past `symbol` if it is next."""
+        found = self.token[0] == "symbol" and self.token[1] == symbol
+        if found:
+            self.next()
+        return found
+
+    def expect(self, symbol):
+        if not self.take(symbol):
+            self.fail(f"expected '{symbol}', got {self._shown()}")
+
+    def _shown(self):
+        return f"'{self.token[1]}'" if self.token is not _END else "the end of the text"
+
+    def _value(self, kinds, wanted):
+        if self.token[0] not in kinds:
+            self.fail(f"expected {wanted}, got {self._shown()}")
+        text = self.token[1]
+        self.next()
+        return text
+
+    # -- messages --
+
+    def parse(self, message):
+        fields = _fields(message.DESCRIPTOR)
+        while self.token is not _END:
+            self._field(message, fields)
+
+    def _message(self, message):
+        closing = ">" if self.take("<") else "}"
+        if closing == "}":
+            self.expect("{")
+        fields = _fields(message.DESCRIPTOR)
+        while not (self.token[0] == "symbol" and self.token[1] in (">", "}")):
+            if self.token is _END:
+                self.fail(f"expected '{closing}' to end {message.DESCRIPTOR.name}, the text ends")
+            self._field(message, fields)
+        self.expect(closing)
+
+    def _field(self, message, fields):
+        at = self.token[2]
+        name = self._value(("ident",), "a field's name")
+        if name not in fields:
+            near = difflib.get_close_matches(name, fields, 1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            self.fail(f"{message.DESCRIPTOR.name} has no field '{name}'{hint}", at)
+        field, repeated = fields[name]
+        if not repeated and message.HasField(name):
+            self.fail(f"field '{name}' of {message.DESCRIPTOR.name} is given twice", at)
+        colon = self.take(":")
+        if not colon and field.message_type is None:
+            self.fail(f"expected ':' after '{name}', got {self._shown()}")
+        if repeated and self.take("["):
+            if not self.take("]"):
+                self._one(message, field, repeated)
+                while not self.take("]"):
+                    self.expect(",")
+                    self._one(message, field, repeated)
+        else:
+            self._one(message, field, repeated)
+        if not self.take(";"):
+            self.take(",")
+
+    def _one(self, message, field, repeated):
+        if field.message_type is not None:
+            if repeated:
+                inner = getattr(message, field.name).add()
+            else:
+                inner = getattr(message, field.name)
+                inner.SetInParent()
+            self._message(inner)
+            return
+        value = self._scalar(field)
+        if repeated:
+            getattr(message, field.name).append(value)
+        else:
+            setattr(message, field.name, value)
+
+    # -- values --
+
+    def _scalar(self, field):
+        kind = field.cpp_type
+        if kind in _INTEGERS:
+            return self._integer(*_INTEGERS[kind])
+        if kind == FieldDescriptor.CPPTYPE_STRING:
+            return self._string(field)
+        if kind == FieldDescriptor.CPPTYPE_BOOL:
+            return self._bool(field)
+        if kind == FieldDescriptor.CPPTYPE_ENUM:
+            return self._enum(field)
+        return self._float()
+
+    def _integer(self, least, most):
+        at = self.token[2]
+        negative = least < 0 and self.take("-")
+        text = self._value(("integer",), "an integer")
+        octal = len(text) > 1 and text[0] == "0" and text[1] not in "xX"
+        value = int(text, 8 if octal else 0)
+        value = -value if negative else value
+        if not least <= value <= most:
+            self.fail(f"{value} is out of range: {least} to {most}", at)
+        return value
+
+    def _float(self):
+        sign = -1.0 if self.take("-") else 1.0
+        at = self.token[2]
+        text = self._value(("integer", "float", "ident"), "a number").lower()
+        if text in ("inf", "infinity"):
+            return sign * math.inf
+        if text == "nan":
+            return math.nan
+        if not re.fullmatch(r"(?!0[0-9]+$)[0-9.].*", text) or text.startswith("0x"):
+            self.fail(f"expected a decimal number, got '{text}'", at)
+        return sign * float(text.rstrip("f"))
+
+    def _bool(self, field):
+        at = self.token[2]
+        if self.token[0] == "integer":
+            return bool(self._integer(0, 1))
+        text = self._value(("ident",), "true or false")
+        if text not in _BOOLS:
+            self.fail(f"'{field.name}' is true or false, got '{text}'", at)
+        return _BOOLS[text]
+
+    def _enum(self, field):
+        at = self.token[2]
+        if self.token[0] == "ident":
+            text = self._value(("ident",), "")
+            value = field.enum_type.values_by_name.get(text)
+        elif self.token[0] == "integer" or self.token[1] == "-":
+            text = self._integer(-(2**31), 2**31 - 1)
+            value = field.enum_type.values_by_number.get(text)
+        else:
+            text, value = self._shown(), None
+        if value is None:
+            known = ", ".join(field.enum_type.values_by_name)
+            self.fail(f"'{field.name}' is one of {known}, got {text}", at)
+        return value.number
+
+    def _string(self, field):
+        at, pieces = self.token[2], []
+        while self.token[0] == "string" or not pieces:
+            start = self.token[2]
+            pieces.append(self._unescape(self._value(("string",), "a string")[1:-1], start))
+        value = b"".join(pieces)
+        if field.type == FieldDescriptor.TYPE_BYTES:
+            return value
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            self.fail(f"'{field.name}' is not UTF-8 text: {value!r}", at)
+
+    def _unescape(self, text, at):
+        def byte(match):
+            plain, octal, hexadecimal, short, long, bad = match.groups()
+            if bad is not None:
+                self.fail(f"unknown escape sequence \\{bad} in a string", at)
+            if short or long:
+                return chr(int(short or long, 16))
+            code = ord(_PLAIN[plain]) if plain else int(octal, 8) if octal else int(hexadecimal, 16)
+            code &= 0xFF
+            return chr(code) if code < 0x80 else chr(0xDC00 + code)  # a lone byte: surrogateescape
+
+        try:
+            return _ESCAPE.sub(byte, text).encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError as error:
+            self.fail(f"no character: {error.object[error.start]!r}", at)
+
+
+_cache = {}
+
+
+def _fields(descriptor):
+    """Field name -> (field, repeated or not) of a message type."""
+    if descriptor.full_name not in _cache:
+        _cache[descriptor.full_name] = {f.name: (f, _repeated(f)) for f in descriptor.fields}
+    return _cache[descriptor.full_name]
+
+
+def _repeated(field):
+    if hasattr(field, "is_repeated"):  # protobuf 6.31 and newer, where `label` warns
+        return field.is_repeated
+    return field.label == FieldDescriptor.LABEL_REPEATED
