@@ -1,0 +1,101 @@
+"""Fillers: the initial values of parameters and of DummyData's tops (include/caffe/filler.hpp).
+
+Values are drawn on the CPU whatever device computes, so that CPU and CUDA start alike from one seed.
+"""
+
+import math
+
+import torch
+
+from . import context
+
+
+def fill(blob, filler_param):
+    """Fill a fresh blob as a FillerParameter says. Raises ValueError for a setting that cannot be met.
+
+    A fresh blob is zero already: the default filler leaves its memory unallocated.
+    """
+    if filler_param.type not in FILLERS:
+        raise ValueError(f"unknown filler type '{filler_param.type}'; known: {', '.join(FILLERS)}")
+    if filler_param.sparse != -1 and filler_param.type != "gaussian":
+        raise ValueError(f"sparse belongs to the gaussian filler, not to {filler_param.type}")
+    if filler_param.type == "constant" and filler_param.value == 0 or not blob.count:
+        return
+    values = torch.empty(tuple(blob.shape), dtype=context.dtype())
+    FILLERS[filler_param.type](values, filler_param, context.generator(context.CPU))
+    blob.x = values.to(context.device())
+
+
+def constant(values, param, generator):
+    values.fill_(param.value)
+
+
+def uniform(values, param, generator):
+    if param.min > param.max:
+        raise ValueError(f"uniform filler: min {param.min} exceeds max {param.max}")
+    values.uniform_(param.min, param.max, generator=generator)
+
+
+def gaussian(values, param, generator):
+    """With `sparse`, about that many values survive for each index of the first axis."""
+    if not param.std > 0:
+        raise ValueError(f"gaussian filler: std must be above 0, got {param.std}")
+    values.normal_(param.mean, param.std, generator=generator)
+    if param.sparse == -1:
+        return
+    survives = param.sparse / values.shape[0] if values.dim() else math.nan
+    if not 0 <= survives <= 1:
+        raise ValueError(
+            f"gaussian filler: sparse {param.sparse} must lie between 0 and the first dimension "
+            f"of shape {list(values.shape)}"
+        )
+    values.mul_(torch.empty_like(values).bernoulli_(survives, generator=generator))
+
+
+def positive_unitball(values, param, generator):
+    """Uniform, then every slice along the first axis scaled to the sum 1."""
+    rows = values.uniform_(0, 1, generator=generator).view(values.shape[0], -1)
+    rows.div_(rows.sum(1, keepdim=True))
+
+
+def xavier(values, param, generator):
+    bound = math.sqrt(3 / fan(values, param))
+    values.uniform_(-bound, bound, generator=generator)
+
+
+def msra(values, param, generator):
+    values.normal_(0, math.sqrt(2 / fan(values, param)), generator=generator)
+
+
+def fan(values, param) -> float:
+    """Number of values that a variance is normalised by; an axis that is missing counts as 1.
+
+    As in Caffe it follows from the shape alone, whatever the axes mean to the layer: of a
+    deconvolution or a transposed inner product, "fan in" is the fan out.
+    """
+    count, shape = values.numel(), values.shape
+    fan_in = count / shape[0] if len(shape) > 0 else count
+    fan_out = count / shape[1] if len(shape) > 1 else count
+    return {
+        param.FAN_IN: fan_in,
+        param.FAN_OUT: fan_out,
+        param.AVERAGE: (fan_in + fan_out) / 2,
+    }[param.variance_norm]
+
+
+def bilinear(values, param, generator):
+    """Interpolation by the kernel's size, the same in every plane: channels mix unless group does."""
+    if values.dim() != 4 or values.shape[2] != values.shape[3]:
+        raise ValueError(
+            f"bilinear filler: four axes and a square kernel are needed, got {list(values.shape)}"
+        )
+    factor = math.ceil(values.shape[3] / 2)
+    centre = (2 * factor - 1 - factor % 2) / (2 * factor)
+    side = 1 - (torch.arange(values.shape[3], dtype=values.dtype) / factor - centre).abs()
+    values.copy_(side[:, None] * side)
+
+
+FILLERS = {
+    filler.__name__: filler
+    for filler in (constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear)
+}

@@ -1,0 +1,19 @@
+"""The built-in layers, one family a file. Importing a family enters its layers in the table of types."""
+
+from . import (  # noqa: F401
+    accuracy,
+    conv,
+    data,
+    eltwise,
+    inner_product,
+    loss,
+    lrn,
+    neuron,
+    pooling,
+    python,
+    reduction,
+    scale,
+    select,
+    shape,
+    softmax,
+)

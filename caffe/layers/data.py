@@ -1,0 +1,102 @@
+"""Layers without bottoms whose values need no file: Input, DummyData, Parameter
+(src/caffe/layers/input_layer.cpp, dummy_data_layer.cpp, include/caffe/layers/parameter_layer.hpp)."""
+
+from ..filler import fill
+from ..layer import Layer, register
+from ..proto import caffe_pb2
+
+
+@register
+class Input(Layer):
+    """tops of the given shapes (one for all, or one each), for the user to fill."""
+
+    num_bottom, num_top = 0, (1, None)
+
+    def setup(self, bottom, top):
+        shapes = self.param.shape
+        if len(shapes) not in (0, 1, len(top)):
+            raise self.error(
+                f"needs one shape, or one for each of {len(top)} tops; got {len(shapes)}"
+            )
+        for i, blob in enumerate(top):
+            if shapes:
+                blob.set_shape(shapes[i if len(shapes) > 1 else 0].dim)
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        pass
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+
+
+@register
+class DummyData(Layer):
+    """tops filled by fillers. A constant top is filled once, what is written there stays; random ones
+    are drawn anew in every forward."""
+
+    num_bottom, num_top = 0, (1, None)
+
+    def setup(self, bottom, top):
+        fillers = list(self.param.data_filler) or [caffe_pb2.FillerParameter()]
+        if len(fillers) not in (1, len(top)):
+            raise self.error(
+                f"needs no data_filler, one, or one for each of {len(top)} tops; got {len(fillers)}"
+            )
+        self.fillers = fillers * (len(top) // len(fillers))
+        for blob, shape, filler in zip(top, self.shapes(len(top)), self.fillers):
+            blob.set_shape(shape)
+            fill(blob, filler)
+
+    def shapes(self, count) -> list[list[int]]:
+        p = self.param
+        legacy = [list(getattr(p, name)) for name in ("num", "channels", "height", "width")]
+        if any(legacy):
+            if p.shape:
+                raise self.error("give either shape, or num, channels, height and width")
+            if any(len(values) not in (1, count) for values in legacy):
+                raise self.error(
+                    f"num, channels, height and width must each be given once, or once for each of "
+                    f"{count} tops"
+                )
+            return list(zip(*(values * (count // len(values)) for values in legacy)))
+        if len(p.shape) not in (1, count):
+            raise self.error(
+                f"needs one shape, or one for each of {count} tops; got {len(p.shape)}"
+            )
+        shapes = [list(shape.dim) for shape in p.shape]
+        return shapes * (count // len(shapes))
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        for blob, filler in zip(top, self.fillers):
+            if filler.type != "constant":
+                fill(blob, filler)
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+
+
+@register
+class Parameter(Layer):
+    """top is a learned blob: one memory, values and derivatives."""
+
+    num_bottom, num_top = 0, 1
+
+    def setup(self, bottom, top):
+        self.blobs.add_blob(*self.param.shape.dim)
+        top[0].set_shape(self.param.shape.dim)
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        top[0].share_data(self.blobs[0])
+        top[0].share_diff(self.blobs[0])
+
+    def backward(self, top, propagate_down, bottom):
+        pass

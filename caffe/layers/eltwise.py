@@ -1,0 +1,86 @@
+"""Eltwise (src/caffe/layers/eltwise_layer.cpp)."""
+
+import torch
+
+from ..layer import Layer, register
+
+
+@register
+class Eltwise(Layer):
+    """top = sum of coeff * bottom, product, or maximum of two or more bottoms of one shape.
+
+    MAX: of the first two bottoms the second wins a tie, a later one must be greater to win.
+    """
+
+    num_bottom, num_top = (2, None), 1
+
+    def setup(self, bottom, top):
+        p = self.param
+        coeff = list(p.coeff)
+        if coeff and len(coeff) != len(bottom):
+            raise self.error(
+                f"one coeff for each of the {len(bottom)} bottoms is needed, got {coeff}"
+            )
+        if coeff and p.operation == p.PROD:
+            raise self.error(f"PROD takes no coeff, got {coeff}")
+        self.coeff = coeff or [1.0] * len(bottom)
+        self.merge, self.part = {
+            p.SUM: (self.sum, self.sum_part),
+            p.PROD: (self.product, self.product_part),
+            p.MAX: (self.maximum, self.maximum_part),
+        }[p.operation]
+
+    def reshape(self, bottom, top):
+        for i, blob in enumerate(bottom):
+            if blob.shape != bottom[0].shape:
+                raise self.error(
+                    f"bottoms must have one shape: bottom 0 has {list(bottom[0].shape)}, "
+                    f"bottom {i} {list(blob.shape)}"
+                )
+        top[0].set_shape(bottom[0].shape)
+
+    def forward(self, bottom, top):
+        self.merge([blob.x for blob in bottom], top[0].x)
+
+    def backward(self, top, propagate_down, bottom):
+        for i, blob in enumerate(bottom):
+            if propagate_down[i]:
+                self.part(i, bottom, top, blob.dx)
+
+    def sum(self, xs, y):
+        (x, *others), (c, *coeffs) = xs, self.coeff
+        if c == 1 and len(xs) == 2:
+            torch.add(x, others[0], alpha=coeffs[0], out=y)
+            return
+        torch.mul(x, c, out=y)
+        for other, coeff in zip(others, coeffs):
+            y.add_(other, alpha=coeff)
+
+    def sum_part(self, i, bottom, top, dx):
+        torch.mul(top[0].dx, self.coeff[i], out=dx)
+
+    def product(self, xs, y):
+        torch.mul(xs[0], xs[1], out=y)
+        for x in xs[2:]:
+            y.mul_(x)
+
+    def product_part(self, i, bottom, top, dx):
+        if not self.param.stable_prod_grad:  # NaN where the bottom is 0
+            torch.div(top[0].x, bottom[i].x, out=dx).mul_(top[0].dx)
+            return
+        dx.copy_(top[0].dx)
+        for j, other in enumerate(bottom):
+            if j != i:
+                dx.mul_(other.x)
+
+    def maximum(self, xs, y):
+        self.winner = torch.where(xs[0] > xs[1], 0, 1)
+        best = torch.where(xs[0] > xs[1], xs[0], xs[1])
+        for i, x in enumerate(xs[2:], start=2):
+            wins = x > best
+            self.winner.masked_fill_(wins, i)
+            best = torch.where(wins, x, best)
+        y.copy_(best)
+
+    def maximum_part(self, i, bottom, top, dx):
+        torch.mul(top[0].dx, self.winner == i, out=dx)

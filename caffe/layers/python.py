@@ -1,0 +1,81 @@
+"""The Python layer type: a class of the user's, found by module and name
+(include/caffe/layers/python_layer.hpp, src/caffe/layer_factory.cpp)."""
+
+import contextlib
+import importlib
+import os
+import sys
+
+from ..layer import Layer, describe, register
+
+
+class PythonLayerError(SystemError):
+    """A Python layer's module or class cannot be had; a SystemError, as in pycaffe."""
+
+
+class MissingMethodError(NotImplementedError, RecursionError):
+    """A Python layer lacks a method; in pycaffe the base class then calls itself without end."""
+
+
+@register
+class Python(Layer):
+    """Names the type; `create` makes the layer, which is of the user's class."""
+
+    @classmethod
+    def create(cls, layer_param, folder=None):
+        """A layer of the class that python_param names, with `param_str` and `phase` set.
+
+        The module is looked for in `folder` (the prototxt's), the working directory and sys.path.
+        Raises PythonLayerError when there is no such module or class.
+        """
+        found = find_class(layer_param, folder)
+        layer = found(layer_param)
+        if not hasattr(layer, "layer_param"):
+            raise PythonLayerError(
+                f"{describe(layer_param)}: {found.__name__}.__init__ must call "
+                "super().__init__(layer_param); or leave __init__ out and use setup"
+            )
+        layer.param_str = layer_param.python_param.param_str
+        layer.phase = layer_param.phase
+        return layer
+
+
+def find_class(layer_param, folder):
+    param = layer_param.python_param
+    where = f"{describe(layer_param)}: module '{param.module}'"
+    if not param.module or not param.layer:
+        raise PythonLayerError(f"{where}: python_param must name both module and layer")
+    places = list(dict.fromkeys(filter(None, (folder, os.getcwd()))))
+    with searching(places):
+        try:
+            module = importlib.import_module(param.module)
+        except Exception as error:
+            raise PythonLayerError(
+                f"{where} cannot be imported: {type(error).__name__}: {error}; looked in "
+                f"{', '.join(places + list(filter(None, sys.path)))}"
+            ) from error
+    found = getattr(module, param.layer, None)
+    if found is None:
+        names = [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, Layer)]
+        raise PythonLayerError(
+            f"{where} ({module.__file__}) has no class '{param.layer}'; its layers: "
+            f"{', '.join(names) or 'none'}"
+        )
+    if not (isinstance(found, type) and issubclass(found, Layer)):
+        raise PythonLayerError(f"{where}: {param.layer} is no subclass of caffe.Layer")
+    for method in ("reshape", "forward"):
+        if getattr(found, method) is getattr(Layer, method):
+            raise MissingMethodError(f"{where}: class {param.layer} has no method {method}")
+    return found
+
+
+@contextlib.contextmanager
+def searching(places):
+    """Put folders in front of sys.path for a while; the imported module's own imports see them too."""
+    before = list(sys.path)
+    sys.path[:0] = places
+    try:
+        yield
+    finally:
+        # what the module itself put on the path stays
+        sys.path[:] = [p for p in sys.path if p not in places or p in before]

@@ -1,0 +1,112 @@
+"""Scale and Bias: a smaller blob, learned or a second bottom, spread over bottom
+(src/caffe/layers/scale_layer.cpp, bias_layer.cpp)."""
+
+import math
+
+import torch
+
+from ..filler import fill
+from ..layer import Layer, register
+
+
+class Spread(Layer):
+    """The operand fits bottom's axes from `axis` on. Learned, it has num_axes of them (-1: all)."""
+
+    num_bottom, num_top = (1, 2), 1
+
+    def operand_shape(self, bottom):
+        """Shape of a learned operand."""
+        p = self.param
+        axis = self.axis(bottom, p.axis)
+        end = bottom.num_axes if p.num_axes == -1 else axis + p.num_axes
+        if p.num_axes < -1 or end > bottom.num_axes:
+            raise self.error(
+                f"num_axes {p.num_axes} from axis {axis} on exceeds a bottom of shape "
+                f"{list(bottom.shape)}"
+            )
+        return bottom.shape[axis:end]
+
+    def view(self, bottom, operand):
+        """(outer, inner): how the operand lies in bottom, which is (outer, operand, inner)."""
+        axis = self.axis(bottom, self.param.axis) if operand.num_axes else 0
+        end = axis + operand.num_axes
+        if list(bottom.shape[axis:end]) != list(operand.shape):
+            raise self.error(
+                f"a blob of shape {list(operand.shape)} does not fit a bottom of shape "
+                f"{list(bottom.shape)} from axis {axis} on"
+            )
+        return (math.prod(bottom.shape[:axis]), operand.count, math.prod(bottom.shape[end:]))
+
+    def operand(self, bottom):
+        return bottom[1] if len(bottom) > 1 else self.blobs[0]
+
+    def reshape(self, bottom, top):
+        self.shape = self.view(bottom[0], self.operand(bottom))
+        top[0].set_shape(bottom[0].shape)
+
+    def operand_backward(self, gradient, bottom):
+        """Pass on the operand's gradient, a flat tensor: assigned to a bottom, added to a parameter."""
+        if len(bottom) > 1:
+            bottom[1].dx.view(-1).copy_(gradient)
+        else:
+            self.blobs[0].dx.view(-1).add_(gradient)
+
+    def wants_operand(self, propagate_down):
+        return propagate_down[1] if len(propagate_down) > 1 else self.param_propagate_down[0]
+
+
+@register
+class Bias(Spread):
+    """y = x + b, b spread over x. May work in place."""
+
+    def setup(self, bottom, top):
+        if len(bottom) == 1:
+            self.blobs.add_blob(*self.operand_shape(bottom[0]))
+            fill(self.blobs[0], self.param.filler)
+
+    def forward(self, bottom, top):
+        bias = self.operand(bottom).x.view(-1, 1)
+        torch.add(bottom[0].x.view(self.shape), bias, out=top[0].x.view(self.shape))
+
+    def backward(self, top, propagate_down, bottom):
+        dy = top[0].dx
+        if self.wants_operand(propagate_down):
+            self.operand_backward(dy.view(self.shape).sum((0, 2)), bottom)
+        if propagate_down[0] and bottom[0] is not top[0]:
+            bottom[0].dx.copy_(dy)
+
+
+@register
+class Scale(Spread):
+    """y = x * s + b, s spread over x, b (with bias_term) a parameter of s's shape. May work in place."""
+
+    def setup(self, bottom, top):
+        p = self.param
+        if len(bottom) == 1:
+            self.blobs.add_blob(*self.operand_shape(bottom[0]))
+            if p.HasField("filler"):
+                fill(self.blobs[0], p.filler)
+            else:
+                self.blobs[0].x.fill_(1)
+        if p.bias_term:
+            self.blobs.add_blob(*self.operand(bottom).shape)
+            fill(self.blobs[-1], p.bias_filler)
+
+    def forward(self, bottom, top):
+        x = bottom[0].x.view(self.shape)
+        self.before = x.clone() if top[0] is bottom[0] else None  # backward needs what was here
+        y = top[0].x.view(self.shape)
+        torch.mul(x, self.operand(bottom).x.view(-1, 1), out=y)
+        if self.param.bias_term:
+            y.add_(self.blobs[-1].x.view(-1, 1))
+
+    def backward(self, top, propagate_down, bottom):
+        dy = top[0].dx.view(self.shape)
+        if self.param.bias_term and self.param_propagate_down[len(self.blobs) - 1]:
+            self.blobs[-1].dx.view(-1).add_(dy.sum((0, 2)))
+        if self.wants_operand(propagate_down):
+            x = bottom[0].x.view(self.shape) if self.before is None else self.before
+            self.operand_backward((dy * x).sum((0, 2)), bottom)
+        if propagate_down[0]:
+            scale = self.operand(bottom).x.view(-1, 1)
+            torch.mul(dy, scale, out=bottom[0].dx.view(self.shape))
