@@ -207,5 +207,9 @@ def prototxts(fcn, task, deployed=False):
     nets = {name: fcn(split, task) for name, split in task.nets.items()}
     if deployed:
         nets["deploy"] = deploy(nets[list(nets)[-1]])
-    head = "# Written by net.py: change that, not this.\n"
-    return {name: head + text_format.MessageToString(net) for name, net in nets.items()}
+    return {name: text_of(net) for name, net in nets.items()}
+
+
+def text_of(net):
+    """A NetParameter as the text of a prototxt."""
+    return "# Written by net.py: change that, not this.\n" + text_format.MessageToString(net)

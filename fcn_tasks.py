@@ -24,10 +24,15 @@ class Task(NamedTuple):
     mean: tuple  # of the pictures, BGR
     body: dict = {}  # how the body differs from VGG-16
     normalize: bool = False  # the loss, over the pixels
+    geo_names: tuple = ()  # of the second task's classes
 
     @property
     def classes(self):
         return len(self.names)
+
+    def names_of(self, score):
+        """The class names of a score blob, `score_geo` being the second task's."""
+        return self.geo_names if score.endswith("_geo") else self.names
 
 
 def python_data(n, blobs, module, layer, **params):
@@ -84,7 +89,13 @@ TRAINVAL_TEST = {"trainval": "trainval", "test": "test"}
 
 VOC = Task(data.voc.CLASSES, TRAIN_SEG11VALID, voc_data, (104.00699, 116.66877, 122.67892))
 NYUD = Task(data.nyud.CLASSES, TRAINVAL_TEST, nyud_data, (116.190, 97.203, 92.318))
-SIFTFLOW = Task(data.siftflow.CLASSES, TRAINVAL_TEST, siftflow_data, (114.578, 115.294, 108.353))
+SIFTFLOW = Task(
+    data.siftflow.CLASSES,
+    TRAINVAL_TEST,
+    siftflow_data,
+    (114.578, 115.294, 108.353),
+    geo_names=data.siftflow.GEO_CLASSES,
+)
 PASCALCONTEXT = Task(
     data.pascalcontext.CLASSES, TRAIN_VAL, pascalcontext_data, (104.007, 116.669, 122.679)
 )

@@ -1,0 +1,54 @@
+"""Make the weights FCN starts from: a classification net's, in fully convolutional form.
+
+`python ilsvrc-nets/convert.py [--model alexnet] [FILE]` reads VGG_ILSVRC_16_layers.caffemodel (or
+bvlc_reference_caffenet.caffemodel) and writes vgg16-fcn.caffemodel (or alexnet-fcn). The inner
+products fc6 and fc7 become convolutions: the same numbers in another shape. fc8 has no counterpart.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import caffe
+import fcn_weights
+import surgery
+
+MISSING = 2  # exit code
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", nargs="?", type=Path, metavar="FILE", help="(found by name)")
+    parser.add_argument("--model", choices=["vgg16", "alexnet"], default="vgg16")
+    parser.add_argument("--sample", action="store_true", help="the embedded task's classifier")
+    args = parser.parse_args()
+    if args.sample and args.model != "vgg16":
+        parser.error("the embedded task has a vgg16 only")
+    source = f"ilsvrc-nets/{args.model}"
+    try:
+        weights = args.weights or fcn_weights.find(source, args.sample)
+        if not weights.is_file():
+            how = fcn_weights.how_to_get(source, args.sample)
+            raise FileNotFoundError(f"no weights file {weights.absolute()}\n{how}")
+    except FileNotFoundError as error:
+        print(f"convert.py: {error}", file=sys.stderr)
+        return MISSING
+    if args.weights:
+        fcn_weights.check(weights)
+    made = convert(source, weights, args.sample)
+    print(f"wrote {made}")
+
+
+def convert(source, weights, sample=False):
+    """Write the fully convolutional form of a classifier's weights beside its prototxt."""
+    target = fcn_weights.prototxt_of(f"{source}-fcn", sample)
+    old = caffe.Net(str(fcn_weights.prototxt_of(source, sample)), str(weights), caffe.TEST)
+    new = caffe.Net(str(target), caffe.TEST)
+    surgery.transplant(new, old)
+    made = target.with_suffix(".caffemodel")
+    new.save(str(made))
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())

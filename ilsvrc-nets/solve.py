@@ -1,0 +1,38 @@
+"""Train the embedded task's classifier from nothing: `python ilsvrc-nets/solve.py --sample`.
+
+The nets for ImageNet are not trained here: FCN starts from their published weights (convert.py).
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import caffe
+import fcn_device
+from data.sample.train_classifier import train
+
+FOLDER = Path(__file__).resolve().parent
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sample", action="store_true", help="the only net there is to train")
+    parser.add_argument("--steps", type=int, default=700, help="(%(default)s)")
+    parser.add_argument("--seed", type=int, help="seed of the weights and of Dropout")
+    fcn_device.add_options(parser)
+    args = parser.parse_args()
+    if not args.sample:
+        parser.error("only --sample is trained here; see README.md for the published weights")
+    fcn_device.use(args)
+    if args.seed is not None:
+        caffe.set_random_seed(args.seed)
+    os.chdir(FOLDER / "sample")  # the paths in solver.prototxt are relative to it
+    solver, accuracy = train("solver.prototxt", args.steps)
+    solver.net.save("vgg16.caffemodel")
+    print(f"accuracy on crops that were held back: {accuracy:.3f}")
+    print(f"wrote {Path('vgg16.caffemodel').absolute()}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
