@@ -232,7 +232,10 @@ class SegDataLayer(caffe.Layer):
 
 def centred(pixels, mean):
     """H x W x C pixels minus the mean, C x H x W float32; subtracted in double, as there."""
-    return (pixels - np.asarray(mean, np.float64)).astype(np.float32).transpose(2, 0, 1)
+    planes = np.empty((pixels.shape[2], *pixels.shape[:2]), np.float32)
+    for plane, stored, value in zip(planes, pixels.transpose(2, 0, 1), mean):
+        np.subtract(stored, value, out=plane, dtype=np.float64, casting="same_kind")
+    return planes
 
 
 def listed(values, most=20):
