@@ -1,0 +1,251 @@
+"""Arrays to and from Caffe's messages, pictures to and from blobs, as pycaffe's caffe.io."""
+
+import numpy as np
+
+from caffe.proto import caffe_pb2
+
+GREY = np.array([0.2125, 0.7154, 0.0721])  # of R, G, B: scikit-image's, which pycaffe loads with
+
+# -- messages --
+
+
+def blobproto_to_array(blob, return_diff=False):
+    """The values (or the diff) of a BlobProto, float64, in its shape; four axes if it is legacy."""
+    if return_diff:
+        values = blob.double_diff or blob.diff
+    else:
+        values = blob.double_data or blob.data
+    legacy = ("num", "channels", "height", "width")
+    if any(blob.HasField(axis) for axis in legacy):
+        shape = [getattr(blob, axis) for axis in legacy]
+    else:
+        shape = list(blob.shape.dim)
+    return np.array(values, np.float64).reshape(shape)
+
+
+def array_to_blobproto(arr, diff=None):
+    """A BlobProto of an array of any shape; `diff` has the same shape."""
+    blob = caffe_pb2.BlobProto()
+    blob.shape.dim.extend(arr.shape)
+    blob.data.extend(np.asarray(arr, np.float64).ravel())
+    if diff is not None:
+        blob.diff.extend(np.asarray(diff, np.float64).ravel())
+    return blob
+
+
+def arraylist_to_blobprotovector_str(arraylist):
+    """A serialised BlobProtoVector of a list of arrays."""
+    blobs = [array_to_blobproto(array) for array in arraylist]
+    return caffe_pb2.BlobProtoVector(blobs=blobs).SerializeToString()
+
+
+def blobprotovector_str_to_arraylist(str):
+    """The arrays of a serialised BlobProtoVector."""
+    vector = caffe_pb2.BlobProtoVector.FromString(str)
+    return [blobproto_to_array(blob) for blob in vector.blobs]
+
+
+def array_to_datum(arr, label=None):
+    """A Datum of a (channels, height, width) array: bytes if it is uint8, else floats."""
+    if arr.ndim != 3:
+        raise ValueError(f"Incorrect array shape. A datum has three axes, this array {arr.ndim}.")
+    datum = caffe_pb2.Datum(channels=arr.shape[0], height=arr.shape[1], width=arr.shape[2])
+    if arr.dtype == np.uint8:
+        datum.data = arr.tobytes()
+    else:
+        datum.float_data.extend(np.asarray(arr, np.float64).ravel())
+    if label is not None:
+        datum.label = label
+    return datum
+
+
+def datum_to_array(datum):
+    """The (channels, height, width) array of a Datum: uint8 or float64. No label.
+
+    ValueError for an encoded picture.
+    """
+    if datum.encoded:
+        raise ValueError("an encoded datum holds a picture's file: open its `data` with Pillow")
+    if datum.data:
+        values = np.frombuffer(datum.data, np.uint8).copy()
+    else:
+        values = np.array(datum.float_data, np.float64)
+    return values.reshape(datum.channels, datum.height, datum.width)
+
+
+# -- pictures --
+
+
+def load_image(filename, color=True):
+    """A picture as float32 in [0, 1], (height, width, 3) in RGB order, or (..., 1) if not `color`.
+
+    Grey pictures are repeated three times, transparency is dropped.
+    """
+    from PIL import Image
+
+    with Image.open(filename) as image:
+        if image.mode not in ("L", "RGB") and not image.mode.startswith(("I", "F")):
+            grey = image.mode in ("1", "LA", "La")
+            image = image.convert("L" if grey else "RGB")
+        pixels = np.array(image)
+        top = 65535.0 if image.mode.startswith("I") else 1.0 if image.mode == "F" else 255.0
+    pixels = pixels / top
+    if pixels.ndim == 3 and not color:
+        pixels = pixels @ GREY
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, np.newaxis], 3 if color else 1, axis=2)
+    return pixels.astype(np.float32)
+
+
+def resize_image(im, new_dims, interp_order=1):
+    """A (height, width, channels) picture at another (height, width), float32.
+
+    With one or three channels as scikit-image 0.14 does it: pixel centres correspond, no smoothing
+    before shrinking, and what lies outside counts as the smallest value (so borders fade to it when
+    enlarging). Other numbers of channels: scipy.ndimage.zoom.
+    """
+    from scipy import ndimage
+
+    new_dims = tuple(int(n) for n in new_dims)
+    if im.shape[-1] not in (1, 3):
+        scale = np.array(new_dims, float) / np.array(im.shape[:2])
+        return ndimage.zoom(im, (*scale, 1), order=interp_order).astype(np.float32)
+    low, high = float(im.min()), float(im.max())
+    if high <= low:
+        return np.full((*new_dims, im.shape[-1]), low, np.float32)
+    unit = (np.asarray(im, np.float64) - low) / (high - low)
+    at = [(np.arange(n) + 0.5) * old / n - 0.5 for n, old in zip(new_dims, im.shape, strict=False)]
+    grid = np.meshgrid(*at, indexing="ij")
+    planes = [
+        ndimage.map_coordinates(unit[..., c], grid, order=interp_order, mode="grid-constant")
+        for c in range(im.shape[-1])
+    ]
+    resized = np.stack(planes, axis=-1).clip(0, 1)
+    return (resized * (high - low) + low).astype(np.float32)
+
+
+def oversample(images, crop_dims):
+    """Ten crops of each picture: corners and centre, then the same mirrored.
+
+    images: (height, width, channels) arrays of one shape; result: (10 * pictures, *crop_dims,
+    channels), float32.
+    """
+    height, width, channels = np.shape(images[0])
+    h, w = (int(n) for n in crop_dims)
+    corners = [(y, x) for y in (0, height - h) for x in (0, width - w)]
+    # pycaffe's centre: half sizes are subtracted first, then cut off towards zero
+    corners.append((int(height / 2.0 - h / 2.0), int(width / 2.0 - w / 2.0)))
+    crops = np.empty((len(images), 2, 5, h, w, channels), np.float32)
+    for image, mine in zip(images, crops, strict=True):
+        for i, (y, x) in enumerate(corners):
+            mine[0, i] = image[y : y + h, x : x + w]
+        mine[1] = mine[0, :, :, ::-1]
+    return crops.reshape(-1, h, w, channels)
+
+
+class Transformer:
+    """Pictures to input blobs: resize, transpose, swap channels, scale, subtract a mean, scale.
+
+    `inputs` maps names of inputs to the shapes of their blobs.
+    """
+
+    def __init__(self, inputs):
+        self.inputs = inputs
+        self.transpose = {}
+        self.channel_swap = {}
+        self.raw_scale = {}
+        self.mean = {}
+        self.input_scale = {}
+
+    def _check_input(self, in_):
+        if in_ not in self.inputs:
+            # pycaffe's own type, as are the others here
+            raise Exception(f"{in_} is not one of the net inputs: {self.inputs}")
+
+    def preprocess(self, in_, data):
+        """A (height, width, channels) picture as one item of input `in_`, float32.
+
+        The steps that were set, in this order: resize to the input's size, transpose, channel swap,
+        raw_scale, mean, input_scale. `data` is left as it is.
+        """
+        self._check_input(in_)
+        image = np.array(data, np.float32)
+        size = tuple(self.inputs[in_][2:])
+        if image.shape[:2] != size:
+            image = resize_image(image, size)
+        if in_ in self.transpose:
+            image = image.transpose(self.transpose[in_])
+        if in_ in self.channel_swap:
+            image = image[list(self.channel_swap[in_])]
+        if in_ in self.raw_scale:
+            image = image * np.float32(self.raw_scale[in_])
+        if in_ in self.mean:
+            image = image - self.mean[in_]
+        if in_ in self.input_scale:
+            image = image * np.float32(self.input_scale[in_])
+        return image.astype(np.float32, copy=False)
+
+    def deprocess(self, in_, data):
+        """What preprocess did, undone (but for the size): an item of input `in_` as a picture."""
+        self._check_input(in_)
+        image = np.array(data).squeeze()
+        if in_ in self.input_scale:
+            image = image / np.float32(self.input_scale[in_])
+        if in_ in self.mean:
+            image = image + self.mean[in_]
+        if in_ in self.raw_scale:
+            image = image / np.float32(self.raw_scale[in_])
+        if in_ in self.channel_swap:
+            image = image[np.argsort(self.channel_swap[in_])]
+        if in_ in self.transpose:
+            image = image.transpose(np.argsort(self.transpose[in_]))
+        return image
+
+    def set_transpose(self, in_, order):
+        """Axes in the blob's order, e.g. (2, 0, 1) for channels first."""
+        self._check_input(in_)
+        if len(order) != len(self.inputs[in_]) - 1:
+            raise Exception(
+                "Transpose order needs to have the same number of dimensions as the input."
+            )
+        self.transpose[in_] = order
+
+    def set_channel_swap(self, in_, order):
+        """Channels in the blob's order, e.g. (2, 1, 0) for BGR. Works on the transposed picture."""
+        self._check_input(in_)
+        if len(order) != self.inputs[in_][1]:
+            raise Exception(
+                "Channel swap needs to have the same number of dimensions as the input channels."
+            )
+        self.channel_swap[in_] = order
+
+    def set_raw_scale(self, in_, scale):
+        """Factor before the mean is subtracted, e.g. 255 for load_image's pictures."""
+        self._check_input(in_)
+        self.raw_scale[in_] = scale
+
+    def set_mean(self, in_, mean):
+        """Mean to subtract: one value a channel, or a picture (channels, height, width), which is
+        resized to the input's size."""
+        self._check_input(in_)
+        shape = tuple(self.inputs[in_][1:])
+        if mean.ndim == 1:
+            if mean.shape[0] != shape[0]:
+                raise ValueError(
+                    f"Mean channels incompatible with input. {mean.shape[0]} means for input "
+                    f"'{in_}' with {shape[0]} channels"
+                )
+            mean = mean[:, np.newaxis, np.newaxis]
+        else:
+            if mean.ndim == 2:
+                mean = mean[np.newaxis]
+            if mean.ndim != 3:
+                raise ValueError(f"Mean shape invalid: {mean.shape}")
+            if mean.shape != shape:
+                mean = resize_image(mean.transpose(1, 2, 0), shape[1:]).transpose(2, 0, 1)
+        self.mean[in_] = mean
+
+    def set_input_scale(self, in_, scale):
+        """Factor after the mean was subtracted."""
+        self._check_input(in_)
+        self.input_scale[in_] = scale
