@@ -210,8 +210,9 @@ class SegDataLayer(caffe.Layer):
     def opened(self, what, id):
         path = self.path(what, id)
         try:
-            image = Image.open(path)
-            image.load()
+            with open(path, "rb") as file:
+                image = Image.open(file)
+                image.load()
         except FileNotFoundError:
             raise self.missing(f"{path.absolute()} is not there") from None
         except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on broken files

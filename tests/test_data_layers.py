@@ -10,6 +10,7 @@ import pytest
 import scipy.io
 from PIL import Image
 
+import caffe
 import seg_layer
 from caffe.proto import caffe_pb2
 from nyud_layers import NYUDSegDataLayer
@@ -260,6 +261,24 @@ def test_grey_and_transparent_pictures(voc):
     layer, _ = build(VOCSegDataLayer, voc_params(voc))
     expected = (77 - np.array(MEAN)).astype(np.float32)
     np.testing.assert_array_equal(layer.load_image("b")[:, 5, 5], expected)
+
+
+def test_in_a_net(voc, tmp_path):
+    """Through caffe.Net: the module found by name, tops reshaped to every picture."""
+    param_str = repr(voc_params(voc)).replace("'", "\\'")
+    (tmp_path / "net.prototxt").write_text(
+        "layer { name: 'data' type: 'Python' top: 'data' top: 'label' python_param {"
+        f" module: 'voc_layers' layer: 'VOCSegDataLayer' param_str: '{param_str}' }} }}"
+        "layer { name: 'twice' type: 'Power' bottom: 'data' top: 'twice' power_param { scale: 2 } }"
+    )
+    net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
+    for id in [*SIZES, "a"]:
+        net.forward()
+        expected = bgr_minus(voc / f"JPEGImages/{id}.jpg", MEAN)
+        np.testing.assert_array_equal(net.blobs["data"].data, expected)
+        np.testing.assert_array_equal(net.blobs["twice"].data, 2 * expected)
+        assert net.blobs["label"].data.shape == (1, 1, *SIZES[id])
+    assert net.layers[0].indices == list(SIZES)
 
 
 # Order

@@ -64,11 +64,13 @@ def test_borders_are_void_on_both_sides():
 
 
 def test_formats(out):
-    label = Image.open(next((out / "voc/SegmentationClass").iterdir()))
+    with Image.open(next((out / "voc/SegmentationClass").iterdir())) as label:
+        label.load()
     assert (label.mode, label.size) == ("P", (240, 180))
     assert label.getpalette()[:9] == [0, 0, 0, 128, 0, 0, 0, 128, 0]  # VOC's colours
     assert label.getpalette()[60:63] == [0, 64, 128] and label.getpalette()[-3:] == [224, 224, 192]
-    assert Image.open(next((out / "sbd/img").iterdir())).format == "JPEG"
+    with Image.open(next((out / "sbd/img").iterdir())) as picture:
+        assert picture.format == "JPEG"
 
 
 def files(folder):
