@@ -49,7 +49,7 @@ def test_scenes_through_the_data_layers(out):
         for _ in range(count):
             layer.reshape([], blobs)
             layer.forward([], blobs)
-            pixels, classes = scenes.scene(rng, role, 3)
+            pixels, classes = scenes.scene(rng, role)
             data = blobs[0].data[0].transpose(1, 2, 0) + MEAN
             assert np.abs(data - pixels[:, :, ::-1]).mean() < 6  # JPEG
             expected = classes if split == "train" else scenes.with_borders(classes)
@@ -94,12 +94,12 @@ def test_one_seed_one_result(out, tmp_path):
 
 def test_what_is_scored_was_not_trained_on():
     """No handwriting sample and no pixel of a photograph is in training and in what is scored."""
-    tiles = {role: {t.tobytes() for t in scenes.digits(role, 5)[0]} for role in scenes.ROLES}
+    tiles = {role: {t.tobytes() for t in scenes.digits(role)[0]} for role in scenes.ROLES}
     roles = list(tiles)
     for i, one in enumerate(roles):
         for other in roles[i + 1 :]:
             assert not tiles[one] & tiles[other]
-    assert sum(len(scenes.digits(role, 5)[1]) for role in roles) == 1797
+    assert sum(len(scenes.digits(role)[1]) for role in roles) == 1797
     for trained, scored in zip(scenes.photographs("train"), scenes.photographs("val")):
         assert not np.shares_memory(trained, scored)
         assert trained.shape[1] + scored.shape[1] == 640
@@ -111,7 +111,7 @@ def test_digits_have_the_sizes_told():
     rng = np.random.RandomState(0)
     found = set()
     for _ in range(60):
-        pixels, classes = scenes.scene(rng, "train", 0)
+        pixels, classes = scenes.scene(rng, "train")
         found |= set(np.unique(classes))
         assert pixels[classes > 0].mean() > 180 > 160 > pixels[classes == 0].mean()
     assert found == set(range(11))
@@ -143,7 +143,7 @@ def test_crops():
     for batch in range(3):
         layer.forward([], blobs)
         for n in range(16):
-            pixels, value = scenes.crop(rng, "train", 2, 96, plain=batch == 0)
+            pixels, value = scenes.crop(rng, "train", 96, plain=batch == 0)
             expected = (
                 pixels[:, :, ::-1].transpose(2, 0, 1) - np.array(MEAN, np.float32)[:, None, None]
             )

@@ -41,7 +41,7 @@ def write(out=SCENES, seed=0, splits=None):
         for path in (picture, label, split_list):
             path.parent.mkdir(parents=True, exist_ok=True)
         for id in ids:
-            pixels, classes = scenes.scene(rng, role, seed)
+            pixels, classes = scenes.scene(rng, role)
             Image.fromarray(pixels).save(str(picture).format(id), quality=95)
             save_label = save_mat if tree == "sbd" else save_palette
             save_label(str(label).format(id), classes)

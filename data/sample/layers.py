@@ -41,9 +41,7 @@ class DigitCropDataLayer(caffe.Layer):
 
     def draw(self):
         plain, self.plain = self.plain > 0, max(self.plain - 1, 0)
-        pairs = [
-            scenes.crop(self.rng, self.role, self.seed, self.side, plain) for _ in range(self.batch)
-        ]
+        pairs = [scenes.crop(self.rng, self.role, self.side, plain) for _ in range(self.batch)]
         pixels, labels = zip(*pairs)
         data = np.stack(pixels)[..., ::-1] - self.mean
         return data.transpose(0, 3, 1, 2), labels
