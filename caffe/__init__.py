@@ -2,7 +2,7 @@
 
 from .context import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
 from .layer import Layer, layer_type_list
-from .log import init_log, log
+from .glog import init_log, log
 from .net import Net
 from .net_spec import NetSpec, layers, params, to_proto
 from .proto.caffe_pb2 import TEST, TRAIN

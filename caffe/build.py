@@ -3,10 +3,10 @@
 import difflib
 
 from . import graph
-from .blob import Blob
+from .blob import Blob, RawBlobVec
 from .layer import check_counts, describe, layer_class
 from .layers import python
-from .log import info, number
+from .glog import info, number
 from .proto import caffe_pb2
 
 AUTOMATIC = "(automatic)"  # name of a top that the prototxt leaves out
@@ -122,8 +122,8 @@ class Builder:
         return len(self.blobs) - 1
 
     def _set_up(self, layer, bottom_ids, top_ids):
-        bottom = [self.blobs[i] for i in bottom_ids]
-        top = [self.blobs[i] for i in top_ids]
+        bottom = RawBlobVec(self.blobs[i] for i in bottom_ids)
+        top = RawBlobVec(self.blobs[i] for i in top_ids)
         check_counts(layer, len(bottom), len(top))
         layer.setup(bottom, top)
         layer.reshape(bottom, top)

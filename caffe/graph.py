@@ -6,7 +6,7 @@ Pure functions from NetParameter to NetParameter, as Net::FilterNet in net.cpp a
 import difflib
 from collections import Counter, defaultdict
 
-from caffe.log import info
+from caffe.glog import info
 from caffe.proto import caffe_pb2
 
 

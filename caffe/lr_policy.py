@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .log import info
+from .glog import info
 
 
 def _step(p, solver):

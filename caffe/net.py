@@ -10,7 +10,7 @@ from . import hdf5, weights
 from .blob import BlobVec, BoolVec, RawBlobVec
 from .build import Builder
 from .layer import describe
-from .log import warning
+from .glog import warning
 from .proto import caffe_pb2, read
 
 

@@ -9,7 +9,7 @@ import torch
 
 from . import context, hdf5, weights
 from .blob import Blob
-from .log import info, number
+from .glog import info, number
 from .lr_policy import learning_rate
 from .net import Net
 from .proto import caffe_pb2, read
@@ -339,7 +339,7 @@ class Solver:
     def snapshot(self):
         """Write <snapshot_prefix>_iter_<n>.caffemodel and .solverstate (or their .h5 forms)."""
         stem = f"{self.param.snapshot_prefix}_iter_{self.iter}"
-        arrays = [(list(h.shape), h.data) for h in self.history]
+        arrays = [h.data for h in self.history]
         if self.param.snapshot_format == _HDF5:
             model, state = stem + ".caffemodel.h5", stem + ".solverstate.h5"
             info("solver.cpp:474", f"Snapshotting to HDF5 file {model}")

@@ -8,6 +8,7 @@ Caffe's Net::ToProto and Solver::SnapshotSolverStateToBinaryProto.
 import math
 import mmap
 import os
+import weakref
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -117,14 +118,15 @@ class _File:
     def __init__(self, path):
         self.path = os.fspath(path)
         try:
-            self.handle = open(path, "rb", buffering=0)
+            self.handle = os.open(path, os.O_RDONLY)
         except OSError as error:
             why = "" if isinstance(error, FileNotFoundError) else f" ({error.strerror})"
             raise RuntimeError(f"Could not open file {path}{why}") from None
-        self.size = os.fstat(self.handle.fileno()).st_size
+        weakref.finalize(self, os.close, self.handle)  # open as long as a blob may be read
+        self.size = os.fstat(self.handle).st_size
         self.bytes = b""
         if self.size:
-            self.bytes = mmap.mmap(self.handle.fileno(), 0, access=mmap.ACCESS_READ)
+            self.bytes = mmap.mmap(self.handle, 0, access=mmap.ACCESS_READ)
 
     def read_run(self, run, target):
         if run.width == run.step == 4 and target.dtype == np.dtype("<f4"):
@@ -139,10 +141,9 @@ class _File:
             target[first : first + count] = values[:, 0]
 
     def _read(self, view, at):
-        self.handle.seek(at)
         done = 0
         while done < len(view):
-            got = self.handle.readinto(view[done:])
+            got = os.preadv(self.handle, [view[done:]], at + done)
             if not got:
                 raise ValueError(f"{self.path}: it became shorter while it was being read")
             done += got

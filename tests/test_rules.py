@@ -4,6 +4,8 @@ Every row carries the files and the code that was run. Where Caffe kills the pro
 it raises, so do we; where it silently accepts a mistake, we accept it or raise.
 """
 
+import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -15,6 +17,10 @@ from conftest import GOLDEN
 
 import caffe
 
+pytestmark = [  # the recorded code leaves files open
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 RULES = json.loads((GOLDEN / "rules.json").read_text())
 MINIMUM_TEXT = 15  # characters of an error message that says anything
 
@@ -27,16 +33,19 @@ def run(code, name="code.py"):
 
 def run_in_process(args, **kwargs):
     """Stands in for subprocess.run([python, '-c', code]): a raised exception is a failed process."""
+    printed = io.StringIO()
     try:
-        run(args[2])
+        with contextlib.redirect_stdout(printed):
+            run(args[2])
     except Exception:
-        return types.SimpleNamespace(returncode=1)
-    return types.SimpleNamespace(returncode=0)
+        return types.SimpleNamespace(returncode=1, stdout=printed.getvalue())
+    return types.SimpleNamespace(returncode=0, stdout=printed.getvalue())
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(subprocess, "run", run_in_process)
     before = set(sys.modules)
     yield tmp_path
@@ -59,6 +68,10 @@ def write(row, folder):
 @pytest.mark.parametrize("row", rows("pycaffe"))
 def test_pycaffe_fact(row, folder):
     write(row, folder)
+    if row["outcome"] == "exception":
+        with pytest.raises(Exception, match=".+"):
+            run(row["code"])
+        return
     result = run(row["code"])
     assert json.loads(json.dumps(result, default=str)) == row["result"]
 

@@ -1,5 +1,7 @@
 """Solver: updates against their formulas, tests, snapshots (ideas of test_gradient_based_solver.cpp)."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -213,7 +215,7 @@ def test_snapshot_is_a_net_and_a_state_for_caffe(solver_of):
     solver = solver_of("momentum: 0.9")
     solver.step(2)
     solver.snapshot()
-    state = caffe_pb2.SolverState.FromString(open("s_iter_2.solverstate", "rb").read())
+    state = caffe_pb2.SolverState.FromString(pathlib.Path("s_iter_2.solverstate").read_bytes())
     assert (state.iter, state.learned_net, len(state.history)) == (2, "s_iter_2.caffemodel", 2)
     assert list(state.history[0].shape.dim) == [2, 3]
     np.testing.assert_array_equal(state.history[0].data, solver.history[0].data.ravel())

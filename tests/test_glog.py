@@ -7,7 +7,7 @@ import pytest
 from conftest import GOLDEN
 
 import caffe
-from caffe import log
+from caffe import glog
 
 PREFIX = re.compile(r"^([IWEF])\d{8} \d\d:\d\d:\d\d\.\d{6} +\d+ ([\w.]+):(\d+)\] (.*)$")
 OF_THE_ENGINE = ("solver.cpp", "sgd_solver.cpp", "net.cpp", "layer_factory.hpp")
@@ -34,10 +34,10 @@ def log_folder(tmp_path, monkeypatch):
     (tmp_path / "snapshot").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GLOG_minloglevel", raising=False)
-    log.init_log()
+    glog.init_log()
     yield tmp_path
     monkeypatch.undo()
-    log.init_log()
+    glog.init_log()
 
 
 def test_training_prints_caffe_s_lines(log_folder, capfd):
@@ -66,16 +66,16 @@ def strip(line):
 @pytest.mark.parametrize(("level", "shown"), [("0", "IW"), ("1", "W"), ("2", "")])
 def test_minimum_level(level, shown, monkeypatch, capfd):
     monkeypatch.setenv("GLOG_minloglevel", level)
-    log.init_log()
-    log.log("of the user's own")
-    log.warning("net.cpp:1", "a warning")
+    glog.init_log()
+    glog.log("of the user's own")
+    glog.warning("net.cpp:1", "a warning")
     assert "".join(line[0] for line in capfd.readouterr().err.splitlines()) == shown
     monkeypatch.undo()
-    log.init_log()
+    glog.init_log()
 
 
 def test_numbers_are_printed_as_c_streams_print_them():
-    assert [log.number(v) for v in (1e-10, 0.1, 1 / 3, 123456789, 0)] == [
+    assert [glog.number(v) for v in (1e-10, 0.1, 1 / 3, 123456789, 0)] == [
         "1e-10",
         "0.1",
         "0.333333",
