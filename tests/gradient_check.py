@@ -115,7 +115,9 @@ def check(
                 param[i].diff, 2 * before, rtol=1e-12, atol=1e-14, err_msg=f"parameter {i}"
             )
         targets = [(f"bottom {i}", run.bottom[i], start[i], d) for i, d in zip(bottoms, first[0])]
-        targets += [(f"parameter {i}", b, b.data.copy(), d) for (i, b), d in zip(enumerate(param), first[1])]
+        targets += [
+            (f"parameter {i}", b, b.data.copy(), d) for (i, b), d in zip(enumerate(param), first[1])
+        ]
         for name, blob, at, analytic in targets:
             for index in np.ndindex(at.shape):
                 sides = []

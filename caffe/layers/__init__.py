@@ -5,6 +5,7 @@ from . import (  # noqa: F401
     conv,
     data,
     eltwise,
+    hdf5,
     inner_product,
     loss,
     lrn,
@@ -18,4 +19,6 @@ from . import (  # noqa: F401
     select,
     shape,
     softmax,
+    source,
+    window,
 )

@@ -1,0 +1,130 @@
+"""HDF5Data and HDF5Output (src/caffe/layers/hdf5_data_layer.cpp, hdf5_output_layer.cpp)."""
+
+import numpy as np
+import torch
+
+from .. import context
+from ..layer import Layer, register
+
+
+def h5py():
+    """The library, imported when first needed: starting it takes a while."""
+    import h5py
+
+    return h5py
+
+
+@register
+class HDF5Data(Layer):
+    """Each top is the dataset of its name, read batch by batch from the files that `source` lists, and
+    round again. A batch runs on into the next file."""
+
+    num_bottom, num_top = 0, (1, None)
+
+    def setup(self, bottom, top):
+        p = self.param
+        if self.layer_param.HasField("transform_param"):
+            raise self.error(
+                "does not transform data: prepare the files instead of transform_param"
+            )
+        if p.batch_size < 1:
+            raise self.error("batch_size must be given, and above 0")
+        try:
+            with open(p.source) as file:
+                self.files = file.read().split()
+        except OSError as error:
+            raise self.error(f"source, the list of HDF5 files: {error}") from error
+        if not self.files:
+            raise self.error(f"{p.source} lists no HDF5 files")
+        self.file_order, self.current = self.order(len(self.files)), 0
+        self.load()
+        for blob, array in zip(top, self.arrays):
+            blob.set_shape([p.batch_size, *array.shape[1:]])
+
+    def order(self, count):
+        if not self.param.shuffle:
+            return range(count)
+        return torch.randperm(count, generator=context.generator(context.CPU)).tolist()
+
+    def load(self):
+        path = self.files[self.file_order[self.current]]
+        try:
+            with h5py().File(path, "r") as file:
+                names = self.layer_param.top
+                missing = [name for name in names if name not in file]
+                if missing:
+                    raise self.error(
+                        f"{path} has no dataset '{missing[0]}', the name of a top; it has "
+                        f"{', '.join(file)}"
+                    )
+                self.arrays = [np.asarray(file[name], np.float32) for name in names]
+        except OSError as error:
+            raise self.error(f"cannot read {path}: {error}") from error
+        rows = [array.shape[:1] for array in self.arrays]
+        if rows != rows[:1] * len(rows) or not rows[0] or not rows[0][0]:
+            raise self.error(
+                f"{path}: datasets must have as many rows, one at least, got shapes "
+                f"{[list(array.shape) for array in self.arrays]}"
+            )
+        self.row_order, self.row = self.order(rows[0][0]), 0
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        for i in range(self.param.batch_size):
+            row = self.row_order[self.row]
+            for blob, array in zip(top, self.arrays):
+                blob.x[i] = torch.from_numpy(array[row : row + 1])[0]
+            self.advance()
+
+    def advance(self):
+        self.row += 1
+        if self.row < len(self.row_order):
+            return
+        if len(self.files) > 1:
+            self.current = (self.current + 1) % len(self.files)
+            if self.current == 0:
+                self.file_order = self.order(len(self.files))
+            self.load()
+        self.row_order, self.row = self.order(len(self.arrays[0])), 0
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+
+
+@register
+class HDF5Output(Layer):
+    """Writes its two bottoms, as datasets data and label of four axes, into a file: one batch only."""
+
+    num_bottom, num_top = 2, 0
+
+    def setup(self, bottom, top):
+        if not self.param.file_name:
+            raise self.error("hdf5_output_param.file_name must be given")
+        try:
+            h5py().File(self.param.file_name, "w").close()
+        except OSError as error:
+            raise self.error(f"cannot write {self.param.file_name}: {error}") from error
+        self.written = False
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        if self.written:
+            raise self.error(
+                f"{self.param.file_name} holds a batch already, and one is all it takes: run one forward"
+            )
+        data, label = (self.legacy_shape(blob) for blob in bottom)
+        if data[0] != label[0]:
+            raise self.error(
+                f"data and label must have one first dimension, got {data} and {label}"
+            )
+        with h5py().File(self.param.file_name, "a") as file:
+            for name, blob, shape in zip(("data", "label"), bottom, (data, label)):
+                file.create_dataset(name, data=blob.x.cpu().numpy().reshape(shape))
+        self.written = True
+
+    def backward(self, top, propagate_down, bottom):
+        pass

@@ -1,0 +1,200 @@
+"""Layers that read pictures from files: Data, ImageData
+(src/caffe/layers/base_data_layer.cpp, data_layer.cpp, image_data_layer.cpp)."""
+
+import os
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from .. import context
+from ..io import datum_to_array
+from ..layer import Layer, register
+from ..proto import caffe_pb2
+from .transform import DataTransformer, read_picture, resize
+
+
+class Source(Layer):
+    """Batches of pictures (N, C, H, W) and, for a second top, of labels (N).
+
+    While a batch is computed on, the next one is read on a thread. What is drawn at random comes from a
+    generator of the layer's own, so that one seed gives one order of pictures.
+    """
+
+    num_bottom, num_top = 0, (1, 2)
+
+    def setup(self, bottom, top):
+        seed = torch.empty((), dtype=torch.int64).random_(generator=context.generator(context.CPU))
+        self.random = random.Random(int(seed))
+        if self.batch_size < 1:
+            raise self.error("batch_size must be given, and above 0")
+        self.transform = DataTransformer(self, self.random)
+        self.open()
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix=self.name)
+        self.upcoming = self.thread.submit(self.batch)
+        for blob, array in zip(top, self.upcoming.result()):
+            blob.set_shape(array.shape)
+
+    @property
+    def batch_size(self) -> int:
+        return self.param.batch_size
+
+    def open(self):
+        """Look at the files, once."""
+        raise NotImplementedError
+
+    def item(self):
+        """The next picture (C, H, W), as read, and its label."""
+        raise NotImplementedError
+
+    def batch(self):
+        """The next batch: pictures (N, C, H, W) and labels (N), float32."""
+        labels = np.empty(self.batch_size, np.float32)
+        pictures = None
+        for i in range(self.batch_size):
+            picture, labels[i] = self.item()
+            picture = self.transform(picture)
+            if pictures is None:
+                pictures = np.empty((self.batch_size, *picture.shape), np.float32)
+            if picture.shape != pictures.shape[1:]:
+                raise self.error(
+                    f"pictures of one batch must have one shape, got {list(pictures.shape[1:])} and "
+                    f"{list(picture.shape)}; give crop_size or resize them, or choose batch_size 1"
+                )
+            pictures[i] = picture
+        return pictures, labels
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        arrays = self.upcoming.result()
+        self.upcoming = self.thread.submit(self.batch)
+        for blob, array in zip(top, arrays):
+            blob.set_shape(array.shape)
+            blob.x = torch.from_numpy(array).to(context.device(), blob.x.dtype)
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+
+
+@register
+class Data(Source):
+    """Datums from an LMDB or LevelDB, in the order of their keys, round and round."""
+
+    def open(self):
+        p = self.param
+        if not os.path.exists(p.source):
+            raise self.error(f"there is no database '{p.source}'")
+        if p.backend == p.LMDB:
+            self.values = self.lmdb_values()
+        else:
+            self.values = self.leveldb_values()
+        for _ in range(self.random.randrange(p.rand_skip) if p.rand_skip else 0):
+            next(self.values)
+
+    def lmdb_values(self):
+        import lmdb
+
+        try:
+            environment = lmdb.open(
+                self.param.source,
+                readonly=True,
+                lock=False,
+                subdir=os.path.isdir(self.param.source),
+            )
+        except lmdb.Error as error:
+            raise self.error(f"cannot open LMDB: {error}") from error
+
+        def values():
+            with environment.begin(buffers=False) as transaction:
+                yield from transaction.cursor().iternext(keys=False)
+
+        return self.around(values)
+
+    def leveldb_values(self):
+        try:
+            import plyvel
+        except ImportError as error:
+            raise self.error(
+                "reading LevelDB (the default backend) needs plyvel: pip install plyvel, or state "
+                "backend: LMDB if that is what it is"
+            ) from error
+        try:
+            database = plyvel.DB(self.param.source, create_if_missing=False)
+        except plyvel.Error as error:
+            raise self.error(f"cannot open LevelDB: {error}") from error
+        return self.around(lambda: database.iterator(include_key=False))
+
+    def around(self, values):
+        """All values, again and again."""
+        while True:
+            empty = True
+            for value in values():
+                empty = False
+                yield value
+            if empty:
+                raise self.error(f"database '{self.param.source}' is empty")
+
+    def item(self):
+        datum = caffe_pb2.Datum.FromString(next(self.values))
+        if not datum.encoded:
+            return datum_to_array(datum), datum.label
+        transform = self.layer_param.transform_param
+        color = True if transform.force_color or self.param.force_encoded_color else None
+        return read_picture(datum.data, False if transform.force_gray else color), datum.label
+
+
+@register
+class ImageData(Source):
+    """Pictures that the lines of `source` name, each followed by its label, round and round."""
+
+    def open(self):
+        p = self.param
+        if (p.new_height > 0) != (p.new_width > 0):
+            raise self.error(
+                f"give both new_height and new_width, or neither; got {p.new_height} and {p.new_width}"
+            )
+        self.lines = list(self.read_lines())
+        if not self.lines:
+            raise self.error(f"{p.source} lists no pictures")
+        if p.shuffle:
+            self.random.shuffle(self.lines)
+        self.position = self.random.randrange(p.rand_skip) if p.rand_skip else 0
+        if self.position >= len(self.lines):
+            raise self.error(f"rand_skip {p.rand_skip} skips all {len(self.lines)} pictures")
+
+    def read_lines(self):
+        try:
+            with open(self.param.source) as file:
+                for number, line in enumerate(file, 1):
+                    if not line.strip():
+                        continue
+                    path, _, label = line.rstrip().rpartition(" ")
+                    try:
+                        yield path, int(label)
+                    except ValueError as error:
+                        raise self.error(
+                            f"{self.param.source}, line {number}: a path and a whole number are needed, "
+                            f"got '{line.rstrip()}'"
+                        ) from error
+        except OSError as error:
+            raise self.error(f"source, the list of pictures: {error}") from error
+
+    def item(self):
+        path, label = self.lines[self.position]
+        self.position += 1
+        if self.position == len(self.lines):
+            self.position = 0
+            if self.param.shuffle:
+                self.random.shuffle(self.lines)
+        return self.read(path), label
+
+    def read(self, path):
+        p = self.param
+        try:
+            picture = read_picture(p.root_folder + path, p.is_color)
+        except OSError as error:
+            raise self.error(f"cannot read picture {p.root_folder + path}: {error}") from error
+        return resize(picture, p.new_height, p.new_width) if p.new_height else picture

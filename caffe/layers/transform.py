@@ -1,0 +1,104 @@
+"""DataTransformer: mean, scale, crop and mirror of a picture, and reading pictures as OpenCV does
+(src/caffe/data_transformer.cpp, src/caffe/util/io.cpp)."""
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from ..io import blobproto_to_array
+from ..proto import caffe_pb2
+
+
+class DataTransformer:
+    """(picture - mean) * scale, cropped to crop_size and mirrored at random.
+
+    TRAIN crops anywhere, TEST in the middle. The mean is one a channel, or a picture of the full size.
+    """
+
+    def __init__(self, layer, random):
+        """`random`: a random.Random of the layer's own, because batches are made on another thread."""
+        self.layer, self.random = layer, random
+        self.param = layer.layer_param.transform_param
+        if self.param.mean_file and self.param.mean_value:
+            raise layer.error("give either mean_file or mean_value")
+        self.mean = read_mean(layer, self.param.mean_file) if self.param.mean_file else None
+        self.train = layer.phase == caffe_pb2.TRAIN
+
+    def shape(self, picture) -> tuple[int, int, int]:
+        """Shape of a picture (C, H, W) after the transformation."""
+        size = self.param.crop_size
+        return (picture.shape[0], size, size) if size else picture.shape
+
+    def __call__(self, picture):
+        """A picture (C, H, W) of any number type, transformed, float32."""
+        mirror = self.param.mirror and self.random.randrange(2)
+        values = self.centre(picture)
+        if self.param.crop_size:
+            rows, columns = (self.window(length) for length in picture.shape[1:])
+            values = values[:, rows, columns]
+        if mirror:
+            values = values[:, :, ::-1]
+        return values * np.float32(self.param.scale) if self.param.scale != 1 else values
+
+    def window(self, length):
+        room = length - self.param.crop_size
+        if room < 0:
+            raise self.layer.error(
+                f"crop_size {self.param.crop_size} exceeds a picture's side {length}"
+            )
+        start = self.random.randrange(room + 1) if self.train else room // 2
+        return slice(start, start + self.param.crop_size)
+
+    def centre(self, picture):
+        values = np.asarray(picture, np.float32)
+        means = self.param.mean_value
+        if self.mean is not None:
+            if self.mean.shape != values.shape:
+                raise self.layer.error(
+                    f"mean_file {self.param.mean_file} holds shape {list(self.mean.shape)}, a picture has "
+                    f"{list(values.shape)}"
+                )
+            return values - self.mean
+        if not means:
+            return values
+        if len(means) not in (1, len(values)):
+            raise self.layer.error(
+                f"mean_value must be given once, or for each of {len(values)} channels, got {list(means)}"
+            )
+        return values - np.array(means, np.float32)[:, None, None]
+
+
+def read_mean(layer, path):
+    """The picture in a mean.binaryproto, (C, H, W)."""
+    proto = caffe_pb2.BlobProto()
+    try:
+        with open(path, "rb") as file:
+            proto.ParseFromString(file.read())
+    except OSError as error:
+        raise layer.error(f"mean_file: {error}") from error
+    mean = blobproto_to_array(proto).astype(np.float32)
+    return mean.reshape(mean.shape[-3:])
+
+
+def read_picture(source, color=None):
+    """A picture file, or its bytes, as uint8 (C, H, W) with the channels B, G, R; or one channel.
+
+    `color` None keeps what the file holds. Pictures turned by EXIF come out upright. OSError otherwise.
+    """
+    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        image = ImageOps.exif_transpose(image)
+        if color is None:
+            color = image.mode not in ("1", "L", "LA", "I", "I;16", "F")
+        pixels = np.asarray(image.convert("RGB" if color else "L"))
+    return pixels[:, :, ::-1].transpose(2, 0, 1) if color else pixels[None]
+
+
+def resize(picture, height, width):
+    """A uint8 picture (C, H, W) at another size: bilinear, pixel centres correspond, no smoothing."""
+    if picture.shape[1:] == (height, width):
+        return picture
+    values = torch.from_numpy(np.ascontiguousarray(picture, np.float32))[None]
+    resized = torch.nn.functional.interpolate(values, (height, width), mode="bilinear")
+    return resized[0].round().to(torch.uint8).numpy()
