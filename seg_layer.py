@@ -36,15 +36,19 @@ class SegDataLayer(caffe.Layer):
     tops = {"data": "load_image", "label": "load_label"}  # top -> method, in order
     files = {}  # "split" and each top -> path; {id} and the attributes are filled in
 
+    @classmethod
+    def reader(cls, **params):
+        """A layer outside of any net, to read pictures with: reader(...).load_image(id)."""
+        layer = cls.__new__(cls)
+        layer.param_str = repr(params)
+        layer.take_params()
+        return layer
+
     def setup(self, bottom, top):
-        params = self.parse()
-        for key in self.required:
-            value = params[key]
-            setattr(self, key, self.find_dir(value) if key.endswith("_dir") else value)
-        self.classes = params.get("classes", self.classes)
-        self.configure(params)
+        params = self.take_params()
         self.check_blobs(bottom, top)
         self.indices = self.read_split()
+        self.check_files(self.indices)
         self.random = "train" in self.split and bool(params.get("randomize", True))
         self.seed = params.get("seed")
         self.rng = random.Random(self.seed)
@@ -73,6 +77,15 @@ class SegDataLayer(caffe.Layer):
         return int(self.rng.random() * len(self.indices))
 
     # Set-up, step by step
+
+    def take_params(self):
+        params = self.parse()
+        for key in self.required:
+            value = params[key]
+            setattr(self, key, self.find_dir(value) if key.endswith("_dir") else value)
+        self.classes = params.get("classes", self.classes)
+        self.configure(params)
+        return params
 
     def configure(self, params):
         """For subclasses: whatever param_str asks for beyond the required keys."""
@@ -108,24 +121,28 @@ class SegDataLayer(caffe.Layer):
             raise self.fail(ValueError, f"takes no bottom, got {len(bottom)}")
 
     def read_split(self):
-        """The ids of the split, one a line; each must have all its files."""
+        """The ids of the split, one a line."""
         path = self.path("split")
         if not path.is_file():
             raise self.missing(f"no split {self.split!r}: {path.absolute()} is not there")
         ids = [line.strip() for line in path.read_text().splitlines() if line.strip()]
         if not ids:
             raise self.fail(ValueError, f"split {path} names no picture")
-        wanted = [top for top in self.tops if top in self.files]
-        absent = [
-            p for id in ids for p in (self.path(top, id) for top in wanted) if not p.is_file()
-        ]
-        if absent:
-            shown = "".join(f"\n  {p}" for p in absent[:20])
-            more = f"\n  ... and {len(absent) - 20} more" if len(absent) > 20 else ""
-            raise self.missing(
-                f"{len(absent)} files that {path} asks for are not there:{shown}{more}"
-            )
         return ids
+
+    def absent(self, ids):
+        """The files that these pictures should have and do not."""
+        wanted = [top for top in self.tops if top in self.files]
+        paths = (self.path(top, id) for id in ids for top in wanted)
+        return [path for path in paths if not path.is_file()]
+
+    def check_files(self, ids):
+        absent = self.absent(ids)
+        if absent:
+            shown = "".join(f"\n  {path}" for path in absent[:20])
+            more = f"\n  ... and {len(absent) - 20} more" if len(absent) > 20 else ""
+            split = self.path("split")
+            raise self.missing(f"{len(absent)} files of {split} are not there:{shown}{more}")
 
     # Reading
 

@@ -14,7 +14,7 @@ from data.sample import SCENES, scenes
 
 # Split -> (tree, role of its digits and photographs, number of scenes)
 SPLITS = {
-    "train": ("sbd", "train", 600),  # to train on
+    "train": ("sbd", "train", 1500),  # to train on
     "tune": ("voc", "tune", 80),  # to choose steps and rates by
     "seg11valid": ("voc", "val", 80),  # held back: what is scored
     "infer": ("voc", "infer", 4),  # seen by nobody before infer.py
