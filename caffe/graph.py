@@ -1,6 +1,6 @@
 """The net's graph before it is built: which layers are in, and where blobs are copied.
 
-Pure functions from NetParameter to NetParameter, as Net::FilterNet in net.cpp and insert_splits.cpp.
+Pure functions from NetParameter to NetParameter: Net::FilterNet in net.cpp, insert_splits.cpp.
 """
 
 import difflib
@@ -33,7 +33,7 @@ def _is_included(layer, state):
 
 
 def _meets(state, rule, name):
-    """Whether the state is as the rule says; if not, the first reason is logged in Caffe's words."""
+    """Whether the state is as the rule says; if not, logs the first reason in Caffe's words."""
     about = f"specified by a rule in layer {name}"
     if rule.HasField("phase") and rule.phase != state.phase:
         text = f"The NetState phase ({state.phase}) differed from the phase ({rule.phase}) {about}"

@@ -11,7 +11,8 @@ import os
 
 import numpy as np
 
-from caffe.weights import SolverState, is_hdf5, replacing
+from caffe.weights import SolverState, is_hdf5
+from caffe.wire import replacing
 
 
 def _h5py():
@@ -71,9 +72,9 @@ def _open(path):
 def read_weights(path) -> list[tuple[str, list]]:
     """(layer name, its stored arrays) in the file's order, which is by name.
 
-    A place in the list is None where the file has no such dataset: weights shared by name are stored
-    once, with the layer that owns them. RuntimeError if the file cannot be opened, ValueError if it is
-    damaged or holds no weights.
+    A place in the list is None where the file has no such dataset: weights shared by name are
+    stored once, with the layer that owns them. RuntimeError if the file cannot be opened,
+    ValueError if it is damaged or holds no weights.
     """
     file = _open(path)
     with _damaged(path):
@@ -96,9 +97,9 @@ def _layer_arrays(path, file, name):
 def write_net(path, layers):
     """Write weights, whole or not at all.
 
-    layers: (name, [(shape, data, diff or None), ...]); None in the list for a weight that another
-    layer owns. Diffs are written if any is given. FileNotFoundError for a missing folder, ValueError
-    for names HDF5 cannot have (with a slash, empty, twice the same).
+    layers: (name, [(shape, data, diff or None), ...]); None in the list for a weight that
+    another layer owns. Diffs are written if any is given. FileNotFoundError for a missing folder,
+    ValueError for names HDF5 cannot have (with a slash, empty, twice the same).
     """
     layers = list(layers)
     names = [name for name, _ in layers]
@@ -146,10 +147,10 @@ def write_state(path, iter, learned_net, current_step, arrays):
 @contextlib.contextmanager
 def _writing(path):
     h5py = _h5py()
-    with replacing(path) as temporary:
-        # As old a format as will do: Caffe's HDF5 libraries are of any age.
-        with h5py.File(temporary, "w", libver=("earliest", "v110")) as file:
-            yield file
+    # As old a format as will do: Caffe's HDF5 libraries are of any age.
+    age = ("earliest", "v110")
+    with replacing(path) as temporary, h5py.File(temporary, "w", libver=age) as file:
+        yield file
 
 
 @contextlib.contextmanager

@@ -228,7 +228,7 @@ class Transformer:
         """Mean to subtract: one value a channel, or a picture (channels, height, width), which is
         resized to the input's size."""
         self._check_input(in_)
-        shape = tuple(self.inputs[in_][1:])
+        shape, mean = tuple(self.inputs[in_][1:]), np.asarray(mean)
         if mean.ndim == 1:
             if mean.shape[0] != shape[0]:
                 raise ValueError(

@@ -1,42 +1,29 @@
 """Binary weights and solver states (.caffemodel, .solverstate) on protobuf's wire level.
 
-Values never become Python objects: reading walks the file's structure, checks it to the end, and then
-fills given arrays straight from the file; writing streams the arrays' memory. The bytes are those of
-Caffe's Net::ToProto and Solver::SnapshotSolverStateToBinaryProto.
+Values never become Python objects: reading walks the file's structure, checks it to the end, and
+then fills given arrays straight from the file; writing streams the arrays' memory. The bytes are
+those of Caffe's Net::ToProto and SGDSolver::SnapshotSolverStateToBinaryProto.
 """
 
 import math
-import mmap
 import os
-import weakref
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
+from caffe import wire
 from caffe.proto import caffe_pb2
 
 MAX_BYTES = 2**31 - 1  # protobuf's, so that of Caffe
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types; 3 and 4 (groups) Caffe never had
-_CHUNK = 1 << 20  # values converted at a time, where they need conversion
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-_KINDS = [
-    (_HDF5, "HDF5"),
-    (b"PK", "a zip or .npz file"),
-    (b"\x1f\x8b", "a gzip file"),
-    (b"version https://git-lfs", "a Git LFS pointer; fetch the file it stands for"),
-    (b"<", "a web page"),
-]
 
 
 def is_hdf5(path) -> bool:
     """Whether a file is HDF5, by its content: the signature at byte 0, 512, 1024, 2048, ..."""
     size, at = os.path.getsize(path), 0
     with open(path, "rb") as file:
-        while at + len(_HDF5) <= size:
+        while at + len(wire.HDF5) <= size:
             file.seek(at)
-            if file.read(len(_HDF5)) == _HDF5:
+            if file.read(len(wire.HDF5)) == wire.HDF5:
                 return True
             at = max(512, 2 * at)
     return False
@@ -45,19 +32,10 @@ def is_hdf5(path) -> bool:
 # -- what is stored --
 
 
-class _Run(NamedTuple):
-    """Values that follow one another in the file, `step` bytes apart."""
-
-    start: int
-    count: int
-    width: int  # 4: float, 8: double
-    step: int
-
-
 class StoredBlob:
     """A blob in a file: its shape, and its values on demand.
 
-    `shape` is [num, channels, height, width] if `legacy` (old files), which wins over a shape field.
+    `shape` is [num, channels, height, width] if `legacy` (old files: they win over `shape`).
     """
 
     def __init__(self, file, where):
@@ -86,7 +64,7 @@ class StoredBlob:
         return shape == self.shape
 
     def read_into(self, array):
-        """Fill a C-contiguous float array of `count` values, whatever its shape, in row-major order."""
+        """Fill a C-contiguous float array of `count` values, of any shape, in row-major order."""
         self._fill(array, "data")
 
     def read_diff_into(self, array):
@@ -112,134 +90,20 @@ class StoredBlob:
             at += run.count
 
 
-class _File:
-    """An open file and its bytes as a map, shared by all blobs found in it."""
-
-    def __init__(self, path):
-        self.path = os.fspath(path)
-        try:
-            self.handle = os.open(path, os.O_RDONLY)
-        except OSError as error:
-            why = "" if isinstance(error, FileNotFoundError) else f" ({error.strerror})"
-            raise RuntimeError(f"Could not open file {path}{why}") from None
-        weakref.finalize(self, os.close, self.handle)  # open as long as a blob may be read
-        self.size = os.fstat(self.handle).st_size
-        self.bytes = b""
-        if self.size:
-            self.bytes = mmap.mmap(self.handle, 0, access=mmap.ACCESS_READ)
-
-    def read_run(self, run, target):
-        if run.width == run.step == 4 and target.dtype == np.dtype("<f4"):
-            self._read(memoryview(target).cast("B"), run.start)
-            return
-        for first in range(0, run.count, _CHUNK):
-            count = min(_CHUNK, run.count - first)
-            raw = np.empty((count, run.step), np.uint8)
-            wanted = memoryview(raw.reshape(-1))[: raw.size - run.step + run.width]
-            self._read(wanted, run.start + first * run.step)
-            values = raw[:, : run.width].copy().view(f"<f{run.width}")
-            target[first : first + count] = values[:, 0]
-
-    def _read(self, view, at):
-        done = 0
-        while done < len(view):
-            got = os.preadv(self.handle, [view[done:]], at + done)
-            if not got:
-                raise ValueError(f"{self.path}: it became shorter while it was being read")
-            done += got
-
-    def fail(self, at, what):
-        """Raise ValueError: the file, the byte, what, and what kind of file this looks like."""
-        start = bytes(self.bytes[:512])
-        kind = next((kind for magic, kind in _KINDS if start.startswith(magic)), None)
-        if kind is None and not any(b < 9 or 13 < b < 32 for b in start):
-            kind = "text (a prototxt?)"
-        hint = f"; it looks like {kind}" if kind and start else ""
-        raise ValueError(f"{self.path}: damaged or none of Caffe's, at byte {at}: {what}{hint}")
-
-
-# -- walking the wire format --
-
-
-class _Field(NamedTuple):
-    number: int
-    wire: int
-    value: int  # of a varint
-    tag: int  # where the field begins,
-    start: int  # its payload begins,
-    end: int  # and ends
-    count: int = 1  # how often it is repeated (fixed-width fields only)
-
-
-def _varint(file, at, end):
-    value = shift = 0
-    while True:
-        if at >= end:
-            file.fail(at, "the message ends within a number: truncated?")
-        if shift > 63:
-            file.fail(at, "a number of more than ten bytes")
-        byte = file.bytes[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value & (2**64 - 1), at
-
-
-def _fields(file, start, end):
-    """The fields of the message in bytes start to end; ValueError if they do not end there."""
-    at = start
-    while at < end:
-        tag = at
-        key, at = _varint(file, at, end)
-        number, wire = key >> 3, key & 7
-        value, stop, count = 0, at, 1
-        if number == 0 or key >> 32 or wire not in (_VARINT, _FIXED64, _BYTES, _FIXED32):
-            file.fail(tag, f"no field has number {number} and wire type {wire}")
-        if wire == _VARINT:
-            value, stop = _varint(file, at, end)
-        elif wire == _BYTES:
-            length, at = _varint(file, at, end)
-            stop = at + length
-        else:
-            count = _repeats(file, tag, at - tag, 4 if wire == _FIXED32 else 8, end)
-            stop = tag + count * (at - tag + (4 if wire == _FIXED32 else 8))
-        if stop > end:
-            file.fail(
-                tag, f"field {number} is {stop - end} bytes longer than what is left: truncated?"
-            )
-        yield _Field(number, wire, value, tag, at, stop, count)
-        at = stop
-
-
-def _repeats(file, tag, tag_size, width, end):
-    """How many fields of this one-byte tag and width follow one another (unpacked floats)."""
-    step = tag_size + width
-    most = max(1, (end - tag) // step)
-    count, window = 1, 16
-    while tag_size == 1 and count < most:
-        size = min(window, most - count)
-        raw = np.frombuffer(file.bytes, np.uint8, (size - 1) * step + 1, tag + count * step)
-        other = np.flatnonzero(raw[::step] != file.bytes[tag])
-        if len(other):
-            return count + int(other[0])
-        count, window = count + size, 2 * window
-    return count
-
-
 _LEGACY = {1: 0, 2: 1, 3: 2, 4: 3}  # number of num, channels, height, width -> axis
 _VALUES = {5: ("data", 4), 6: ("diff", 4), 8: ("data", 8), 9: ("diff", 8)}
 
 
 def _blob(file, start, end, where):
     blob, legacy, dims = StoredBlob(file, where), {}, []
-    for field in _fields(file, start, end):
-        if field.number in _LEGACY and field.wire == _VARINT:
-            legacy[_LEGACY[field.number]] = _signed(field.value, 32)
+    for field in wire.fields(file, start, end):
+        if field.number in _LEGACY and field.wire == wire.VARINT:
+            legacy[_LEGACY[field.number]] = wire.signed(field.value, 32)
         elif field.number in _VALUES:
             what, width = _VALUES[field.number]
             runs = (blob._runs if width == 4 else blob._doubles)[what]
             _add_values(file, runs, field, width)
-        elif field.number == 7 and field.wire == _BYTES:
+        elif field.number == 7 and field.wire == wire.BYTES:
             dims += _dims(file, field)
     blob.legacy = bool(legacy)
     blob.shape = [legacy.get(axis, 0) for axis in range(4)] if legacy else dims
@@ -250,54 +114,40 @@ def _blob(file, start, end, where):
 
 
 def _add_values(file, runs, field, width):
-    if field.wire == _BYTES:
+    if field.wire == wire.BYTES:
         size = field.end - field.start
         if size % width:
             file.fail(field.tag, f"{size} bytes of values are no multiple of {width}")
         if size:
-            runs.append(_Run(field.start, size // width, width, width))
-    elif field.wire == (_FIXED32 if width == 4 else _FIXED64):
-        runs.append(_Run(field.start, field.count, width, width + field.start - field.tag))
+            runs.append(wire.Run(field.start, size // width, width, width))
+    elif field.wire == (wire.FIXED32 if width == 4 else wire.FIXED64):
+        runs.append(wire.Run(field.start, field.count, width, width + field.start - field.tag))
 
 
 def _dims(file, field):
     dims = []
-    for inner in _fields(file, field.start, field.end):
-        if inner.number == 1 and inner.wire == _VARINT:
-            dims.append(_signed(inner.value, 64))
-        elif inner.number == 1 and inner.wire == _BYTES:
+    for inner in wire.fields(file, field.start, field.end):
+        if inner.number == 1 and inner.wire == wire.VARINT:
+            dims.append(wire.signed(inner.value, 64))
+        elif inner.number == 1 and inner.wire == wire.BYTES:
             at = inner.start
             while at < inner.end:
-                value, at = _varint(file, at, inner.end)
-                dims.append(_signed(value, 64))
+                value, at = wire.varint(file, at, inner.end)
+                dims.append(wire.signed(value, 64))
     return dims
-
-
-def _signed(value, bits):
-    value &= 2**bits - 1
-    return value - 2**bits if value >> (bits - 1) else value
-
-
-def _parse(file, message, fields):
-    """Decode fields (all but the blobs) by protobuf, which checks what is inside."""
-    raw = b"".join(bytes(file.bytes[field.tag : field.end]) for field in fields)
-    try:
-        return type(message).FromString(raw)
-    except DecodeError as error:
-        file.fail(fields[0].tag, f"no proper {message.DESCRIPTOR.name} ({error})")
 
 
 def _layer(file, start, end, message, blobs_number, inner_number=None):
     """(message without blobs, stored blobs, place of an inner layer) of a layer of any format."""
     rest, found, inner = [], [], None
-    for field in _fields(file, start, end):
-        if field.number == blobs_number and field.wire == _BYTES:
+    for field in wire.fields(file, start, end):
+        if field.number == blobs_number and field.wire == wire.BYTES:
             found.append(field)
-        elif field.number == inner_number and field.wire == _BYTES:
+        elif field.number == inner_number and field.wire == wire.BYTES:
             inner = field
         else:
             rest.append(field)
-    layer = _parse(file, message, rest)
+    layer = wire.parse(file, message, rest)
     name = layer.name
     where = f"{file.path}: layer '{name}': blob"
     blobs = [_blob(file, f.start, f.end, f"{where} {i}") for i, f in enumerate(found)]
@@ -321,20 +171,20 @@ def read_weights(path) -> list[tuple[str, list[StoredBlob]]]:
     RuntimeError if the file cannot be opened, ValueError (file, byte, what) if anything in it is
     damaged: it is checked whole before anything can be loaded.
     """
-    file = _File(path)
+    file = wire.File(path)
     layers, old, rest = [], [], []
-    for field in _fields(file, 0, file.size):
-        if field.number == 1 and field.wire == _VARINT:
+    for field in wire.fields(file, 0, file.size):
+        if field.number == 1 and field.wire == wire.VARINT:
             raise ValueError(f"{path}: this is a solver state; its weights are in a .caffemodel")
-        if field.number == 100 and field.wire == _BYTES:
+        if field.number == 100 and field.wire == wire.BYTES:
             args = field.start, field.end, caffe_pb2.LayerParameter()
             layer, blobs, _ = _layer(file, *args, blobs_number=7)
             layers.append((layer.name, blobs))
-        elif field.number == 2 and field.wire == _BYTES:
+        elif field.number == 2 and field.wire == wire.BYTES:
             old.append(_old_layer(file, field))
         else:
             rest.append(field)
-    _parse(file, caffe_pb2.NetParameter(), rest)
+    wire.parse(file, caffe_pb2.NetParameter(), rest)
     if layers and old:
         raise ValueError(f"{path}: both 'layer' and 'layers' (the old format) in one net")
     v0 = any(is_v0 for _, _, is_v0 in old)
@@ -354,13 +204,13 @@ class SolverState(NamedTuple):
 
 def read_state(path) -> SolverState:
     """A binary solver state; errors as read_weights."""
-    file = _File(path)
+    file = wire.File(path)
     rest, found = [], []
-    for field in _fields(file, 0, file.size):
-        if field.wire == _BYTES and field.number in (1, 100):
+    for field in wire.fields(file, 0, file.size):
+        if field.wire == wire.BYTES and field.number in (1, 100):
             raise ValueError(f"{path}: these are weights (a caffemodel), not a solver state")
-        (found if field.number == 3 and field.wire == _BYTES else rest).append(field)
-    state = _parse(file, caffe_pb2.SolverState(), rest)
+        (found if field.number == 3 and field.wire == wire.BYTES else rest).append(field)
+    state = wire.parse(file, caffe_pb2.SolverState(), rest)
     if not state.HasField("iter"):
         raise ValueError(f"{path}: no solver state: it states no iteration")
     history = [_blob(file, f.start, f.end, f"{path}: history {i}") for i, f in enumerate(found)]
@@ -370,36 +220,20 @@ def read_state(path) -> SolverState:
 # -- writing --
 
 
-def _encoded(value):
-    """A varint."""
-    out = bytearray()
-    value &= 2**64 - 1
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _head(number, size):
-    """What precedes a field of `size` bytes."""
-    return _encoded(number << 3 | _BYTES) + _encoded(size)
-
-
 def _size(pieces):
     return sum(p.nbytes if isinstance(p, np.ndarray) else len(p) for p in pieces)
 
 
 def _values(number, array):
     array = np.ascontiguousarray(array)
-    return [_head(number, array.nbytes), array] if array.size else []
+    return [wire.head(number, array.nbytes), array] if array.size else []
 
 
 def _blob_pieces(shape, data, diff):
     """The bytes of a BlobProto, in the order of field numbers, arrays as they are."""
-    dims = b"".join(_encoded(int(n)) for n in shape)
-    packed = _head(1, len(dims)) + dims if dims else b""
-    fields = {7: [_head(7, len(packed)), packed] if dims else []}
+    dims = b"".join(wire.encoded(int(n)) for n in shape)
+    packed = wire.head(1, len(dims)) + dims if dims else b""
+    fields = {7: [wire.head(7, len(packed)), packed] if dims else []}
     for values, as_float, as_double in ((data, 5, 8), (diff, 6, 9)):
         if values is not None:
             values = np.asarray(values)
@@ -423,32 +257,32 @@ def _layer_pieces(layer, blobs):
     pieces = [before.SerializeToString()]
     for shape, data, diff in blobs:
         inner = _blob_pieces(shape, data, diff)
-        pieces += [_head(7, _size(inner)), *inner]
+        pieces += [wire.head(7, _size(inner)), *inner]
     return [*pieces, after.SerializeToString()]
 
 
 def write_net(path, name, layers):
     """Write a caffemodel as Caffe does, whole or not at all.
 
-    layers: (LayerParameter without blobs, [(shape, data, diff or None), ...]) in order; float64 values
-    are stored as such. FileNotFoundError for a missing folder, ValueError beyond 2 GiB.
+    layers: (LayerParameter without blobs, [(shape, data, diff or None), ...]) in order; float64
+    values are stored as such. FileNotFoundError for a missing folder, ValueError beyond 2 GiB.
     """
     encoded = name.encode("utf-8")
-    pieces = [_head(1, len(encoded)), encoded]
+    pieces = [wire.head(1, len(encoded)), encoded]
     for layer, blobs in layers:
         inner = _layer_pieces(layer, blobs)
-        pieces += [_head(100, _size(inner)), *inner]
+        pieces += [wire.head(100, _size(inner)), *inner]
     _write(path, pieces)
 
 
 def write_state(path, iter, learned_net, current_step, arrays):
     """Write a binary solver state; `arrays` is the history. Errors as write_net."""
     encoded = learned_net.encode("utf-8")
-    pieces = [_encoded(1 << 3), _encoded(iter), _head(2, len(encoded)), encoded]
+    pieces = [wire.encoded(1 << 3), wire.encoded(iter), wire.head(2, len(encoded)), encoded]
     for array in arrays:
         inner = _blob_pieces(array.shape, array, None)
-        pieces += [_head(3, _size(inner)), *inner]
-    pieces += [_encoded(4 << 3), _encoded(current_step)]
+        pieces += [wire.head(3, _size(inner)), *inner]
+    pieces += [wire.encoded(4 << 3), wire.encoded(current_step)]
     _write(path, pieces)
 
 
@@ -456,31 +290,11 @@ def _write(path, pieces):
     size = _size(pieces)
     if size > MAX_BYTES:
         raise ValueError(
-            f"{path}: {size} bytes, but protobuf files (.caffemodel, .solverstate) end at {MAX_BYTES}; "
-            "write HDF5 instead (save_hdf5, snapshot_format: HDF5)"
+            f"{path}: {size} bytes, but protobuf files (.caffemodel, .solverstate) end at "
+            f"{MAX_BYTES}; write HDF5 instead (save_hdf5, snapshot_format: HDF5)"
         )
-    with replacing(path) as temporary, open(temporary, "wb") as file:
+    with wire.replacing(path) as temporary, open(temporary, "wb") as file:
         for piece in pieces:
             file.write(piece)
         file.flush()
         os.fsync(file.fileno())
-
-
-@contextmanager
-def replacing(path):
-    """Name of a file to write in the same folder; takes `path`'s place if all goes well, else goes.
-
-    FileNotFoundError, naming the folder, if that is not there.
-    """
-    path = os.path.realpath(path)
-    folder, base = os.path.split(path)
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"cannot write {base}: there is no folder {folder}")
-    temporary = os.path.join(folder, f".{base}.{os.getpid()}.part")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-        raise

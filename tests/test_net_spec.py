@@ -1,4 +1,4 @@
-"""NetSpec, layers, params, to_proto: pycaffe's behaviour, recorded and as its own tests state it."""
+"""NetSpec, layers, params, to_proto: pycaffe's behaviour, recorded and as its own tests say."""
 
 import copy
 import json

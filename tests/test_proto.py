@@ -1,16 +1,19 @@
-"""caffe.proto against the facts, its generated module under the oldest and newest protobuf."""
+"""caffe.proto against the facts; its module under the oldest and newest protobuf; text syntax."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from google.protobuf import text_format
 from google.protobuf.descriptor import FieldDescriptor as F
 
-from caffe.proto import caffe_pb2
+from caffe.proto import caffe_pb2, read
+from caffe.proto.text import ParseError, parse_text
+from caffe.proto.upgrade import upgrade_net
 
 HERE = Path(__file__).parent
-LABELS = {F.LABEL_OPTIONAL: "optional", F.LABEL_REQUIRED: "required", F.LABEL_REPEATED: "repeated"}
 TYPES = {
     F.TYPE_INT32: "int32",
     F.TYPE_INT64: "int64",
@@ -32,9 +35,15 @@ def _default(field):
     return str(value).lower() if field.type == F.TYPE_BOOL else f"{value:.6g}"
 
 
+def _label(field):
+    if hasattr(field, "is_repeated"):  # protobuf 6.31 and newer
+        return "repeated" if field.is_repeated else "required" if field.is_required else "optional"
+    return {1: "optional", 2: "required", 3: "repeated"}[field.label]
+
+
 def _field_line(field):
     kind = field.message_type or field.enum_type
-    line = f"  {field.number} {LABELS[field.label]} "
+    line = f"  {field.number} {_label(field)} "
     line += kind.full_name[len("caffe.") :] if kind else TYPES[field.type]
     line += f" {field.name}"
     if field.has_default_value:
@@ -70,7 +79,6 @@ def _facts():
     return found
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # FieldDescriptor.label, protobuf >= 6.31
 def test_schema_equals_the_facts():
     described, facts = _described(), _facts()
     assert described.keys() == facts.keys()
@@ -119,3 +127,97 @@ def test_generated_module_under_both_ends_of_protobuf(version, tmp_path, request
     assert int(used.split(".")[0]) >= 5
     net = caffe_pb2.NetParameter.FromString(bytes.fromhex(payload))
     assert list(net.layer[0].blobs[0].data) == [1.5, -2]
+
+
+# -- text, as the C++ parser takes it --
+
+SNIPPETS = json.loads((HERE / "golden/formats/text_syntax/snippets.json").read_text())
+
+
+def _net(text):
+    return parse_text(text, caffe_pb2.NetParameter(), "n.prototxt")
+
+
+@pytest.mark.parametrize("row", SNIPPETS, ids=[row["name"] for row in SNIPPETS])
+def test_text_is_taken_or_refused_as_by_caffe(row):
+    if not row["accepted"]:
+        with pytest.raises(ParseError, match="n.prototxt"):
+            _net(row["text"])
+    elif row.get("upgrade_aborts"):
+        with pytest.raises(ValueError, match="both 'layer' and 'layers'"):
+            upgrade_net(_net(row["text"]))
+    else:
+        wanted = text_format.Parse(row["canonical"], caffe_pb2.NetParameter())
+        got = upgrade_net(_net(row["text"])).SerializeToString(deterministic=True)  # nan == nan
+        assert got == wanted.SerializeToString(deterministic=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'name: "n";;',
+        "input_dim: 08",
+        "input_dim: 1_000",
+        "layer { loss_weight: 017 }",  # octal is for integers
+        "layer { loss_weight: 1e }",
+        "layer { loss_weight: 1.5.2 }",
+        "layer { loss_weight: 1.5.f }",
+        "layer { loss_weight: infinit }",
+        'layer { name: "a" >',
+        'layer [ { name: "a" } ',
+        "input_dim: [1 2]",
+        'name: "\\q"',
+        'name: "a\\\nb"',
+        'näme: "n"',
+        "force_backward: 00002",
+        "layer { phase: 1.0 }",
+        'name: "\\377"',  # not UTF-8: no Python string
+    ],
+)
+def test_more_text_that_is_refused(text):
+    with pytest.raises(ParseError):
+        _net(text)
+
+
+@pytest.mark.parametrize(
+    "text, same",
+    [
+        ("layer [ { name: 'a' } ]", "layer { name: 'a' }"),
+        ("layer: < name: 'a'; >", "layer { name: 'a' }"),
+        ("input_dim: 0X1f, input_dim: 00", "input_dim: 31 input_dim: 0"),
+        ("input_dim: - 5", "input_dim: -5"),
+        ("layer { loss_weight: 0.e1 loss_weight: -INFINITY }", "layer { loss_weight: [0, -inf] }"),
+        ("layer { phase: 0x1 propagate_down: 01 }", "layer { phase: TEST propagate_down: true }"),
+        ("input_dim:1layer{}", "input_dim: 1 layer { }"),
+        ("name: '\\u00e4\\xc3\\244' '\\x4g'", 'name: "ää\\004g"'),
+        ("# \u00e4 \x01\nname: 'n'", 'name: "n"'),
+    ],
+)
+def test_more_text_that_is_taken(text, same):
+    assert _net(text) == _net(same)
+
+
+def test_comments_in_any_encoding():
+    assert _net("# grün\nname: 'n'".encode("latin-1")).name == "n"
+
+
+def test_parse_errors_name_file_line_and_column(tmp_path):
+    path = tmp_path / "bad.prototxt"
+    path.write_text('name: "n"\nlayer {\n  name: "a"\n  tipe: "ReLU"\n}\n')
+    with pytest.raises(
+        ValueError, match=r"bad.prototxt:4:3: .*no field 'tipe'; did you mean 'type'"
+    ):
+        read.read_net(path)
+
+
+def test_missing_and_binary_files(tmp_path):
+    with pytest.raises(RuntimeError, match="Could not open file .*no.prototxt"):
+        read.read_net(tmp_path / "no.prototxt")
+    with pytest.raises(RuntimeError, match="Could not open file .*no.prototxt"):
+        read.read_solver(tmp_path / "no.prototxt")
+    with pytest.raises(RuntimeError, match="Could not open file .*directory"):
+        read.read_net(tmp_path)
+    with pytest.raises(ValueError, match="weights by mistake"):
+        read.read_net(HERE / "golden/formats/v1/net.caffemodel")
+    with pytest.raises(ValueError, match="no binary net"):
+        read.read_net_binary(HERE / "golden/formats/v1/net.prototxt")

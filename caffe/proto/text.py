@@ -1,7 +1,8 @@
 """Reading protobuf's text format exactly as Caffe's C++ parser does.
 
-protobuf's Python parser takes and refuses other things, and not the same ones in each release (`3F`,
-`- 2`, `+1`, missing required fields). Grammar as in protobuf's io/tokenizer.cc and text_format.cc.
+protobuf's Python parser takes and refuses other things, and not the same ones in each release
+(`3F`, `- 2`, `+1`, missing required fields). The grammar is that of protobuf's io/tokenizer.cc and
+text_format.cc.
 """
 
 import difflib

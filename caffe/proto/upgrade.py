@@ -1,12 +1,12 @@
 """Bringing nets and solvers of older formats up to date, as Caffe's upgrade_proto.cpp does.
 
-Nets came in three formats: V0 (`layers { layer { type: "conv" } }`), V1 (`layers { type: CONVOLUTION }`)
-and V2 (`layer { type: "Convolution" }`). Tables say which old field went where.
+Nets came in three formats: V0 (`layers { layer { type: "conv" } }`), V1 (`layers { type:
+CONVOLUTION }`) and V2 (`layer { type: "Convolution" }`). Tables say which old field went where.
 """
 
 import os
 
-from caffe.log import info, warning
+from caffe.glog import info, warning
 from caffe.proto import caffe_pb2
 
 V1 = caffe_pb2.V1LayerParameter
@@ -322,7 +322,7 @@ def upgrade_solver(param, name="solver"):
 
 
 def upgrade_snapshot_prefix(param, path):
-    """Without a prefix, the solver file's path without ending; a folder gets the file's stem added."""
+    """No prefix: the solver file's path without its ending; a folder: the file's stem in it."""
     stem = os.path.splitext(path)[0]
     if not param.HasField("snapshot_prefix"):
         param.snapshot_prefix = stem
