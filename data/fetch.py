@@ -1,0 +1,226 @@
+"""`python -m data.fetch NAME`: download a data set, or unpack archives that are on disk already.
+
+A download that broke off goes on where it stopped when the command is run again; a file that is
+there is checked and not downloaded again; what is unpacked is not unpacked again.
+"""
+
+import argparse
+import hashlib
+import http.client
+import shutil
+import sys
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from pathlib import Path
+
+from tqdm import tqdm
+
+from data import FOLDER, SETS, DataError, run
+from data.sources import SOURCES
+
+TIMEOUT = 30  # seconds without a byte
+ATTEMPTS = 3  # at one address, each going on where the last stopped
+CHUNK = 1 << 18
+BROKEN = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
+
+
+def fetch(name, folder=FOLDER, archives=(), downloads=None):
+    """Bring the files of one data set under `folder`: from `archives` (paths) where named alike.
+
+    DataError says what failed, at which address, and what to do about it.
+    """
+    folder = Path(folder)
+    downloads = Path(downloads or folder / "downloads")
+    archives = {Path(path).name: Path(path) for path in archives}
+    unknown = sorted(archives.keys() - {source.file for source in SOURCES[name]})
+    if unknown:
+        names = ", ".join(source.file for source in SOURCES[name])
+        raise DataError(f"{', '.join(unknown)}: the files of {name} are called {names}")
+    for source in SOURCES[name]:
+        place = folder / source.to
+        if (place / (source.holds or source.file)).exists():
+            print(f"{source.file}: already in {place}")
+            continue
+        archive = archives.get(source.file, downloads / source.file)
+        if source.file in archives:
+            if not archive.is_file():
+                raise DataError(f"no archive {archive.absolute()}")
+            check_sum(archive, source.md5)
+        else:
+            obtain(source, archive)
+        if source.holds:
+            unpack(archive, source.holds, place)
+        else:
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(archive, place / source.file)
+        print(f"{source.file}: in {place}")
+
+
+# Downloading
+
+
+def obtain(source, path):
+    """Download to `path` unless it is there, from the first address that gives the right file."""
+    if path.is_file():
+        check_sum(path, source.md5)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    failures = []
+    for url in source.urls:
+        try:
+            download(url, path, source.md5)
+            return
+        except DataError as error:
+            failures.append(str(error))
+    raise DataError("\n".join([f"could not get {source.file}:", *failures]))
+
+
+def download(url, path, md5=None):
+    """Download `url` to `path` by way of `path`.part, which stays when the connection breaks."""
+    part = path.with_name(path.name + ".part")
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            transfer(url, part)
+            break
+        except urllib.error.HTTPError as error:
+            raise DataError(f"{url}: the server answers {error.code} {error.reason}") from None
+        except BROKEN as error:
+            if attempt == ATTEMPTS:
+                kept = part.stat().st_size if part.exists() else 0
+                why = getattr(error, "reason", error)
+                raise DataError(
+                    f"{url}: connection broken ({why}); {size(kept)} are kept in {part}: "
+                    "run the same command again to go on from there"
+                ) from None
+    try:
+        check_sum(part, md5)
+    except DataError as error:
+        part.unlink()  # going on from wrong bytes would never end well
+        raise DataError(f"{url}: {error}") from None
+    part.replace(path)
+
+
+def transfer(url, part):
+    """One attempt: append to `part` what is missing of it."""
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        answer = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        complete = error.code == 416 and error.headers.get("Content-Range") == f"bytes */{have}"
+        error.close()
+        if complete:
+            return
+        if error.code != 416:
+            raise
+        part.unlink()  # longer than the file itself: not its beginning
+        return transfer(url, part)
+    with answer:
+        if answer.status != 206:
+            have = 0  # this server does not resume: from the start
+        rest = answer.headers.get("Content-Length")
+        total = have + int(rest) if rest else None
+        check_space(part, (total or 0) - have)
+        bar = tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=part.stem)
+        with bar, open(part, "ab" if have else "wb") as file:
+            while chunk := answer.read(CHUNK):
+                try:
+                    file.write(chunk)
+                    file.flush()
+                except OSError as error:
+                    raise DataError(f"cannot write {part}: {error.strerror or error}") from None
+                have += len(chunk)
+                bar.update(len(chunk))
+        if total and have < total:
+            raise ConnectionError(f"after {size(have)} of {size(total)}")
+
+
+def check_space(path, needed):
+    free = shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise DataError(
+            f"disk full: {path.parent} has {size(free)} free, {size(needed)} more are needed"
+        )
+
+
+def check_sum(path, md5):
+    """DataError unless the file has this MD5 sum; with none published, the sum is shown."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    found = digest.hexdigest()
+    if md5 is None:
+        print(f"{path.name}: MD5 {found} (none was published to compare it with)")
+    elif found != md5:
+        raise DataError(
+            f"wrong checksum of {path}: MD5 {found}, published is {md5} "
+            f"({size(path.stat().st_size)}): cut short, or another file; delete it and fetch again"
+        )
+
+
+def size(count):
+    """Bytes for reading: 1.3 GB."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.4g} {unit}"
+        count /= 1000
+    return f"{count:.4g} GB"
+
+
+# Unpacking
+
+
+def unpack(archive, holds, place):
+    """Unpack the tree of an archive that has a folder `holds` to `place`, whole or not at all."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=place.parent) as folder:
+        try:
+            extract(archive, folder)
+        except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+            raise DataError(
+                f"{archive} is cut short or damaged ({error}): delete it and fetch it again"
+            ) from None
+        except OSError as error:
+            text = error.strerror or error
+            raise DataError(f"cannot unpack {archive} to {place}: {text}") from None
+        found = sorted(path for path in Path(folder).rglob(holds) if path.is_dir())
+        if not found:
+            raise DataError(f"{archive} has no folder {holds}: it is not the file it should be")
+        root = min(found, key=lambda path: len(path.parts)).parent
+        place.mkdir(exist_ok=True)
+        for item in root.iterdir():
+            if not (place / item.name).exists():  # what is there already stays
+                shutil.move(item, place / item.name)
+
+
+def extract(archive, folder):
+    """Extract a tar or zip archive below `folder`; paths that lead out of it are refused."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as content:
+            for member in tqdm(content.infolist(), desc=f"unpacking {archive.name}", unit=""):
+                content.extract(member, folder)  # drops leading slashes and '..' itself
+        return
+    with tarfile.open(archive) as content:
+        for member in tqdm(content, desc=f"unpacking {archive.name}", unit=""):
+            content.extract(member, folder, filter="data")
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m data.fetch", description=__doc__)
+    parser.add_argument("name", choices=SETS, help="the data set")
+    parser.add_argument(
+        "--archive", action="append", default=[], help="take this file instead of downloading it"
+    )
+    parser.add_argument("--to", type=Path, default=FOLDER, help="default: %(default)s")
+    args = parser.parse_args(argv)
+    fetch(args.name, args.to, args.archive)
+    print(f"next: python -m data.prepare {args.name}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, None))
