@@ -1,6 +1,6 @@
-"""One layer without a net, and its gradient held against central differences in float64."""
+"""One layer without a net: its forward against a reference, its gradient against central differences."""
 
-import contextlib
+from dataclasses import dataclass, field
 
 import numpy as np
 from google.protobuf import text_format
@@ -12,18 +12,21 @@ from caffe.layer import check_counts, layer_class
 from caffe.proto import caffe_pb2
 
 SEED = 1701
+STEP = 1e-5
+
+
+def build(text, phase=caffe.TRAIN, tops=()):
+    """A layer from its prototxt's body."""
+    param = caffe_pb2.LayerParameter(name="l", phase=phase, top=tops)
+    text_format.Merge(text, param)
+    return layer_class(param)(param)
 
 
 class Layers:
-    """A layer from its prototxt's body, built on bottoms of given shapes: setup and reshape are done.
-
-    Parameters that the prototxt's fillers leave constant are given random values.
-    """
+    """A layer built on bottoms of given shapes: setup and reshape are done."""
 
     def __init__(self, text, shapes=(), tops=1, phase=caffe.TRAIN, in_place=False):
-        param = caffe_pb2.LayerParameter(name="l", phase=phase)
-        text_format.Merge(text, param)
-        self.layer = layer_class(param)(param)
+        self.layer = build(text, phase)
         self.bottom = RawBlobVec(Blob(shape) for shape in shapes)
         self.top = RawBlobVec([self.bottom[0]] if in_place else [Blob(()) for _ in range(tops)])
         check_counts(self.layer, len(self.bottom), len(self.top))
@@ -31,60 +34,96 @@ class Layers:
         self.layer.reshape(self.bottom, self.top)
         self.layer.param_propagate_down = [True] * len(self.layer.blobs)
 
+    @property
+    def params(self):
+        return self.layer.blobs
+
     def forward(self):
         caffe.set_random_seed(SEED)  # Dropout drops the same cells each time
         self.layer.reshape(self.bottom, self.top)
         self.layer.forward(self.bottom, self.top)
         return [top.data for top in self.top]
 
-    def backward(self, propagate_down=None):
-        if propagate_down is None:
-            propagate_down = [self.layer.allow_force_backward(i) for i in range(len(self.bottom))]
+    def backward(self, propagate_down):
         self.layer.backward(self.top, BoolVec(propagate_down), self.bottom)
 
-    def randomize(self, generator, low=-1.0, high=1.0):
-        """Distinct values, evenly spread and shuffled, in bottoms and parameters: no ties, no zeros."""
-        for blob in [*self.bottom, *self.layer.blobs]:
-            values = np.linspace(low, high, blob.count + 2)[1:-1] if blob.count else np.empty(0)
-            blob.data[...] = generator.permutation(values + 1e-3).reshape(blob.data.shape)
+    def randomize(self, low, high, values):
+        """Distinct values, evenly spread and shuffled, in bottoms and parameters: no ties, no kinks at 0;
+        `values` replaces those of a bottom."""
+        generator = np.random.default_rng(SEED)
+        for blob in [*self.bottom, *self.params]:
+            spread = np.linspace(low, high, blob.count + 2)[1:-1] + 1e-3
+            blob.data[...] = generator.permutation(spread).reshape(blob.data.shape)
+        for index, array in values.items():
+            self.bottom[index].data[...] = array
+        return generator
 
 
-def check(
-    text,
-    shapes,
-    *,
-    values=(),
-    tops=1,
-    bottoms=None,
-    low=-1.0,
-    high=1.0,
-    step=1e-5,
-    tolerance=1e-6,
-    in_place=False,
-    phase=caffe.TRAIN,
-):
-    """Numeric against written-out gradients of F = <random, tops>, for every element of every bottom
-    in `bottoms` (default: those that take gradients) and of every parameter.
+@dataclass
+class Case:
+    """A row of a layer's table of tests.
 
-    `values` replaces the random ones of a bottom: {index: array}. Also checked: parameter diffs add up
-    over two backwards, bottom diffs do not, and a bottom that is not to be propagated to stays as it is.
+    `reference(bottoms, params)` gives the top (or a list of tops) in NumPy; `values` are a bottom's, by
+    its index, where random ones in low..high will not do; `gradients` the bottoms that get one (default:
+    all that force_backward reaches).
     """
-    generator = np.random.default_rng(SEED)
+
+    text: str
+    shapes: list = field(default_factory=list)
+    reference: object = None
+    values: dict = field(default_factory=dict)
+    gradients: list | None = None
+    tops: int = 1
+    low: float = -1.0
+    high: float = 1.0
+    phase: int = caffe.TRAIN
+    in_place: bool = False
+
+    def __str__(self):
+        words = self.text.replace("type:", "").replace('"', "").split()
+        return "-".join(words) + ("-in_place" if self.in_place else "")
+
+    def run(self):
+        run = Layers(self.text, self.shapes, self.tops, self.phase, self.in_place)
+        return run, run.randomize(self.low, self.high, self.values)
+
+
+def check_reference(case, tolerance=1e-6):  # a prototxt holds numbers as float32
+    """Forward in float64 equals the reference; the bottoms stay as they were, unless in place."""
     with context.double_precision():
-        run = Layers(text, shapes, tops, phase, in_place)
-        run.randomize(generator, low, high)
-        for index, array in dict(values).items():
-            run.bottom[index].data[...] = array
-        if bottoms is None:
-            bottoms = [i for i in range(len(shapes)) if run.layer.allow_force_backward(i)]
+        run, _ = case.run()
+        bottoms = [blob.data.copy() for blob in run.bottom]
+        params = [blob.data.copy() for blob in run.params]
+        tops = run.forward()
+        wanted = case.reference(bottoms, params)
+        wanted = wanted if isinstance(wanted, list) else [wanted]
+        assert len(wanted) == len(tops)
+        for i, (w, y) in enumerate(zip(wanted, tops)):
+            assert np.shape(w) == y.shape, f"top {i}"
+            np.testing.assert_allclose(y, w, rtol=tolerance, atol=tolerance, err_msg=f"top {i}")
+        for i, before in enumerate(bottoms[case.in_place :]):
+            np.testing.assert_array_equal(run.bottom[i + case.in_place].data, before)
+
+
+def check_gradient(case, tolerance=1e-6):
+    """Numeric against written-out gradients of F = <random, tops>, for every element of every bottom that
+    gets one and of every parameter. Parameter diffs must add up over two backwards, bottom diffs must
+    not, and a bottom that is not to be propagated to must stay as it is."""
+    with context.double_precision():
+        run, generator = case.run()
         start = [blob.data.copy() for blob in run.bottom]
-        weights = [generator.uniform(-1, 1, top.shape) for top in run.forward()]
-        param = list(run.layer.blobs)
-        flags = [i in bottoms for i in range(len(shapes))]
+        weights = [generator.uniform(0.5, 1.5, top.shape) for top in run.forward()]
+        chosen = case.gradients
+        if chosen is None:
+            chosen = [i for i in range(len(start)) if run.layer.allow_force_backward(i)]
+        flags = [i in chosen for i in range(len(start))]
 
         def restore():
             for blob, array in zip(run.bottom, start):
                 blob.data[...] = array
+
+        def objective():
+            return sum((w * y).sum() for w, y in zip(weights, run.forward()))
 
         def backward():
             restore()
@@ -93,43 +132,45 @@ def check(
                 top.diff[...] = weight
             run.backward(flags)
 
-        def objective():
-            restored = start if not in_place else None
-            with contextlib.nullcontext(restored):
-                return sum((w * y).sum() for w, y in zip(weights, run.forward()))
-
-        for blob in param:
-            blob.diff[...] = 0
-        untouched = [i for i in range(len(shapes)) if not flags[i]]
-        for i in untouched:
-            run.bottom[i].diff[...] = 7
         backward()
-        for i in untouched:
-            assert (run.bottom[i].diff == 7).all(), f"bottom {i} was not to be propagated to"
-        first = [run.bottom[i].diff.copy() for i in bottoms], [b.diff.copy() for b in param]
-        backward()
-        for i, before in zip(bottoms, first[0]):
-            np.testing.assert_array_equal(run.bottom[i].diff, before, f"bottom {i} was added to")
-        for i, before in enumerate(first[1]):
-            np.testing.assert_allclose(
-                param[i].diff, 2 * before, rtol=1e-12, atol=1e-14, err_msg=f"parameter {i}"
-            )
-        targets = [(f"bottom {i}", run.bottom[i], start[i], d) for i, d in zip(bottoms, first[0])]
+        bottom_diffs = {i: run.bottom[i].diff.copy() for i in chosen}
+        param_diffs = [blob.diff.copy() for blob in run.params]
+        if not case.in_place:
+            check_write_rules(run, flags, backward, bottom_diffs, param_diffs)
+        targets = [(f"bottom {i}", run.bottom[i], diff) for i, diff in bottom_diffs.items()]
         targets += [
-            (f"parameter {i}", b, b.data.copy(), d) for (i, b), d in zip(enumerate(param), first[1])
+            (f"parameter {i}", blob, diff)
+            for i, (blob, diff) in enumerate(zip(run.params, param_diffs))
         ]
-        for name, blob, at, analytic in targets:
-            for index in np.ndindex(at.shape):
-                sides = []
-                for sign in (1, -1):
-                    restore()
-                    blob.data[...] = at
-                    blob.data[index] += sign * step
-                    sides.append(objective())
-                blob.data[...] = at
-                numeric = (sides[0] - sides[1]) / (2 * step)
+        for name, blob, analytic in targets:
+            for index in np.ndindex(analytic.shape):
+                numeric = central_difference(blob, index, restore, objective)
                 scale = max(1.0, abs(numeric), abs(analytic[index]))
                 assert abs(numeric - analytic[index]) <= tolerance * scale, (
-                    f"{text}: {name}{list(index)}: analytic {analytic[index]}, numeric {numeric}, "
-                    f"objectives {sides}"
+                    f"{name} {list(index)}: analytic {analytic[index]}, numeric {numeric}"
                 )
+
+
+def central_difference(blob, index, restore, objective):
+    restore()
+    at, sides = blob.data[index].copy(), []
+    for side in (at + STEP, at - STEP):
+        restore()
+        blob.data[index] = side
+        sides.append(objective())
+    restore()
+    blob.data[index] = at
+    return (sides[0] - sides[1]) / (2 * STEP)
+
+
+def check_write_rules(run, flags, backward, bottom_diffs, param_diffs):
+    left_alone = [blob for blob, flag in zip(run.bottom, flags) if not flag]
+    for blob in left_alone:
+        blob.diff[...] = 7
+    backward()
+    for i, before in bottom_diffs.items():
+        np.testing.assert_array_equal(run.bottom[i].diff, before, f"bottom {i} was added to")
+    for i, (blob, before) in enumerate(zip(run.params, param_diffs)):
+        np.testing.assert_allclose(blob.diff, 2 * before, rtol=1e-12, atol=1e-13, err_msg=f"{i}")
+    for blob in left_alone:
+        assert (blob.diff == 7).all(), "a bottom that was not to be propagated to was written"

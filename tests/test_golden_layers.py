@@ -54,9 +54,9 @@ def test_layer(name, monkeypatch):
     write(net, case, "bottom")
     write(net, case, "param")
     passes = int(case["forwards"]) if "forwards" in case else 1
-    for k in range(passes):
+    for k in range(1, passes + 1):
         loss = net._forward(0, len(net.layers) - 1)
-        if k < passes - 1:
+        if k < passes:
             compare(net, case, {f"top@{k}"}, FORWARD)
     if "loss" in case:
         np.testing.assert_allclose(loss, case["loss"], rtol=FORWARD, atol=1e-6)
