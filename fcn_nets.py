@@ -61,7 +61,7 @@ def caffenet(n, data):
     """CaffeNet, Caffe's AlexNet, through drop7, fully convolutional: 4096 channels at stride 32."""
     x = caffenet_stages(n, data, pad=100)
     for fc, kernel in (("6", 6), ("7", 1)):
-        conv = dict(num_output=4096, kernel_size=kernel, stride=1, pad=0)
+        conv = dict(num_output=4096, kernel_size=kernel, stride=1, pad=0, group=1)
         x = conv_relu(n, f"fc{fc}", f"relu{fc}", x, **conv)
         x = n[f"drop{fc}"] = dropout(x)
     return x

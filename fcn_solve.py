@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from google.protobuf import text_format
+from tqdm import tqdm
 
 import caffe
 import fcn_device
@@ -147,7 +148,7 @@ def train(solver, rounds, steps, scored):
     record = snapshots_of(settings) / "scores.jsonl"
     try:
         while solver.iter < rounds * steps:
-            solver.step(steps - solver.iter % steps)
+            step(solver, steps - solver.iter % steps)
             for layer, gt in scored.items():
                 ids = picture_ids(solver.test_nets[0], settings.test_iter[0])
                 score.seg_tests(solver, False, ids, layer, gt, record)
@@ -157,6 +158,18 @@ def train(solver, rounds, steps, scored):
         sys.exit(INTERRUPTED)
     if not settings.snapshot or solver.iter % settings.snapshot:
         solver.snapshot()  # the last steps would be lost
+
+
+def step(solver, count):
+    """`count` steps; where Caffe's log, which tells the loss, is silenced, a progress bar instead."""
+    if os.environ.get("GLOG_minloglevel", "0") == "0":
+        solver.step(count)
+        return
+    with tqdm(total=count, desc=Path.cwd().name, unit="step", mininterval=1) as bar:
+        while bar.n < count:
+            some = min(20, count - bar.n)
+            solver.step(some)
+            bar.update(some)
 
 
 def snapshots_of(settings):

@@ -31,17 +31,18 @@ def transplant(new_net, net, suffix=""):
     the report, a Transplant.
     """
     report = Transplant([], [], [], [])
+    reached = set()
     for name, arrays in net.params.items():
         for i, old in enumerate(arrays):
-            _carry(new_net, name + suffix, i, old.data, f"{name}[{i}]", report)
-    reached = {name + suffix for name in net.params}
+            if _carry(new_net, name + suffix, i, old.data, f"{name}[{i}]", report):
+                reached.add(name + suffix)
     report.untouched.extend(name for name in new_net.params if name not in reached)
     print(report)
     return report
 
 
 def _carry(new_net, target, i, old, what, report):
-    """Carry one array, or say in the report why not."""
+    """Carry one array, or say in the report why not; returns whether it was carried."""
     if target not in new_net.params:
         report.dropped.append(f"{what} {old.shape}: no layer {target!r} in the new net")
     elif i >= len(new_net.params[target]):
@@ -51,12 +52,14 @@ def _carry(new_net, target, i, old, what, report):
         new = new_net.params[target][i].data
         if new.size != old.size:
             report.dropped.append(f"{what} {old.shape} does not fit {target}[{i}] {new.shape}")
-            return
+            return False
         new[...] = old.reshape(new.shape)
         if new.shape == old.shape:
             report.copied.append(what)
         else:
             report.coerced.append(f"{what} {old.shape} -> {target}[{i}] {new.shape}")
+        return True
+    return False
 
 
 def upsample_filt(size):
