@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_sample_images
 from test_data_layers import Top
 
 import caffe
@@ -100,9 +101,15 @@ def test_what_is_scored_was_not_trained_on():
         for other in roles[i + 1 :]:
             assert not tiles[one] & tiles[other]
     assert sum(len(scenes.digits(role)[1]) for role in roles) == 1797
-    for trained, scored in zip(scenes.photographs("train"), scenes.photographs("val")):
-        assert not np.shares_memory(trained, scored)
-        assert trained.shape[1] + scored.shape[1] == 640
+    for role, columns in (
+        ("train", slice(320, 640)),
+        ("tune", slice(320, 640)),
+        ("val", slice(320)),
+    ):
+        for half, image in zip(scenes.photographs(role), load_sample_images().images):
+            brightness = half / np.maximum(image[:, columns], 1)
+            assert half.shape == (427, 320, 3) and half.max() > 100
+            assert brightness[image[:, columns] > 100].std() < 0.01
 
 
 def test_digits_have_the_sizes_told():

@@ -18,10 +18,10 @@ VOID = 255
 
 # Role -> (share of the digits from, to; half of each photograph)
 ROLES = {
-    "train": ((0.0, 0.7), "left"),
-    "tune": ((0.7, 0.8), "left"),
-    "val": ((0.8, 0.9), "right"),
-    "infer": ((0.9, 1.0), "right"),
+    "train": ((0.0, 0.7), "right"),
+    "tune": ((0.7, 0.8), "right"),
+    "val": ((0.8, 0.9), "left"),
+    "infer": ((0.9, 1.0), "left"),
 }
 
 
@@ -40,12 +40,15 @@ def digits(role):
 
 @lru_cache
 def photographs(role):
-    """Half of each photograph, H x W x 3 uint8 RGB."""
-    half = ROLES[role][1]
-    return [
-        image[:, : image.shape[1] // 2] if half == "left" else image[:, image.shape[1] // 2 :]
-        for image in load_sample_images().images
-    ]
+    """Half of each photograph, H x W x 3 uint8 RGB; the brighter half as dark as the other."""
+    halves = []
+    for image in load_sample_images().images:
+        middle = image.shape[1] // 2
+        half = {"left": image[:, :middle], "right": image[:, middle:]}
+        level = min(part.mean() for part in half.values())
+        mine = half[ROLES[role][1]]
+        halves.append((mine * (level / mine.mean())).astype(np.uint8))
+    return halves
 
 
 def background(rng, role, height, width):
