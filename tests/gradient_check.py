@@ -51,8 +51,8 @@ class Layers:
         """Distinct values, evenly spread and shuffled, in bottoms and parameters: no ties, no kinks at 0;
         `values` replaces those of a bottom."""
         generator = np.random.default_rng(SEED)
-        for blob in [*self.bottom, *self.params]:
-            spread = np.linspace(low, high, blob.count + 2)[1:-1] + 1e-3
+        for i, blob in enumerate([*self.bottom, *self.params], 1):
+            spread = np.linspace(low, high, blob.count + 2)[1:-1] + 1e-3 * i
             blob.data[...] = generator.permutation(spread).reshape(blob.data.shape)
         for index, array in values.items():
             self.bottom[index].data[...] = array

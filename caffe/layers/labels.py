@@ -40,11 +40,11 @@ class Labels:
 
     def check(self, label, ignored):
         low, high = torch.stack(label.aminmax()).tolist()
-        if 0 <= low and high < self.classes:
+        wrong = [str(v) for v in sorted({low, high}) if not 0 <= v < self.classes]
+        if not wrong:
             return
-        wrong = ", ".join(str(v) for v in (low, high) if not 0 <= v < self.classes)
         instead = "none is given" if ignored is None else f"it is {ignored}"
         raise self.layer.error(
-            f"label {wrong} is out of range: {self.classes} classes allow 0..{self.classes - 1}; positions "
+            f"label {' and '.join(wrong)} is out of range: {self.classes} classes allow 0..{self.classes - 1}; positions "
             f"that do not count need loss_param or accuracy_param {{ ignore_label }} ({instead})"
         )

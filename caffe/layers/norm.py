@@ -85,7 +85,7 @@ class BatchNorm(Layer):
 class MVN(Layer):
     """y = (x - mean) / (standard deviation + eps), over each plane, or all channels of an item.
 
-    The top always has four axes.
+    The top always has four axes. The gradient is Caffe's, exact where eps is small against the deviation.
     """
 
     num_bottom = num_top = 1
