@@ -23,17 +23,17 @@ VGG16 = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # convolutions, chann
 CHANNELS = {"depth": 1}  # of the pictures a net reads; all others have 3
 
 
-def vgg16(n, data, suffix="", first="conv1_1", narrow=1, fc6=7, **more):
+def vgg16(n, data, suffix="", first="conv1_1", narrow=1, fc6=7, drop=0.5, **more):
     """VGG-16 through drop7, fully convolutional: 4096 channels at stride 32.
 
-    `first` names the first convolution; `narrow` divides all widths and `fc6` is that layer's
-    kernel, for the embedded task.
+    `first` names the first convolution; `narrow` divides all widths, `fc6` is that layer's kernel
+    and `drop` the share of its outputs that Dropout silences, for the embedded task.
     """
     x = vgg16_stages(n, data, suffix, first, pad=100, narrow=narrow, **more)
     for fc, kernel in (("6", fc6), ("7", 1)):
         conv = dict(num_output=4096 // narrow, kernel_size=kernel, stride=1, pad=0, param=LEARNED)
         x = conv_relu(n, f"fc{fc}{suffix}", f"relu{fc}{suffix}", x, **conv)
-        x = n[f"drop{fc}{suffix}"] = dropout(x)
+        x = n[f"drop{fc}{suffix}"] = dropout(x, drop)
     return x
 
 
@@ -97,8 +97,8 @@ def max_pool(bottom, kernel, stride):
     return L.Pooling(bottom, pool=P.Pooling.MAX, kernel_size=kernel, stride=stride)
 
 
-def dropout(bottom):
-    return L.Dropout(bottom, dropout_ratio=0.5, in_place=True)
+def dropout(bottom, ratio=0.5):
+    return L.Dropout(bottom, dropout_ratio=ratio, in_place=True)
 
 
 def decoder(n, classes, skips=(), task="", scales=None, kernel=None):

@@ -20,7 +20,9 @@ import vis
 
 MISSING = 2  # exit code: no weights
 UNREADABLE = 1  # exit code: some picture could not be read
-MAX_PIXELS = 2_000_000  # more are segmented at a smaller scale: full-width FCN-8s needs about 1 kB each
+MAX_PIXELS = (
+    2_000_000  # more are segmented at a smaller scale: full-width FCN-8s needs about 1 kB each
+)
 
 
 def main():
@@ -138,7 +140,9 @@ def write_result(image, seg, stem):
 def report(path, image, seg, names):
     """Print which classes cover which share of the picture, the largest first."""
     count = np.bincount(seg.ravel(), minlength=len(names))
-    shares = [f"{names[k]} {100 * count[k] / seg.size:.1f}%" for k in (-count).argsort() if count[k]]
+    shares = [
+        f"{names[k]} {100 * count[k] / seg.size:.1f}%" for k in (-count).argsort() if count[k]
+    ]
     height, width = image.shape[:2]
     print(f"{path} ({width}x{height}): {', '.join(shares)}", flush=True)
 

@@ -26,13 +26,13 @@ FOLDER = Path(__file__).resolve().parent
 CLASSES = 1000
 
 
-def classifier(n, pooled, width=4096, classes=CLASSES, **more):
+def classifier(n, pooled, width=4096, classes=CLASSES, drop=0.5, **more):
     """fc6, fc7 and fc8 of a classification net, inner products all."""
     x = pooled
     for fc in "67":
         n[f"fc{fc}"] = L.InnerProduct(x, num_output=width, **more)
         n[f"relu{fc}"] = L.ReLU(n[f"fc{fc}"], in_place=True)
-        x = n[f"drop{fc}"] = dropout(n[f"relu{fc}"])
+        x = n[f"drop{fc}"] = dropout(n[f"relu{fc}"], drop)
     n.fc8 = L.InnerProduct(x, num_output=classes, **more)
 
 
@@ -76,12 +76,12 @@ def sample_classifier(role):
     n = caffe.NetSpec()
     params = dict(role=role, seed=1337, batch=32, mean=SAMPLE.mean)
     if role == "train":
-        params["plain"] = 100  # batches on plain backgrounds first
+        params["plain"] = 50  # batches on plain backgrounds first
     python_data(n, ["data", "label"], "data.sample.layers", "DigitCropDataLayer", **params)
-    narrow, rate = SAMPLE.body["narrow"], SAMPLE.body["first_rate"]
+    narrow, rate, drop = (SAMPLE.body[key] for key in ("narrow", "first_rate", "drop"))
     filler = dict(weight_filler=dict(type="msra"))
     pooled = vgg16_stages(n, n.data, narrow=narrow, first_rate=rate, **filler)
-    classifier(n, pooled, 4096 // narrow, SAMPLE.classes, param=LEARNED, **filler)
+    classifier(n, pooled, 4096 // narrow, SAMPLE.classes, drop, param=LEARNED, **filler)
     n.loss = L.SoftmaxWithLoss(n.fc8, n.label)
     n.accuracy = L.Accuracy(n.fc8, n.label)
     return n.to_proto()

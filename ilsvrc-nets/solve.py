@@ -18,8 +18,8 @@ FOLDER = Path(__file__).resolve().parent
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sample", action="store_true", help="the only net there is to train")
-    parser.add_argument("--steps", type=int, default=700, help="(%(default)s)")
-    parser.add_argument("--seed", type=int, help="seed of the weights and of Dropout")
+    parser.add_argument("--steps", type=int, default=500, help="(%(default)s)")
+    parser.add_argument("--seed", type=int, help="seed of the weights")
     fcn_device.add_options(parser)
     args = parser.parse_args()
     if not args.sample:
