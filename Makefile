@@ -1,14 +1,18 @@
-# make test   everything that can be checked on this machine
-# make demo   the whole chain on the embedded task: scenes, classifier, 32s, 16s, 8s, scores, figure
-# make lint   style;  make protos  the generated module;  make nets  every generated prototxt
+# make test     everything that can be checked on this machine
+# make demo     the whole chain on the embedded task, from nothing to the figure (SEED=n for another)
+# make lint     style
+# make nets     every generated prototxt;  make protos  the generated protobuf module
+# make bench    speed and memory, beside the peers
 
 PYTHON ?= python3
 VENV ?= .venv
 PY = $(VENV)/bin/python
 SEED ?= 1
 READY = $(VENV)/.ready
+MODELS = $(sort $(wildcard voc-* nyud-* siftflow-* pascalcontext-*))
+STAGES = voc-fcn32s voc-fcn16s voc-fcn8s
 
-.PHONY: test demo lint protos nets bench clean
+.PHONY: test demo lint nets protos bench
 
 $(READY): requirements.txt setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -19,9 +23,27 @@ $(READY): requirements.txt setup.py
 test: $(READY)
 	$(PY) -m pytest
 
+demo: export GLOG_minloglevel = 1
+demo: $(READY)
+	$(PY) -m data.sample --seed $(SEED)
+	$(PY) ilsvrc-nets/solve.py --sample --seed $(SEED)
+	$(PY) ilsvrc-nets/convert.py --sample
+	for stage in $(STAGES); do $(PY) $$stage/solve.py --sample --seed $(SEED) || exit 1; done
+	$(PY) demo.py --seed $(SEED)
+
 lint: $(READY)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+
+nets: $(READY)
+	for folder in ilsvrc-nets $(MODELS); do $(PY) $$folder/net.py || exit 1; done
+	for folder in ilsvrc-nets $(STAGES); do $(PY) $$folder/net.py --sample || exit 1; done
+
+# protoc 25: code of that age has no check of the runtime's version, so it works with protobuf 5 and later
+protos:
+	$(PYTHON) -m venv build/protoc
+	build/protoc/bin/pip install --quiet "grpcio-tools==1.62.3" "setuptools<81"
+	build/protoc/bin/python -m grpc_tools.protoc -Icaffe/proto --python_out=caffe/proto caffe/proto/caffe.proto
 
 bench: $(READY)
 	$(PY) -m benchmarks

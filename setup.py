@@ -3,7 +3,11 @@
 `pip install -e .` (editable) is the way: models, data and weights stay in this folder.
 """
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
 
 setup(
     name="fcn-caffe",
@@ -12,20 +16,8 @@ setup(
     license="BSD-2-Clause",
     python_requires=">=3.10",
     packages=find_packages(include=["caffe", "caffe.*", "data", "data.*"]),
-    package_data={"caffe.proto": ["caffe.proto"]},
-    py_modules=[
-        "fcn_nets",
-        "fcn_solve",
-        "infer",
-        "nyud_layers",
-        "pascalcontext_layers",
-        "score",
-        "seg_layer",
-        "siftflow_layers",
-        "surgery",
-        "vis",
-        "voc_layers",
-    ],
+    package_data={"caffe.proto": ["caffe.proto"], "data": ["*/*.txt", "*/README.md"]},
+    py_modules=sorted(path.stem for path in ROOT.glob("*.py") if path.stem != "setup"),
     install_requires=[
         "torch>=2.4",
         "numpy>=1.26",

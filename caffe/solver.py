@@ -15,7 +15,7 @@ from .net import Net
 from .proto import caffe_pb2, read
 
 _HDF5 = caffe_pb2.SolverParameter.HDF5
-_SLICE = 1 << 17  # values an update works on at a time: gradient, weight and history fit the cache
+_SLICE = 1 << 15  # values an update works on at a time: they fit the cache, and one thread has no one to wait for
 
 
 class Solver:
