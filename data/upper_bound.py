@@ -1,12 +1,21 @@
 """The best mean IU that an output stride allows, from labels alone (the paper's table).
 
+`python -m data.upper_bound NAME [DIR]` prints it for the labels a set is scored on.
+
 Labels are averaged per class over stride x stride boxes and brought back up bilinearly; the class
 with the largest share wins each pixel, and that is scored against the labels it came from.
 """
 
+import argparse
+import sys
+
 import numpy as np
+from tqdm import tqdm
+
+from data import run
 
 VOID = 255
+STRIDES = (128, 64, 32, 16, 8, 4)
 
 
 def upper_bound(labels, classes, stride):
@@ -48,3 +57,28 @@ def there_and_back(size, stride):
     weight[position, left] += 1 - (place - left)
     weight[position, np.minimum(left + 1, boxes - 1)] += place - left
     return weight @ average
+
+
+def main(argv=None):
+    from data.trees import NAMES, readers  # the data layers, which the function does without
+
+    parser = argparse.ArgumentParser(prog="python -m data.upper_bound", description=__doc__)
+    parser.add_argument("name", choices=NAMES, help="the data set")
+    parser.add_argument("dir", nargs="?", help="where it is, if not in data/")
+    parser.add_argument("--strides", type=int, nargs="+", default=STRIDES)
+    args = parser.parse_args(argv)
+    tree, split, layer = readers(args.name, args.dir)[-1]
+    ids = layer.read_split()
+    for top in layer.tops:
+        if top not in ("label", "sem", "geo"):
+            continue
+        classes = layer.geo_classes if top == "geo" else layer.classes
+        labels = [layer.load(top, id) for id in tqdm(ids, desc=split, unit="")]
+        print(f"{args.name} {split} {top}: {len(labels)} pictures, {classes} classes")
+        print("stride  bound of mean IU (%)")
+        for stride in args.strides:
+            print(f"{stride:6} {100 * upper_bound(labels, classes, stride):8.1f}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, None))
