@@ -90,7 +90,7 @@ def bilinear(values, param, generator):
             f"bilinear filler: four axes and a square kernel are needed, got {list(values.shape)}"
         )
     factor = math.ceil(values.shape[3] / 2)
-    centre = (2 * factor - 1 - factor % 2) / (2 * factor)
+    centre = (values.shape[3] - 1) / (2 * factor)
     side = 1 - (torch.arange(values.shape[3], dtype=values.dtype) / factor - centre).abs()
     values.copy_(side[:, None] * side)
 
