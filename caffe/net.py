@@ -273,13 +273,17 @@ class Net:
         if not stored:
             raise ValueError(f"{path}: no layers in it: an empty or foreign file, not weights")
         targets = {}
-        for layer in self.layers:  # of equal names in the net only the first is filled
-            targets.setdefault(layer.layer_param.name, layer)
-        pairs = [(targets[name], blobs) for name, blobs in stored if name in targets]
-        for layer, blobs in pairs:
-            _check_fit(layer, blobs, path)
+        for i, layer in enumerate(self.layers):  # of equal names in the net only the first is filled
+            shared = {j for owner, j in self._shared_params if owner == i}
+            targets.setdefault(layer.layer_param.name, (layer, shared))
+        pairs = [(*targets[name], blobs) for name, blobs in stored if name in targets]
+        for layer, shared, blobs in pairs:
+            _check_fit(layer, shared, blobs, path)
+        pairs = [(layer, blobs) for layer, _, blobs in pairs]
         for layer, blobs in pairs:
             for target, source in zip(layer.blobs, blobs):
+                if source is None:  # HDF5 holds a shared weight once, with the layer that owns it
+                    continue
                 source.read_into(target.data)
                 if source.has_diff:
                     source.read_diff_into(target.diff)
@@ -339,16 +343,24 @@ def _definition(layer):
     return definition
 
 
-def _check_fit(layer, stored, path):
-    """Hold stored blobs against a layer's, in number and shape (Net::CopyTrainedLayersFrom)."""
+def _check_fit(layer, shared, stored, path):
+    """Hold stored blobs against a layer's, in number and shape (Net::CopyTrainedLayersFrom).
+
+    Weights numbered in `shared` belong to another layer and may be missing (None) in the file.
+    """
     name = describe(layer.layer_param)
+    while len(stored) in shared:
+        stored = [*stored, None]
     if len(stored) != len(layer.blobs):
         raise ValueError(
             f"{path}: {name} has {len(layer.blobs)} parameter blobs, the file {len(stored)}: "
             "rename the layer to start it afresh"
         )
     for i, (target, source) in enumerate(zip(layer.blobs, stored)):
-        if not source.matches(target.shape):
+        if source is None:
+            if i not in shared:
+                raise ValueError(f"{path}: {name}: parameter {i} is missing in the file")
+        elif not source.matches(target.shape):
             raise ValueError(
                 f"{path}: {name}: parameter {i} has shape {list(target.shape)}, the file "
                 f"{list(source.shape)}: rename the layer to start it afresh, or use "
