@@ -9,11 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import caffe
 import matplotlib
 import numpy as np
 from PIL import Image
 
+import caffe
 import fcn_nets
 import fcn_weights
 import infer

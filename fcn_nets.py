@@ -171,6 +171,12 @@ def deploy(net, height=500, width=500):
     return alone
 
 
+def scored(net):
+    """Which score blob of a NetParameter is judged by which label blob."""
+    losses = [layer for layer in net.layer if layer.type == "SoftmaxWithLoss"]
+    return {layer.bottom[0]: layer.bottom[1] for layer in losses}
+
+
 def read_net(path):
     """The NetParameter in a prototxt."""
     return text_format.Parse(Path(path).read_text(), caffe_pb2.NetParameter())

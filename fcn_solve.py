@@ -16,7 +16,6 @@ import score
 import surgery
 from caffe.proto import caffe_pb2
 
-MISSING = 2  # exit code: a data set, a split or a weights file is not there
 INTERRUPTED = 130
 
 
@@ -45,8 +44,9 @@ def solve(script, start, rounds, steps, scored=None, surgeon=None, sample=None):
             fill(solver.net, starts, weights, surgeon, args.sample)
         train(solver, args.rounds, args.steps, scored or {"score": "label"})
     except FileNotFoundError as error:
-        print(f"{Path(script).parent.name}/solve.py: {error}", file=sys.stderr)
-        sys.exit(MISSING)
+        hint = "\nThe scenes are made by: python -m data.sample" if args.sample else ""
+        print(f"{Path(script).resolve().parent.name}/solve.py: {error}{hint}", file=sys.stderr)
+        sys.exit(fcn_weights.MISSING)
 
 
 def parse(rounds, steps, sample):
@@ -83,15 +83,10 @@ def parse(rounds, steps, sample):
 
 def starting_weights(given, starts, sample):
     """The files to start from, one a net: those given on the command line, or found by name."""
-    if not given:
-        return [fcn_weights.find(net, sample) for net in starts]
+    given = given or [None] * len(starts)
     if len(given) != len(starts):
         raise FileNotFoundError(f"--weights wants {len(starts)} files, for {', '.join(starts)}")
-    for path in given:
-        if not path.is_file():
-            how = fcn_weights.how_to_get(starts[given.index(path)], sample)
-            raise FileNotFoundError(f"no weights file {path.absolute()}\n{how}")
-    return [path.resolve() for path in given]
+    return [fcn_weights.given_or_found(path, net, sample) for path, net in zip(given, starts)]
 
 
 def resumed_state(wish, folder):

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+MISSING = 2  # every command's exit code if a weights file, data set or split is not there
 ROOT = Path(__file__).resolve().parent
 
 # The published files of each net, and the names of older editions and of the original's scripts.
@@ -95,6 +96,17 @@ def find(net, sample=False):
     raise FileNotFoundError(
         f"no weights for {net}; looked for\n{looked}\n{how_to_get(net, sample)}"
     )
+
+
+def given_or_found(path, net, sample=False):
+    """The file given on a command line, which must be there, or the one found by name."""
+    if path is None:
+        return find(net, sample)
+    if not path.is_file():
+        how = how_to_get(net, sample)
+        raise FileNotFoundError(f"no weights file {path.absolute()}\n{how}")
+    check(path)
+    return path.resolve()
 
 
 def check(path):

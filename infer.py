@@ -18,7 +18,6 @@ import fcn_weights
 import score
 import vis
 
-MISSING = 2  # exit code: no weights
 UNREADABLE = 1  # exit code: some picture could not be read
 MAX_PIXELS = (
     2_000_000  # more are segmented at a smaller scale: full-width FCN-8s needs about 1 kB each
@@ -29,14 +28,11 @@ def main():
     """The command; returns its exit code."""
     args = parse()
     try:
-        weights = args.weights or fcn_weights.find(args.model, args.sample)
-        if not weights.is_file():
-            how = fcn_weights.how_to_get(args.model, args.sample)
-            raise FileNotFoundError(f"no weights file {weights.absolute()}\n{how}")
+        weights = fcn_weights.given_or_found(args.weights, args.model, args.sample)
         prototxt = fcn_weights.prototxt_of(args.model, args.sample)
     except FileNotFoundError as error:
         print(f"infer.py: {error}", file=sys.stderr)
-        return MISSING
+        return fcn_weights.MISSING
     fcn_device.use(args)
     print(f"{args.model}: {weights}")
     net = fcn_nets.load(prototxt, weights)
@@ -46,7 +42,7 @@ def main():
             "score.py runs it on its data set",
             file=sys.stderr,
         )
-        return MISSING
+        return fcn_weights.MISSING
     task = fcn_tasks.task_of(args.model, args.sample)
     args.out.mkdir(parents=True, exist_ok=True)
     failed = 0

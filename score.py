@@ -5,12 +5,16 @@ pixel accuracy, mean accuracy, mean IU and frequency weighted IU. A class that a
 in the truth nor in the predictions has no score and is left out of the means.
 """
 
+import argparse
 import json
+import os
+import sys
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 import vis
 
@@ -69,7 +73,7 @@ def compute_hist(net, save_dir, dataset, layer="score", gt="label"):
     hist = np.zeros((classes, classes), dtype=np.int64)
     loss = 0.0
     loss_blob = _loss_of(net, layer)
-    for idx in dataset:
+    for idx in tqdm(dataset, desc=layer, leave=False, disable=None):  # a bar on a terminal only
         net.forward()
         prediction = net.blobs[layer].data[0].argmax(0)
         hist += fast_hist(net.blobs[gt].data[0, 0].ravel(), prediction.ravel(), classes)
@@ -156,3 +160,57 @@ def _without_nan(value):
 def read_records(path):
     """The records of a file that `do_seg_tests` wrote, oldest first."""
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def main():
+    """Score a model's weights on its data set, without a solver; returns the exit code."""
+    import caffe
+    import fcn_device
+    import fcn_nets
+    import fcn_tasks
+    import fcn_weights
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="voc-fcn8s", help="model folder (%(default)s)")
+    parser.add_argument("--weights", type=Path, help="caffemodel (default: the model's, by name)")
+    parser.add_argument("--save", type=Path, metavar="DIR", help="save predictions as palette PNGs")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="add the scores as JSON lines")
+    parser.add_argument("--sample", action="store_true", help="the net of the embedded task")
+    fcn_device.add_options(parser)
+    args = parser.parse_args()
+    save, record = (path and path.absolute() for path in (args.save, args.record))
+    try:
+        weights = fcn_weights.given_or_found(args.weights, args.model, args.sample)
+        prototxt = fcn_weights.prototxt_of(args.model, args.sample)
+        task = fcn_tasks.task_of(args.model, args.sample)
+        fcn_device.use(args)
+        os.chdir(prototxt.parent)  # paths in prototxts are relative to the model's folder
+        net = caffe.Net(prototxt.name, str(weights), caffe.TEST)
+    except FileNotFoundError as error:
+        print(f"score.py: {error}", file=sys.stderr)
+        return fcn_weights.MISSING
+    print(f"{args.model}: {weights}")
+    iteration = max(fcn_weights.iteration(weights), 0)
+    for layer, gt in fcn_nets.scored(fcn_nets.read_net(prototxt)).items():
+        folder = save and str(save / gt)
+        hist = do_seg_tests(net, iteration, folder, net.layers[0].indices, layer, gt, record)
+        print_classes(hist, task.names_of(layer))
+    return 0
+
+
+def print_classes(hist, names):
+    """A table of every class's share, accuracy and IU, then both ways to count absent classes."""
+    result = scores(hist)
+    print(f"{'class':20}{'share':>8}{'accuracy':>10}{'IU':>8}")
+    rows = zip(names, result["frequency"], result["accuracy"], result["iu"])
+    for name, share, accuracy, iu in rows:
+        print(f"{name:20}{share:8.3f}{accuracy:10.3f}{iu:8.3f}")
+    print(f"mean IU as published, absent classes counted:  {result['mean_iu']:.4f}")
+    absent = ", ".join(names[k] for k in result["absent"]) or "none"
+    print(f"mean IU of the classes there are in the truth: {result['mean_iu_present']:.4f}")
+    print(f"  (absent: {absent})")
+    print(f"mean IU of these but {names[0] + ':':25} {result['mean_iu_foreground']:.4f}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -13,8 +13,6 @@ import caffe
 import fcn_weights
 import surgery
 
-MISSING = 2  # exit code
-
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -26,15 +24,10 @@ def main():
         parser.error("the embedded task has a vgg16 only")
     source = f"ilsvrc-nets/{args.model}"
     try:
-        weights = args.weights or fcn_weights.find(source, args.sample)
-        if not weights.is_file():
-            how = fcn_weights.how_to_get(source, args.sample)
-            raise FileNotFoundError(f"no weights file {weights.absolute()}\n{how}")
+        weights = fcn_weights.given_or_found(args.weights, source, args.sample)
     except FileNotFoundError as error:
         print(f"convert.py: {error}", file=sys.stderr)
-        return MISSING
-    if args.weights:
-        fcn_weights.check(weights)
+        return fcn_weights.MISSING
     made = convert(source, weights, args.sample)
     print(f"wrote {made}")
 

@@ -14,7 +14,6 @@ from fcn_nets import (
     LEARNED,
     caffenet,
     caffenet_stages,
-    conv_relu,
     dropout,
     text_of,
     vgg16,

@@ -1,0 +1,235 @@
+"""infer.py on pictures of every kind, with a net whose answer is known: the strongest channel."""
+
+import sys
+
+import numpy as np
+import pytest
+import tiny_model
+from PIL import Image
+
+import fcn_weights
+import infer
+import score
+import vis
+
+RED, GREEN, BLUE, GREY = (200, 20, 20), (20, 200, 20), (20, 20, 200), (128, 128, 128)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """40 x 60 RGB: green on the left, red on the right, blue below; no two sides alike."""
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:, :20], pixels[:, 20:], pixels[30:] = GREEN, RED, BLUE
+    return pixels
+
+
+def save(image, path, **options):
+    image.save(path, **options)
+    return infer.read_picture(path)
+
+
+def test_plain_files(scene, tmp_path):
+    image = Image.fromarray(scene)
+    assert np.array_equal(save(image, tmp_path / "a.png"), scene)
+    jpeg = save(image, tmp_path / "a.jpg", quality=95, subsampling=0)
+    assert np.abs(jpeg.astype(int) - scene).mean() < 2
+    assert np.array_equal(save(image, tmp_path / "a.bmp"), scene)
+    palette = image.quantize(8)
+    assert np.array_equal(save(palette, tmp_path / "p.png"), np.asarray(palette.convert("RGB")))
+
+
+def test_grey_and_bilevel(tmp_path):
+    ramp = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    grey = save(Image.fromarray(ramp), tmp_path / "l.png")
+    assert np.array_equal(grey, np.repeat(ramp[..., None], 3, 2))
+    bits = save(Image.fromarray(ramp > 100), tmp_path / "1.png")
+    assert set(bits.ravel().tolist()) == {0, 255} and np.array_equal(bits[..., 0] > 0, ramp > 100)
+
+
+def test_sixteen_bits_keep_their_brightness(tmp_path):
+    ramp = np.array([[0, 257, 32896, 65535]], np.uint16)
+    found = save(Image.fromarray(ramp), tmp_path / "16.png")
+    assert found[0, :, 0].tolist() == [0, 1, 128, 255]
+    found = save(Image.fromarray(ramp), tmp_path / "16.tiff")
+    assert found[0, :, 2].tolist() == [0, 1, 128, 255]
+
+
+def test_floating_point(tmp_path):
+    fractions = np.array([[0, 0.5, 1]], np.float32)
+    assert save(Image.fromarray(fractions), tmp_path / "f.tiff")[0, :, 0].tolist() == [0, 127, 255]
+    bytes_ = np.array([[0, 77.2, 255]], np.float32)
+    assert save(Image.fromarray(bytes_), tmp_path / "g.tiff")[0, :, 0].tolist() == [0, 77, 255]
+
+
+def test_transparency_is_white(scene, tmp_path):
+    rgba = np.dstack([scene, np.full(scene.shape[:2], 255, np.uint8)])
+    rgba[:10, :, 3] = 0
+    found = save(Image.fromarray(rgba), tmp_path / "rgba.png")
+    assert (found[:10] == 255).all() and np.array_equal(found[10:], scene[10:])
+    grey = np.zeros((2, 2, 2), np.uint8)
+    grey[..., 1] = [[0, 255], [255, 0]]
+    found = save(Image.fromarray(grey), tmp_path / "la.png")
+    assert found[..., 0].tolist() == [[255, 0], [0, 255]]
+    image = Image.fromarray(np.array([[0, 1]], np.uint8))
+    image.putpalette([*RED, *BLUE])
+    found = save(image, tmp_path / "transparent.png", transparency=0)
+    assert found[0].tolist() == [[255, 255, 255], list(BLUE)]
+
+
+def test_cmyk(scene, tmp_path):
+    found = save(Image.fromarray(scene).convert("CMYK"), tmp_path / "c.tiff")
+    assert np.array_equal(found, scene)
+    jpeg = save(
+        Image.fromarray(scene).convert("CMYK"), tmp_path / "c.jpg", quality=95, subsampling=0
+    )
+    assert np.abs(jpeg.astype(int) - scene).mean() < 3
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_turns_the_picture_upright(scene, tmp_path, orientation):
+    """The eight ways a camera may have stored the scene, made by undoing what the tag says."""
+    stored = {
+        1: scene,
+        2: scene[:, ::-1],
+        3: scene[::-1, ::-1],
+        4: scene[::-1],
+        5: scene.transpose(1, 0, 2),
+        6: np.rot90(scene),
+        7: scene[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(scene, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(np.ascontiguousarray(stored))
+    found = save(image, tmp_path / "e.png", exif=exif)
+    assert np.array_equal(found, scene)
+
+
+# ---- the command
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """A model folder called by its path; class 0, 1, 2: blue, green, red is strongest (BGR)."""
+    folder = tmp_path / "voc-tiny"
+    tiny_model.write_model(folder)
+    weights = folder / "voc-tiny.caffemodel"
+    tiny_model.write_weights(folder, weights, score=np.eye(3))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["infer.py", "--cpu", *map(str, arguments)])
+    return infer.main()
+
+
+def test_classes_overlay_and_shares(model, scene, tmp_path, monkeypatch, capsys):
+    Image.fromarray(scene).save(tmp_path / "s.png")
+    assert run(monkeypatch, "--model", model, "--out", "made/here", "s.png") == 0
+    with Image.open("made/here/s_classes.png") as image:
+        assert image.mode == "P" and image.getpalette()[3:6] == [128, 0, 0]
+        seg = np.asarray(image)
+    assert seg.shape == (40, 60)
+    # pooling and upsampling blur the edges by two pixels; away from them the answer is exact
+    assert (seg[2:28, 2:18] == 1).all() and (seg[2:28, 23:58] == 2).all()
+    assert (seg[33:38, 2:58] == 0).all()
+    with Image.open("made/here/s_overlay.png") as image:
+        overlay = np.asarray(image)
+    assert np.array_equal(overlay, vis.vis_seg(scene, seg, vis.make_palette(256)))
+    line = capsys.readouterr().out.splitlines()[-1]
+    counts = np.bincount(seg.ravel())
+    for name, count in zip(("background", "aeroplane", "bicycle"), counts):
+        assert f"{name} {100 * count / 2400:.1f}%" in line
+    assert line.startswith("s.png (60x40): bicycle")  # the largest share first
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 77), (41, 3)])
+def test_any_size(model, tmp_path, monkeypatch, size):
+    Image.fromarray(np.full((*size, 3), GREEN, np.uint8)).save(tmp_path / "g.png")
+    assert run(monkeypatch, "--model", model, "g.png") == 0
+    with Image.open("g_classes.png") as image:
+        seg = np.asarray(image)
+    assert seg.shape == size and (seg == 1).all()
+
+
+def test_large_pictures_are_segmented_smaller_but_answered_in_full(
+    model, scene, tmp_path, monkeypatch
+):
+    large = np.repeat(np.repeat(scene, 5, 0), 5, 1)
+    Image.fromarray(large).save(tmp_path / "large.png")
+    assert run(monkeypatch, "--model", model, "--max-pixels", 2400, "large.png") == 0
+    with Image.open("large_classes.png") as image:
+        seg = np.asarray(image)
+    assert seg.shape == (200, 300)
+    assert (seg[15:140, 10:85] == 1).all() and (seg[15:140, 115:290] == 2).all()
+
+
+def test_an_unreadable_picture_does_not_stop_the_others(
+    model, scene, tmp_path, monkeypatch, capsys
+):
+    Image.fromarray(scene).save(tmp_path / "good.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "good.png").read_bytes()[:90])
+    (tmp_path / "text.jpg").write_text("not a picture")
+    names = ["absent.jpg", "cut.png", "text.jpg", "good.png"]
+    assert run(monkeypatch, "--model", model, *names) == 1
+    said = capsys.readouterr()
+    for name in names[:3]:
+        assert f"{name}: cannot be read: " in said.err
+    assert "absent.jpg: cannot be read: No such file or directory" in said.err
+    assert "good.png (60x40)" in said.out and (tmp_path / "good_classes.png").exists()
+    assert not (tmp_path / "cut_classes.png").exists()
+
+
+def test_pictures_of_one_name_do_not_overwrite_each_other(model, tmp_path, monkeypatch):
+    for folder, colour in (("a", GREEN), ("b", RED)):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(np.full((9, 9, 3), colour, np.uint8)).save(tmp_path / folder / "x.png")
+    assert run(monkeypatch, "--model", model, "a/x.png", "b/x.png") == 0
+    for name, wanted in (("x", 1), ("x_2", 2)):
+        with Image.open(f"{name}_classes.png") as image:
+            assert (np.asarray(image) == wanted).all()
+
+
+def test_missing_weights_exit_2(model, tmp_path, monkeypatch, capsys):
+    (model / "voc-tiny.caffemodel").unlink()
+    assert run(monkeypatch, "--model", model, "s.png") == 2
+    said = capsys.readouterr().err
+    assert str(model / "voc-tiny.caffemodel") in said and "train it: python" in said
+    assert run(monkeypatch, "--model", model, "--weights", "w.caffemodel", "s.png") == 2
+    assert str(tmp_path / "w.caffemodel") in capsys.readouterr().err
+
+
+def test_a_model_that_does_not_exist_exits_2(monkeypatch, capsys):
+    assert run(monkeypatch, "--model", "voc-fcn4s", "s.png") == 2
+    assert "voc-fcn4s" in capsys.readouterr().err
+
+
+# ---- score.py, the other command that runs a finished net
+
+
+def test_score_command(model, tmp_path, monkeypatch, capsys):
+    tiny_model.write_data(tmp_path / "data")
+    weights = tmp_path / "train_iter_500.caffemodel"
+    # background is what is dark: minus the strongest of red and green
+    tiny_model.write_weights(model, weights, score=[[0, -1, -1], [0, -1, 1], [0, 1, -1]])
+    arguments = ["--model", model, "--weights", weights, "--save", "seg", "--record", "r.jsonl"]
+    monkeypatch.setattr(sys, "argv", ["score.py", "--cpu", *map(str, arguments)])
+    assert score.main() == 0
+    out = capsys.readouterr().out
+    assert "Iteration 500 mean IU" in out and "aeroplane" in out
+    (record,) = score.read_records(tmp_path / "r.jsonl")
+    assert record["images"] == 3 and record["mean_iu"] > 0.6
+    hist = np.zeros((3, 3))
+    for name in "cde":
+        with Image.open(tmp_path / "data/voc/SegmentationClass" / f"{name}.png") as truth:
+            with Image.open(tmp_path / "seg/label" / f"{name}.png") as given:
+                hist += score.fast_hist(np.asarray(truth), np.asarray(given), 3)
+    assert record["iu"] == pytest.approx(score.scores(hist)["iu"])
+
+
+def test_score_command_without_weights_exits_2(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(fcn_weights, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["score.py", "--cpu"])
+    assert score.main() == 2
+    assert "no weights for voc-fcn8s" in capsys.readouterr().err
