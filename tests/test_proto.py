@@ -197,6 +197,19 @@ def test_more_text_that_is_taken(text, same):
     assert _net(text) == _net(same)
 
 
+def test_files_both_parsers_take_are_read_alike():
+    """The recorded nets and solvers, and the project's own: protobuf's Python parser agrees."""
+    root = HERE.parent
+    paths = [*HERE.glob("golden/formats/*/*.prototxt"), *HERE.glob("golden/solvers/*/*.prototxt")]
+    paths += [path for path in root.glob("*/*.prototxt") if "demo" not in path.parts]
+    assert len(paths) > 60
+    for path in paths:
+        solver = path.name.startswith("solver")
+        kind = caffe_pb2.SolverParameter if solver else caffe_pb2.NetParameter
+        text = path.read_text()
+        assert parse_text(text, kind(), path) == text_format.Parse(text, kind()), path
+
+
 def test_comments_in_any_encoding():
     assert _net("# grün\nname: 'n'".encode("latin-1")).name == "n"
 

@@ -1,6 +1,7 @@
 """Weights and solver states, binary and HDF5: every encoding in, Caffe's own bytes out."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -121,6 +122,22 @@ def test_empty_file_has_no_layers(tmp_path):
     path.touch()
     assert weights.read_weights(path) == []
     assert not weights.is_hdf5(path)
+
+
+def test_packed_floats_are_read_without_a_second_copy(tmp_path):
+    values = np.random.default_rng(0).standard_normal(1 << 20, dtype=np.float32)
+    layer = caffe_pb2.LayerParameter(name="a")
+    weights.write_net(tmp_path / "w", "n", [(layer, [((1 << 20,), values, None)])])
+    target = np.zeros_like(values)
+    tracemalloc.start()
+    try:
+        ((_, (stored,)),) = weights.read_weights(tmp_path / "w")
+        stored.read_into(target)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(target, values)
+    assert peak < values.nbytes / 16
 
 
 def test_arrays_that_cannot_be_filled(tmp_path):
