@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
-from test_data_layers import Top
+from test_data_layers import build
 
 import caffe
-from caffe.proto import caffe_pb2
 from data.sample import CLASSES, MEAN, scenes
 from data.sample.__main__ import main, write
 from data.sample.layers import DigitCropDataLayer
@@ -19,15 +18,6 @@ from data.upper_bound import upper_bound
 from voc_layers import SBDDSegDataLayer, VOCSegDataLayer
 
 FEW = {"train": ("sbd", "train", 4), "seg11valid": ("voc", "val", 3), "infer": ("voc", "infer", 1)}
-
-
-def build(kind, params, tops=2):
-    layer = kind(caffe_pb2.LayerParameter(name="data", type="Python"))
-    layer.param_str = repr(params)
-    blobs = [Top() for _ in range(tops)]
-    layer.setup([], blobs)
-    layer.reshape([], blobs)
-    return layer, blobs
 
 
 @pytest.fixture(scope="module")

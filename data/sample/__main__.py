@@ -11,6 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from data.sample import SCENES, scenes
+from vis import make_palette
 
 # Split -> (tree, role of its digits and photographs, number of scenes)
 SPLITS = {
@@ -63,19 +64,8 @@ def save_mat(path, classes):
 def save_palette(path, classes):
     """Classes as VOC keeps them: a palette PNG, 255 where two meet."""
     image = Image.fromarray(scenes.with_borders(classes))
-    image.putpalette(voc_palette())
+    image.putpalette(make_palette(256).ravel().tolist())
     image.save(path)
-
-
-def voc_palette():
-    """VOC's colours as 768 numbers: the bits of the index dealt to R, G, B, highest bit first."""
-    palette = np.zeros((256, 3), np.uint8)
-    for bit in range(8):
-        for channel in range(3):
-            palette[:, channel] |= ((np.arange(256) >> (3 * bit + channel) & 1) << 7 - bit).astype(
-                np.uint8
-            )
-    return palette.ravel().tolist()
 
 
 def main(argv=None):
