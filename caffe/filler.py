@@ -10,11 +10,25 @@ import torch
 from . import context
 
 
-def fill(blob, filler_param):
-    """Fill a fresh blob as a FillerParameter says. Raises ValueError for a setting that cannot be met.
+def add_filled(layer, shape, filler_param):
+    """Give a layer one more parameter, filled. Errors as `fill`."""
+    layer.blobs.add_blob(*shape)
+    fill(layer, layer.blobs[-1], filler_param)
+
+
+def fill(layer, blob, filler_param):
+    """Fill a layer's fresh blob as a FillerParameter says. ValueError, naming the layer, for a setting
+    that cannot be met.
 
     A fresh blob is zero already: the default filler leaves its memory unallocated.
     """
+    try:
+        _fill(blob, filler_param)
+    except ValueError as error:
+        raise layer.error(str(error)) from error
+
+
+def _fill(blob, filler_param):
     if filler_param.type not in FILLERS:
         raise ValueError(f"unknown filler type '{filler_param.type}'; known: {', '.join(FILLERS)}")
     if filler_param.sparse != -1 and filler_param.type != "gaussian":

@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import fold, unfold
 from torch.nn.functional import pad as pad_far
 
-from ..filler import fill
+from ..filler import add_filled
 from ..layer import Layer, register
 
 
@@ -111,11 +111,9 @@ class Convolving(Windowed):
         over, under = (
             (self.channels, num_output) if self.transposed else (num_output, self.channels)
         )
-        self.blobs.add_blob(over, under // group, *self.kernel)
-        fill(self.blobs[0], self.param.weight_filler)
+        add_filled(self, [over, under // group, *self.kernel], self.param.weight_filler)
         if self.param.bias_term:
-            self.blobs.add_blob(num_output)
-            fill(self.blobs[1], self.param.bias_filler)
+            add_filled(self, [num_output], self.param.bias_filler)
 
     def reshape(self, bottom, top):
         self.check_bottoms(bottom)

@@ -51,7 +51,7 @@ class DummyData(Layer):
         self.fillers = fillers * (len(top) // len(fillers))
         for blob, shape, filler in zip(top, self.shapes(len(top)), self.fillers):
             blob.set_shape(shape)
-            fill(blob, filler)
+            fill(self, blob, filler)
 
     def shapes(self, count) -> list[list[int]]:
         p = self.param
@@ -78,7 +78,7 @@ class DummyData(Layer):
     def forward(self, bottom, top):
         for blob, filler in zip(top, self.fillers):
             if filler.type != "constant":
-                fill(blob, filler)
+                fill(self, blob, filler)
 
     def backward(self, top, propagate_down, bottom):
         pass

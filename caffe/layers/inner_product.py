@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from ..filler import fill
+from ..filler import add_filled
 from ..layer import Layer, register
 
 
@@ -23,11 +23,9 @@ class InnerProduct(Layer):
         axis = self.axis(bottom[0], self.param.axis)
         self.inputs = math.prod(bottom[0].shape[axis:])
         shape = [self.param.num_output, self.inputs]
-        self.blobs.add_blob(*(shape[::-1] if self.param.transpose else shape))
-        fill(self.blobs[0], self.param.weight_filler)
+        add_filled(self, shape[::-1] if self.param.transpose else shape, self.param.weight_filler)
         if self.param.bias_term:
-            self.blobs.add_blob(self.param.num_output)
-            fill(self.blobs[1], self.param.bias_filler)
+            add_filled(self, [self.param.num_output], self.param.bias_filler)
 
     def reshape(self, bottom, top):
         axis = self.axis(bottom[0], self.param.axis)
@@ -74,11 +72,9 @@ class Embed(Layer):
         for name in ("num_output", "input_dim"):
             if getattr(self.param, name) < 1:
                 raise self.error(f"{name} must be given, and above 0")
-        self.blobs.add_blob(self.param.input_dim, self.param.num_output)
-        fill(self.blobs[0], self.param.weight_filler)
+        add_filled(self, [self.param.input_dim, self.param.num_output], self.param.weight_filler)
         if self.param.bias_term:
-            self.blobs.add_blob(self.param.num_output)
-            fill(self.blobs[1], self.param.bias_filler)
+            add_filled(self, [self.param.num_output], self.param.bias_filler)
 
     def reshape(self, bottom, top):
         top[0].set_shape([*bottom[0].shape, self.param.num_output])

@@ -156,11 +156,9 @@ class InfogainLoss(Loss):
     num_bottom, num_top = (2, 3), (1, 2)
 
     def setup(self, bottom, top):
-        self.matrix = None
-        if len(bottom) < 3:
-            self.matrix = self.read_matrix()
         if self.layer_param.loss_param.HasField("normalize"):
             raise self.error("normalize is not supported here: state normalization instead")
+        self.matrix = self.read_matrix() if len(bottom) < 3 else None
 
     def read_matrix(self):
         source = self.param.source

@@ -8,7 +8,7 @@ import math
 import torch
 
 from .. import context
-from ..filler import fill
+from ..filler import add_filled
 from ..layer import Layer, register
 from ..proto import caffe_pb2
 
@@ -18,12 +18,17 @@ aten = torch.ops.aten
 class Neuron(Layer):
     num_bottom = num_top = 1
     in_place = True  # whether top may be bottom
+    takes_nothing = True  # whether bottom may be empty, as behind a Filter that selected nothing
 
     def setup(self, bottom, top):
         if not self.in_place and top[0] is bottom[0]:
             raise self.error("cannot work in place: give the top another name than the bottom")
 
     def reshape(self, bottom, top):
+        if not bottom[0].count and not self.takes_nothing:
+            raise self.error(
+                f"nothing to compute on: the bottom's shape is {list(bottom[0].shape)}"
+            )
         top[0].set_shape(bottom[0].shape)
 
 
@@ -161,7 +166,7 @@ class Dropout(Neuron):
 class AbsVal(Neuron):
     """y = |x|; the gradient at 0 is 0."""
 
-    in_place = False
+    in_place = takes_nothing = False
 
     def forward(self, bottom, top):
         torch.abs(bottom[0].x, out=top[0].x)
@@ -204,6 +209,8 @@ class Clip(Neuron):
 class Exp(Neuron):
     """y = base ** (shift + scale * x); base -1, the default, means e."""
 
+    takes_nothing = False
+
     def setup(self, bottom, top):
         log_base = log_of(self, self.param.base)
         self.inner = log_base * self.param.scale
@@ -220,6 +227,8 @@ class Exp(Neuron):
 @register
 class Log(Neuron):
     """y = log_base(shift + scale * x); base -1, the default, means e."""
+
+    takes_nothing = False
 
     def setup(self, bottom, top):
         log_base = log_of(self, self.param.base)
@@ -268,11 +277,9 @@ class PReLU(Neuron):
                 f"needs two axes at least, got a bottom of shape {list(bottom[0].shape)}"
             )
         channels = self.legacy_shape(bottom[0])[1]
-        self.blobs.add_blob(*[] if self.param.channel_shared else [channels])
-        if self.param.HasField("filler"):
-            fill(self.blobs[0], self.param.filler)
-        else:
-            self.blobs[0].x.fill_(0.25)
+        quarter = caffe_pb2.FillerParameter(type="constant", value=0.25)
+        filler = self.param.filler if self.param.HasField("filler") else quarter
+        add_filled(self, [] if self.param.channel_shared else [channels], filler)
 
     def slope(self, bottom):
         """The slopes, ready to be multiplied with bottom: (C, 1, ...)."""

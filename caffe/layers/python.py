@@ -52,7 +52,7 @@ def find_class(layer_param, folder):
         except Exception as error:
             raise PythonLayerError(
                 f"{where} cannot be imported: {type(error).__name__}: {error}; looked in "
-                f"{', '.join(places + list(filter(None, sys.path)))}"
+                f"{', '.join(filter(None, dict.fromkeys(sys.path)))}"
             ) from error
     found = getattr(module, param.layer, None)
     if found is None:

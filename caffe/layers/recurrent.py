@@ -5,7 +5,7 @@ import math
 
 import torch
 
-from ..filler import fill
+from ..filler import add_filled
 from ..layer import Layer, register
 
 
@@ -46,12 +46,10 @@ class Recurrent(Layer):
         self.state = None
 
     def add_weights(self, rows, columns):
-        self.blobs.add_blob(rows, columns)
-        fill(self.blobs[-1], self.param.weight_filler)
+        add_filled(self, [rows, columns], self.param.weight_filler)
 
     def add_bias(self, rows):
-        self.blobs.add_blob(rows)
-        fill(self.blobs[-1], self.param.bias_filler)
+        add_filled(self, [rows], self.param.bias_filler)
 
     def check(self, bottom):
         x, cont = list(bottom[0].shape), list(bottom[1].shape)

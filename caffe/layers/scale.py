@@ -5,8 +5,9 @@ import math
 
 import torch
 
-from ..filler import fill
+from ..filler import add_filled
 from ..layer import Layer, register
+from ..proto.caffe_pb2 import FillerParameter
 
 
 class Spread(Layer):
@@ -61,8 +62,7 @@ class Bias(Spread):
 
     def setup(self, bottom, top):
         if len(bottom) == 1:
-            self.blobs.add_blob(*self.operand_shape(bottom[0]))
-            fill(self.blobs[0], self.param.filler)
+            add_filled(self, self.operand_shape(bottom[0]), self.param.filler)
 
     def forward(self, bottom, top):
         bias = self.operand(bottom).x.view(-1, 1)
@@ -78,19 +78,19 @@ class Bias(Spread):
 
 @register
 class Scale(Spread):
-    """y = x * s + b, s spread over x, b (with bias_term) a parameter of s's shape. May work in place."""
+    """y = x * s + b, s spread over x, b (with bias_term) a parameter of s's shape.
+
+    May work in place. Else a learned s leaves dy * x in bottom's diff where nothing is to be propagated.
+    """
 
     def setup(self, bottom, top):
         p = self.param
         if len(bottom) == 1:
-            self.blobs.add_blob(*self.operand_shape(bottom[0]))
-            if p.HasField("filler"):
-                fill(self.blobs[0], p.filler)
-            else:
-                self.blobs[0].x.fill_(1)
+            one = FillerParameter(type="constant", value=1)
+            filler = p.filler if p.HasField("filler") else one
+            add_filled(self, self.operand_shape(bottom[0]), filler)
         if p.bias_term:
-            self.blobs.add_blob(*self.operand(bottom).shape)
-            fill(self.blobs[-1], p.bias_filler)
+            add_filled(self, self.operand(bottom).shape, p.bias_filler)
 
     def forward(self, bottom, top):
         x = bottom[0].x.view(self.shape)
@@ -105,8 +105,11 @@ class Scale(Spread):
         if self.param.bias_term and self.param_propagate_down[len(self.blobs) - 1]:
             self.blobs[-1].dx.view(-1).add_(dy.sum((0, 2)))
         if self.wants_operand(propagate_down):
-            x = bottom[0].x.view(self.shape) if self.before is None else self.before
-            self.operand_backward((dy * x).sum((0, 2)), bottom)
+            if self.before is None:  # bottom's diff holds the product, as it does in Caffe
+                x, product = bottom[0].x.view(self.shape), bottom[0].dx.view(self.shape)
+            else:
+                x = product = self.before
+            self.operand_backward(torch.mul(dy, x, out=product).sum((0, 2)), bottom)
         if propagate_down[0]:
             scale = self.operand(bottom).x.view(-1, 1)
             torch.mul(dy, scale, out=bottom[0].dx.view(self.shape))

@@ -43,8 +43,8 @@ class BatchReindex(Layer):
 class Filter(Layer):
     """Each top holds the items of its bottom whose selector, in the last bottom, is not 0.
 
-    When the net is built the tops have the full batch. Selecting nothing gives size 0; Caffe's backward
-    then divides by zero, here bottom's diff becomes 0.
+    When the net is built the tops have the full batch. Selecting nothing gives size 0, which has no
+    backward.
     """
 
     num_bottom, num_top = (2, None), (1, None)
@@ -88,6 +88,8 @@ class Filter(Layer):
                 "cannot pass a gradient to the selector, but force_backward asks for one",
                 NotImplementedError,
             )
+        if not len(self.kept):
+            raise self.error("selected none of its items, so that there is no gradient to pass on")
         for source, blob, propagates in zip(bottom, top, propagate_down):
             if propagates:
                 source.dx.zero_().index_copy_(0, self.kept, blob.dx)

@@ -3,6 +3,7 @@
 
 import os
 import random
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,6 +14,9 @@ from ..io import datum_to_array
 from ..layer import Layer, register
 from ..proto import caffe_pb2
 from .transform import DataTransformer, read_picture, resize
+
+# A process may open an LMDB only once, while a training and a test net may well read the same one
+_environments = weakref.WeakValueDictionary()
 
 
 class Source(Layer):
@@ -97,15 +101,14 @@ class Data(Source):
     def lmdb_values(self):
         import lmdb
 
-        try:
-            environment = lmdb.open(
-                self.param.source,
-                readonly=True,
-                lock=False,
-                subdir=os.path.isdir(self.param.source),
-            )
-        except lmdb.Error as error:
-            raise self.error(f"cannot open LMDB: {error}") from error
+        path = os.path.realpath(self.param.source)
+        environment = _environments.get(path)
+        if environment is None:
+            try:
+                environment = lmdb.open(path, readonly=True, lock=False, subdir=os.path.isdir(path))
+            except lmdb.Error as error:
+                raise self.error(f"cannot open LMDB: {error}") from error
+            _environments[path] = environment
 
         def values():
             with environment.begin(buffers=False) as transaction:

@@ -10,7 +10,9 @@ MAP = np.array([[[0, 1, 2], [255, 2, 0]], [[1, 1, 255], [0, 2, 1]]])
 
 def per_class(x, label, ignore=None):
     classes = range(x.shape[1])
-    return np.array([reference.accuracy(x, np.where(label == c, c, -9), ignore=-9) for c in classes])
+    return np.array(
+        [reference.accuracy(x, np.where(label == c, c, -9), ignore=-9) for c in classes]
+    )
 
 
 CASES = [
@@ -82,7 +84,11 @@ def test_accuracy_has_no_gradient():
     [
         ("", (2, 4), [[[3]], [[1]]]),
         ("argmax_param { top_k: 2 }", (2, 4), [[[3, 1]], [[1, 0]]]),
-        ("argmax_param { out_max_val: true top_k: 2 }", (2, 4), [[[3, 1], [5, 4]], [[1, 0], [9, 2]]]),
+        (
+            "argmax_param { out_max_val: true top_k: 2 }",
+            (2, 4),
+            [[[3, 1], [5, 4]], [[1, 0], [9, 2]]],
+        ),
         ("argmax_param { axis: 1 }", (2, 4), [[3], [1]]),
         ("argmax_param { axis: 0 }", (2, 4), [[1, 1, 0, 0]]),
         ("argmax_param { axis: -1 top_k: 2 out_max_val: true }", (2, 4), [[5, 4], [9, 2]]),

@@ -9,7 +9,9 @@ SHAPES = [(2, 3, 2)] * 3
 
 def case(text, formula):
     return Case(
-        f'type: "Eltwise" eltwise_param {{ {text} }}', SHAPES, lambda bottoms, params: formula(*bottoms)
+        f'type: "Eltwise" eltwise_param {{ {text} }}',
+        SHAPES,
+        lambda bottoms, params: formula(*bottoms),
     )
 
 

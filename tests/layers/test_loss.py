@@ -108,7 +108,9 @@ CASES = [
     hinge("", power=1),
     hinge("hinge_loss_param { norm: L2 }", power=2),
     contrastive(),
-    contrastive("contrastive_loss_param { margin: 1.5 legacy_version: true }", margin=1.5, legacy=True),
+    contrastive(
+        "contrastive_loss_param { margin: 1.5 legacy_version: true }", margin=1.5, legacy=True
+    ),
 ]
 
 
@@ -140,7 +142,9 @@ def run(text, scores, labels, device="cpu"):
 @pytest.mark.parametrize("label", [3, 7, -1])
 def test_label_out_of_range(kind, label, device):
     layer = run(f'type: "{kind}"', [[0.5, 0.2, 0.3]], [label])
-    wanted = f"layer 'l' \\({kind}\\): label {label} is out of range: 3 classes allow 0..2.*ignore_label"
+    wanted = (
+        f"layer 'l' \\({kind}\\): label {label} is out of range: 3 classes allow 0..2.*ignore_label"
+    )
     with pytest.raises(ValueError, match=wanted):
         layer.forward()
 
@@ -177,8 +181,9 @@ def test_each_ignored_position_changes_nothing_but_itself():
     text = 'type: "SoftmaxWithLoss" loss_param { ignore_label: 255 }'
     for i in range(4):
         kept = [k for k in range(4) if k != i]
-        whole, part = run(text, scores, np.where(np.arange(4) == i, 255, LABEL)), run(
-            text, scores[kept], LABEL[kept]
+        whole, part = (
+            run(text, scores, np.where(np.arange(4) == i, 255, LABEL)),
+            run(text, scores[kept], LABEL[kept]),
         )
         np.testing.assert_allclose(whole.forward()[0], part.forward()[0], rtol=1e-6)
         for layer in (whole, part):
@@ -192,16 +197,28 @@ def test_each_ignored_position_changes_nothing_but_itself():
     [
         ('type: "SoftmaxWithLoss"', [(2, 3, 4, 5), (2,)], "40 labels are needed.*that is 2"),
         ('type: "SoftmaxWithLoss"', [(2, 3), (3,)], "one first dimension"),
-        ('type: "SoftmaxWithLoss" softmax_param { axis: 4 }', [(2, 3), (2,)], "axis 4 out of range"),
+        (
+            'type: "SoftmaxWithLoss" softmax_param { axis: 4 }',
+            [(2, 3), (2,)],
+            "axis 4 out of range",
+        ),
         ('type: "EuclideanLoss"', [(2, 3), (2,)], "as many values"),
         ('type: "EuclideanLoss"', [(1, 1, 1, 1, 1)] * 2, "at most four axes"),
         ('type: "SigmoidCrossEntropyLoss"', [(2, 3), (2, 2)], "one target for each score"),
         ('type: "ContrastiveLoss"', [(2, 3), (2, 4), (2,)], "two bottoms of shape \\(N, C\\)"),
         ('type: "ContrastiveLoss"', [(2, 3), (2, 3), (2, 2)], "each of 2 pairs"),
         ('type: "InfogainLoss"', [(2, 3), (2,), (2, 3)], "3 x 3 values, it has 6"),
-        ('type: "InfogainLoss" loss_param { normalize: true }', [(2, 3), (2,), (3, 3)], "normalize"),
+        (
+            'type: "InfogainLoss" loss_param { normalize: true }',
+            [(2, 3), (2,), (3, 3)],
+            "normalize",
+        ),
         ('type: "InfogainLoss"', [(2, 3), (2,)], "infogain matrix is needed"),
-        ('type: "InfogainLoss" infogain_loss_param { source: "no" }', [(2, 3), (2,)], "No such file"),
+        (
+            'type: "InfogainLoss" infogain_loss_param { source: "no" }',
+            [(2, 3), (2,)],
+            "No such file",
+        ),
     ],
 )
 def test_bad_settings(text, shapes, message):

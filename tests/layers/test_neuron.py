@@ -155,6 +155,12 @@ def test_absval_refuses_to_work_in_place():
         Layers('type: "AbsVal"', [(2, 3)], in_place=True)
 
 
+@pytest.mark.parametrize("kind", ["AbsVal", "Exp", "Log"])
+def test_layers_that_need_something_to_compute_on(kind):
+    with pytest.raises(ValueError, match="shape is \\[0, 3\\]"):
+        Layers(f'type: "{kind}"', [(0, 3)])
+
+
 def test_prelu_takes_two_to_four_axes():
     for shape in [(3,), (1, 2, 1, 2, 2)]:
         with pytest.raises(ValueError, match="axes"):

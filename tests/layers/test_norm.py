@@ -55,8 +55,6 @@ def test_reference(case):
     check_reference(case)
 
 
-
-
 @pytest.mark.parametrize("case", CASES[2:], ids=str)
 def test_mvn_gradient(case):
     check_gradient(case)
@@ -72,7 +70,9 @@ def test_batch_norm_gradient(in_place, monkeypatch):
 
 
 def test_global_statistics():
-    check_reference(Case('type: "BatchNorm"', [(2, 3, 2)], global_statistics, low=0.5, phase=caffe.TEST))
+    check_reference(
+        Case('type: "BatchNorm"', [(2, 3, 2)], global_statistics, low=0.5, phase=caffe.TEST)
+    )
 
 
 def test_statistics_run_on_in_every_training_forward():

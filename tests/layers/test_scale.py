@@ -29,7 +29,9 @@ CASES = [
     Case('type: "Scale" scale_param { bias_term: true }', [(2, 3, 2)], scaled(1, bias=True)),
     Case('type: "Scale" scale_param { axis: 0 num_axes: 2 }', [(2, 3, 2)], scaled(0)),
     Case('type: "Scale" scale_param { axis: 1 num_axes: -1 }', [(2, 3, 2)], scaled(1)),
-    Case('type: "Scale" scale_param { num_axes: 0 bias_term: true }', [(2, 3)], scaled(0, bias=True)),
+    Case(
+        'type: "Scale" scale_param { num_axes: 0 bias_term: true }', [(2, 3)], scaled(0, bias=True)
+    ),
     Case('type: "Scale" scale_param { axis: -2 }', [(2, 3, 2), (3, 2)], scaled(1)),
     Case('type: "Scale" scale_param { bias_term: true }', [(2, 3, 2), (3,)], scaled(1, bias=True)),
     Case('type: "Scale"', [(2, 3), ()], scaled(0)),
@@ -38,7 +40,9 @@ CASES = [
     Case('type: "Bias" bias_param { axis: 0 }', [(2, 3, 2), (2, 3)], biased(0)),
 ]
 IN_PLACE = [
-    Case('type: "Scale" scale_param { bias_term: true }', [(2, 3, 2)], scaled(1, True), in_place=True),
+    Case(
+        'type: "Scale" scale_param { bias_term: true }', [(2, 3, 2)], scaled(1, True), in_place=True
+    ),
     Case('type: "Bias"', [(2, 3, 2)], biased(1), in_place=True),
 ]
 
@@ -47,6 +51,14 @@ IN_PLACE = [
 def test_reference_and_gradient(case):
     check_reference(case)
     check_gradient(case)
+
+
+def test_a_learned_scale_leaves_its_product_in_the_bottoms_diff():
+    run = Layers('type: "Scale"', [(2, 3)])
+    run.bottom[0].data[...], run.top[0].diff[...] = 5, 2
+    run.forward()
+    run.backward([False])
+    assert (run.bottom[0].diff == 10).all() and run.params[0].diff.tolist() == [20, 20, 20]
 
 
 def test_fresh_parameters():
