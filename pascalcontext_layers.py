@@ -36,12 +36,12 @@ class PASCALContextSegDataLayer(SegDataLayer):
 
     def load_label(self, idx):
         """1 x H x W uint8: 0 background, 1 to 59."""
-        values = self.mat("label", idx, "LabelMap")
-        wrong = np.setdiff1d(values, np.arange(len(self.table)))
+        values = self.mat("label", idx, "LabelMap").astype(np.int64)
+        wrong = np.unique(values[(values < 0) | (values >= len(self.table))])
         if wrong.size:
             text = f"{self.path('label', idx)}: labels {wrong.tolist()} are not in labels.txt"
             raise self.fail(ValueError, f"{text} ({self.readme()})")
-        return self.as_label(self.table[values.astype(np.int64)], "label", idx)
+        return self.as_label(self.table[values], "label", idx)
 
     @cached_property
     def labels_400(self):

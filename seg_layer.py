@@ -53,12 +53,12 @@ class SegDataLayer(caffe.Layer):
         self.seed = params.get("seed")
         self.rng = random.Random(self.seed)
         self.idx = self.draw() if self.random else 0
-        self.reader = ThreadPoolExecutor(1, thread_name_prefix=type(self).__name__)
+        self.background = ThreadPoolExecutor(1, thread_name_prefix=type(self).__name__)
         self.pending = {}  # index -> future: at most the current picture or the next
 
     def reshape(self, bottom, top):
         if self.idx not in self.pending:  # the first picture, or somebody has set idx
-            self.pending = {self.idx: self.reader.submit(self.load_all, self.indices[self.idx])}
+            self.pending = {self.idx: self.background.submit(self.load_all, self.indices[self.idx])}
         self.arrays = self.pending[self.idx].result()  # what failed in the thread is raised here
         for blob, array in zip(top, self.arrays):
             blob.reshape(1, *array.shape)
@@ -67,7 +67,7 @@ class SegDataLayer(caffe.Layer):
         for blob, array in zip(top, self.arrays):
             blob.data[...] = array
         self.idx = self.draw() if self.random else (self.idx + 1) % len(self.indices)
-        self.pending = {self.idx: self.reader.submit(self.load_all, self.indices[self.idx])}
+        self.pending = {self.idx: self.background.submit(self.load_all, self.indices[self.idx])}
 
     def backward(self, top, propagate_down, bottom):
         pass
@@ -199,30 +199,37 @@ class SegDataLayer(caffe.Layer):
         return content[key]
 
     def as_label(self, values, what, id, classes=None):
-        """H x W class indices as the 1 x H x W uint8 the loss takes; values checked.
-
-        ValueError names the picture and every value that is neither a class nor VOID.
-        """
-        values = np.asarray(values)
+        """H x W class indices, checked, as the 1 x H x W uint8 that the loss takes."""
         classes = classes or self.classes
+        values = np.asarray(values)
         label = values.astype(np.uint8)
         found = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
-        wrong = [int(v) for v in found if v >= classes and v != VOID]
         if (label != values).any():  # did not fit into a byte
-            odd = np.unique(values)
-            wrong = [v for v in odd.tolist() if v not in range(classes) and v != VOID]
-        if wrong:
-            raise self.fail(
-                ValueError,
-                f"{self.path(what, id)}: label values {listed(wrong)} are out of range: "
-                f"classes are 0 to {classes - 1}, void is {VOID} ({self.readme()})",
-            )
+            found = np.unique(values)
+        self.check_values(found, {*range(classes), VOID}, what, id)
         return label[np.newaxis]
 
     def rotated_label(self, values, what, id, classes=None):
-        """Labels counted from 1 with 0 for void, as classes from 0 with void 255."""
+        """Labels counted from 1 with 0 for void, as classes from 0 with VOID."""
         values = np.asarray(values).astype(np.int64)
-        return self.as_label(np.where(values == 0, VOID, values - 1), what, id, classes)
+        classes = classes or self.classes
+        if values.min() < 0 or values.max() > classes:
+            self.check_values(np.unique(values), set(range(classes + 1)), what, id)
+        # 0 - 1 is 255 in a byte, as it was there
+        return (values - 1).astype(np.uint8)[np.newaxis]
+
+    def check_values(self, found, allowed, what, id):
+        """ValueError that names the picture and every value that is not allowed."""
+        wrong = [value for value in found.tolist() if value not in allowed]
+        if wrong:
+            shown = ", ".join(map(str, wrong[:20])) + (", ..." if len(wrong) > 20 else "")
+            most = max(allowed - {VOID})
+            raise self.fail(
+                ValueError,
+                f"{self.path(what, id)}: label values {shown} are out of range: "
+                f"0 to {most}{f' and {VOID} for void' if VOID in allowed else ', 0 for void'} "
+                f"are what there may be ({self.readme()})",
+            )
 
     def opened(self, what, id):
         path = self.path(what, id)
@@ -251,12 +258,7 @@ class SegDataLayer(caffe.Layer):
 def centred(pixels, mean):
     """H x W x C pixels minus the mean, C x H x W float32; subtracted in double, as there."""
     planes = np.empty((pixels.shape[2], *pixels.shape[:2]), np.float32)
-    for plane, stored, value in zip(planes, pixels.transpose(2, 0, 1), mean):
+    means = np.broadcast_to(np.asarray(mean, np.float64), pixels.shape[2:])
+    for plane, stored, value in zip(planes, pixels.transpose(2, 0, 1), means):
         np.subtract(stored, value, out=plane, dtype=np.float64, casting="same_kind")
     return planes
-
-
-def listed(values, most=20):
-    """Values for an error message: '21, 22, 94 and 3 more'."""
-    text = ", ".join(map(str, values[:most]))
-    return text + (f" and {len(values) - most} more" if len(values) > most else "")

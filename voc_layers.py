@@ -21,6 +21,11 @@ class VOCSegDataLayer(SegDataLayer):
         "label": "{voc_dir}/SegmentationClass/{id}.png",
     }
 
+    def configure(self, params):
+        mean = np.asarray(self.mean)
+        if mean.shape not in ((), (3,)) or mean.dtype.kind not in "if":
+            raise self.fail(ValueError, f"mean must be three numbers (BGR), got {self.mean!r}")
+
     def load_image(self, idx):
         """3 x H x W float32, BGR minus mean."""
         return self.bgr("data", idx, self.mean)

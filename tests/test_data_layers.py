@@ -425,7 +425,7 @@ def test_mat_label_out_of_range(nyud, values):
     labels = pattern(SIZES["a"], values).astype(np.int16)
     mat(nyud / "segmentation/img_a.mat", segmentation=labels)
     params = {"nyud_dir": str(nyud), "split": "test", "tops": ["color", "label"]}
-    fails(NYUDSegDataLayer, params, ValueError, "img_a.mat", str(values[-1] - 1), "0 to 39")
+    fails(NYUDSegDataLayer, params, ValueError, "img_a.mat", str(values[-1]), "0 to 40")
 
 
 def test_context_label_nobody_named(context):
@@ -490,6 +490,12 @@ def test_broken_files(nyud, path, content, word):
 )
 def test_param_str(params, error, word):
     fails(VOCSegDataLayer, params, error, word)
+
+
+@pytest.mark.parametrize("mean", [(1, 2), "grey", (1, 2, 3, 4)])
+def test_mean(voc, mean):
+    params = voc_params(voc) | {"mean": mean}
+    fails(VOCSegDataLayer, params, ValueError, "three numbers", repr(mean))
 
 
 def test_number_of_blobs(voc, nyud):
