@@ -10,6 +10,7 @@ from sklearn.datasets import load_sample_images
 from test_data_layers import build
 
 import caffe
+from data import run
 from data.sample import CLASSES, MEAN, scenes
 from data.sample.__main__ import main, write
 from data.sample.layers import DigitCropDataLayer
@@ -126,12 +127,15 @@ def test_digits_may_reach_over_the_border(y, x):
 
 def test_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules["data.sample.__main__"].SPLITS, "train", ("sbd", "train", 2))
-    assert main(["--out", str(tmp_path), "--seed", "1"]) == 0
+    assert run(main, ["--out", str(tmp_path), "--seed", "1"]) == 0
     assert (tmp_path / "sbd/train.txt").read_text() == "train_0000\ntrain_0001\n"
     assert len((tmp_path / "voc/ImageSets/Segmentation/seg11valid.txt").read_text().split()) == 80
     (tmp_path / "file").write_text("")
-    assert main(["--out", str(tmp_path / "file")]) == 2
-    assert "cannot write" in capsys.readouterr().err
+    assert run(main, ["--out", str(tmp_path / "file")]) == 2
+    error = capsys.readouterr().err
+    assert "error: " in error and str(tmp_path / "file") in error
+    with pytest.raises(SystemExit, match="2"):
+        main(["--seed", "-1"])
 
 
 def test_crops():

@@ -10,6 +10,7 @@ import scipy.io
 from PIL import Image
 from tqdm import tqdm
 
+from data import run
 from data.sample import SCENES, scenes
 from vis import make_palette
 
@@ -73,13 +74,10 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0, help="another seed, other scenes")
     parser.add_argument("--out", type=Path, default=SCENES, help="default: %(default)s")
     args = parser.parse_args(argv)
-    try:
-        print(f"scenes in {write(args.out, args.seed)}")
-    except OSError as error:
-        print(f"data.sample: cannot write {args.out}: {error}", file=sys.stderr)
-        return 2
-    return 0
+    if args.seed < 0:
+        parser.error(f"--seed must not be negative, got {args.seed}")
+    print(f"scenes in {write(args.out, args.seed)}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main, None))
