@@ -1,6 +1,7 @@
 """Fillers: the initial values of parameters and of DummyData's tops (include/caffe/filler.hpp).
 
-Values are drawn on the CPU whatever device computes, so that CPU and CUDA start alike from one seed.
+Values are drawn on the CPU whatever device computes, so that CPU and CUDA
+start alike from one seed.
 """
 
 import math
@@ -17,8 +18,8 @@ def add_filled(layer, shape, filler_param):
 
 
 def fill(layer, blob, filler_param):
-    """Fill a layer's fresh blob as a FillerParameter says. ValueError, naming the layer, for a setting
-    that cannot be met.
+    """Fill a layer's fresh blob as a FillerParameter says. ValueError, naming the layer, for a
+    setting that cannot be met.
 
     A fresh blob is zero already: the default filler leaves its memory unallocated.
     """
@@ -60,8 +61,8 @@ def gaussian(values, param, generator):
     survives = param.sparse / values.shape[0] if values.dim() else math.nan
     if not 0 <= survives <= 1:
         raise ValueError(
-            f"gaussian filler: sparse {param.sparse} must lie between 0 and the first dimension "
-            f"of shape {list(values.shape)}"
+            f"gaussian filler: sparse {param.sparse} must lie between 0 and the first dimension of "
+            f"shape {list(values.shape)}"
         )
     values.mul_(torch.empty_like(values).bernoulli_(survives, generator=generator))
 
@@ -98,7 +99,7 @@ def fan(values, param) -> float:
 
 
 def bilinear(values, param, generator):
-    """Interpolation by the kernel's size, the same in every plane: channels mix unless group does."""
+    """Interpolation by the kernel's size, alike in every plane: only group keeps channels apart."""
     if values.dim() != 4 or values.shape[2] != values.shape[3]:
         raise ValueError(
             f"bilinear filler: four axes and a square kernel are needed, got {list(values.shape)}"

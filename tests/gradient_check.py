@@ -1,4 +1,4 @@
-"""One layer without a net: its forward against a reference, its gradient against central differences."""
+"""One layer without a net: its forward against a reference, its gradient against a numeric one."""
 
 from dataclasses import dataclass, field
 
@@ -48,8 +48,8 @@ class Layers:
         self.layer.backward(self.top, BoolVec(propagate_down), self.bottom)
 
     def randomize(self, low, high, values):
-        """Distinct values, evenly spread and shuffled, in bottoms and parameters: no ties, no kinks at 0;
-        `values` replaces those of a bottom."""
+        """Distinct values, evenly spread and shuffled, in bottoms and parameters: no ties, no kinks
+        at 0; `values` replaces those of a bottom."""
         generator = np.random.default_rng(SEED)
         for i, blob in enumerate([*self.bottom, *self.params], 1):
             spread = np.linspace(low, high, blob.count + 2)[1:-1] + 1e-3 * i
@@ -63,9 +63,9 @@ class Layers:
 class Case:
     """A row of a layer's table of tests.
 
-    `reference(bottoms, params)` gives the top (or a list of tops) in NumPy; `values` are a bottom's, by
-    its index, where random ones in low..high will not do; `gradients` the bottoms that get one (default:
-    all that force_backward reaches).
+    `reference(bottoms, params)` gives the top (or a list of tops) in NumPy; `values` are a
+    bottom's, by its index, where random ones in low..high will not do; `gradients` the bottoms that
+    get one (default: all that force_backward reaches).
     """
 
     text: str
@@ -106,9 +106,9 @@ def check_reference(case, tolerance=1e-6):  # a prototxt holds numbers as float3
 
 
 def check_gradient(case, tolerance=1e-6):
-    """Numeric against written-out gradients of F = <random, tops>, for every element of every bottom that
-    gets one and of every parameter. Parameter diffs must add up over two backwards, bottom diffs must
-    not, and a bottom that is not to be propagated to must stay as it is."""
+    """Numeric against written-out gradients of F = <random, tops>, for every element of every
+    bottom that gets one and of every parameter. Parameter diffs must add up over two backwards,
+    bottom diffs must not, and a bottom that is not to be propagated to must stay as it is."""
     with context.double_precision():
         run, generator = case.run()
         start = [blob.data.copy() for blob in run.bottom]

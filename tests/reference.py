@@ -1,4 +1,4 @@
-"""What layers compute, written again: NumPy and loops, no cleverness, nothing shared with the engine."""
+"""What layers compute, written again: NumPy and loops, nothing shared with the engine."""
 
 import itertools
 import math
@@ -9,7 +9,8 @@ import numpy as np
 
 
 def convolution(x, w, bias=None, stride=1, pad=0, dilation=1, group=1):
-    """x (N, C, spatial...), w (O, C / group, kernel...); a window may reach beyond the padded input."""
+    """x (N, C, spatial...), w (O, C / group, kernel...); a window may reach beyond the padded
+    input."""
     dims = x.ndim - 2
     stride, pad, dilation = (np.broadcast_to(v, dims) for v in (stride, pad, dilation))
     kernel = w.shape[2:]
@@ -52,8 +53,8 @@ def deconvolution(x, w, bias=None, stride=1, pad=0, dilation=1, group=1):
 
 
 def pool(x, kernel, stride, pad, merge, ceil=True):
-    """x (N, C, H, W); `merge(values, cells)` of the values under each window, and the number of its cells
-    within the padded plane."""
+    """x (N, C, H, W); `merge(values, cells)` of the values under each window, and the number of its
+    cells within the padded plane."""
     kernel, stride, pad = (np.broadcast_to(v, 2) for v in (kernel, stride, pad))
     sizes = []
     for i, length in enumerate(x.shape[2:]):
@@ -106,7 +107,8 @@ def sigmoid(x):
 
 
 def softmax_loss(x, label, ignore=None, divide=None):
-    """x (N, C, inner...), label (N, inner...); divided by `divide`, or by the labels not ignored."""
+    """x (N, C, inner...), label (N, inner...); divided by `divide`, or by the labels not
+    ignored."""
     p, total, valid = softmax(x), 0.0, 0
     for n, *at in np.ndindex(*label.shape):
         wanted = int(label[(n, *at)])

@@ -1,4 +1,5 @@
-"""Every layer against BVLC Caffe 1.0: what it computed, forward and backward, for 316 small nets."""
+"""Every layer against BVLC Caffe 1.0: what it computed, forward and backward, for 316 small
+nets."""
 
 import os
 

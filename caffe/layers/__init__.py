@@ -1,4 +1,4 @@
-"""The built-in layers, one family a file. Importing a family enters its layers in the table of types."""
+"""The built-in layers, one family a file; importing it enters them in the table of types."""
 
 from . import (  # noqa: F401
     accuracy,

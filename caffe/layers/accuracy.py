@@ -43,8 +43,8 @@ class Accuracy(Layer):
     def backward(self, top, propagate_down, bottom):
         if any(propagate_down):
             raise self.error(
-                "has no gradient, but force_backward asks for one: leave the layer out of such a net, "
-                "or include it in the TEST phase only",
+                "has no gradient, but force_backward asks for one: leave the layer out of such a "
+                "net, or include it in the TEST phase only",
                 NotImplementedError,
             )
 

@@ -25,8 +25,8 @@ class Windowed(Layer):
         self.num_spatial = self.num_axes - self.channel_axis - 1
         if not 1 <= self.num_spatial <= 3:
             raise self.error(
-                f"one to three spatial axes are supported, a bottom of shape {list(bottom[0].shape)} "
-                f"has {self.num_spatial} after axis {self.channel_axis}",
+                "one to three spatial axes are supported, a bottom of shape "
+                f"{list(bottom[0].shape)} has {self.num_spatial} after axis {self.channel_axis}",
                 NotImplementedError,
             )
         self.kernel = self.per_axis("kernel_size", "kernel_h", "kernel_w", None, least=1)
@@ -51,8 +51,8 @@ class Windowed(Layer):
             values = [default]
         if len(values) not in (1, self.num_spatial):
             raise self.error(
-                f"{field} must be given once or once for each of the {self.num_spatial} spatial axes, "
-                f"got {values}"
+                f"{field} must be given once or once for each of the {self.num_spatial} spatial "
+                f"axes, got {values}"
             )
         if min(values) < least:
             raise self.error(f"{field} must be at least {least}, got {values}")
@@ -62,13 +62,14 @@ class Windowed(Layer):
         """All of one shape, and of as many axes as at setup."""
         if bottom[0].num_axes != self.num_axes:
             raise self.error(
-                f"the bottom had {self.num_axes} axes when the net was built, "
-                f"now its shape is {list(bottom[0].shape)}"
+                f"the bottom had {self.num_axes} axes when the net was built, now its shape is "
+                f"{list(bottom[0].shape)}"
             )
         for other in bottom[1:]:
             if other.shape != bottom[0].shape:
                 raise self.error(
-                    f"bottoms must have one shape, got {list(bottom[0].shape)} and {list(other.shape)}"
+                    f"bottoms must have one shape, got {list(bottom[0].shape)} and "
+                    f"{list(other.shape)}"
                 )
 
     def windows(self, spatial) -> list[int]:
@@ -80,8 +81,8 @@ class Windowed(Layer):
         ]
         if min(sizes) < 1:
             raise self.error(
-                f"no window fits: kernel {self.kernel} (spanning {self.extent} when dilated) on an input "
-                f"of {list(spatial)}, padded by {self.pad} on each side"
+                f"no window fits: kernel {self.kernel} (spanning {self.extent} when dilated) on an "
+                f"input of {list(spatial)}, padded by {self.pad} on each side"
             )
         return sizes
 
@@ -105,8 +106,8 @@ class Convolving(Windowed):
             raise self.error("num_output must be given, and above 0")
         if group < 1 or self.channels % group or num_output % group:
             raise self.error(
-                f"group {group} must divide the {self.channels} channels of the bottom "
-                f"and num_output {num_output}"
+                f"group {group} must divide the {self.channels} channels of the bottom and "
+                f"num_output {num_output}"
             )
         over, under = (
             (self.channels, num_output) if self.transposed else (num_output, self.channels)
@@ -183,8 +184,8 @@ class Convolving(Windowed):
 class Convolution(Convolving):
     """top = weights * windows of bottom + bias (a correlation: the kernel is not flipped).
 
-    Weights: (num_output, channels / group, kernel...). Caffe gives one output where the kernel exceeds
-    the padded input by less than a stride; PyTorch would refuse.
+    Weights: (num_output, channels / group, kernel...). Caffe gives one output where the kernel
+    exceeds the padded input by less than a stride; PyTorch would refuse.
     """
 
     def reshape(self, bottom, top):
@@ -196,8 +197,9 @@ class Convolution(Convolving):
             for cells in (0, self.missing_cells(bottom[0], axis))
         ]
         positions = math.prod(bottom[0].shape[: self.channel_axis]) * math.prod(self.top_sizes)
-        # A few windows under a huge kernel (fc6 of VGG-16: 411 MB of weights, 26 MB of columns): one
-        # matrix product over the columns beats reordering the weights, and adds straight into their diff
+        # A few windows under a huge kernel (fc6 of VGG-16: 411 MB of weights, 26 MB of columns):
+        # one matrix product over the columns beats reordering the weights, and adds straight into
+        # their diff
         self.by_columns = (
             self.param.group == 1
             and self.num_spatial == 2
@@ -261,7 +263,8 @@ class Convolution(Convolving):
 class Deconvolution(Convolving):
     """The transpose of Convolution: every cell of bottom spreads its kernel over top.
 
-    Weights: (channels, num_output / group, kernel...). Size: stride (in - 1) + dilated kernel - 2 pad.
+    Weights: (channels, num_output / group, kernel...).
+    Size of the top: stride * (bottom - 1) + dilated kernel - 2 * pad.
     """
 
     transposed = True
@@ -273,8 +276,8 @@ class Deconvolution(Convolving):
         ]
         if min(sizes) < 1:
             raise self.error(
-                f"nothing is left of the output: kernel {self.kernel}, stride {self.stride} on an input "
-                f"of {list(spatial)}, less pad {self.pad} on each side, gives {sizes}"
+                f"nothing is left of the output: kernel {self.kernel}, stride {self.stride} on an "
+                f"input of {list(spatial)}, less pad {self.pad} on each side, gives {sizes}"
             )
         return sizes
 
@@ -311,8 +314,8 @@ class Im2col(Windowed):
             self.add_columns(top[0].dx.view(shape), dx)
 
     def columns(self, x, sizes):
-        """All windows of x (N, C, spatial...), side by side: (N, C, kernel..., windows...), a view of
-        the padded input."""
+        """All windows of x (N, C, spatial...), side by side: (N, C, kernel..., windows...), a view
+        of the padded input."""
         far = [
             max(0, (count - 1) * stride + extent - size - pad)
             for count, stride, extent, size, pad in zip(

@@ -1,5 +1,6 @@
 """Layers without bottoms whose values need no file: Input, DummyData, Parameter, MemoryData
-(src/caffe/layers/input_layer.cpp, dummy_data_layer.cpp, include/caffe/layers/parameter_layer.hpp)."""
+(src/caffe/layers/input_layer.cpp, dummy_data_layer.cpp,
+include/caffe/layers/parameter_layer.hpp)."""
 
 import numpy as np
 import torch
@@ -37,8 +38,8 @@ class Input(Layer):
 
 @register
 class DummyData(Layer):
-    """tops filled by fillers. A constant top is filled once, what is written there stays; random ones
-    are drawn anew in every forward."""
+    """tops filled by fillers. A constant top is filled once, what is written there stays; random
+    ones are drawn anew in every forward."""
 
     num_bottom, num_top = 0, (1, None)
 
@@ -61,7 +62,7 @@ class DummyData(Layer):
                 raise self.error("give either shape, or num, channels, height and width")
             if any(len(values) not in (1, count) for values in legacy):
                 raise self.error(
-                    f"num, channels, height and width must each be given once, or once for each of "
+                    "num, channels, height and width must each be given once, or once for each of "
                     f"{count} tops"
                 )
             return list(zip(*(values * (count // len(values)) for values in legacy)))
@@ -109,8 +110,8 @@ class Parameter(Layer):
 class MemoryData(Layer):
     """Batches from arrays in memory, set by Net.set_input_arrays, round and round.
 
-    The arrays are kept, not copied: later changes are seen. The label top has one axis until the first
-    forward, then four.
+    The arrays are kept, not copied: later changes are seen. The label top has one axis until the
+    first forward, then four.
     """
 
     num_bottom, num_top = 0, 2

@@ -34,8 +34,8 @@ class Eltwise(Layer):
         for i, blob in enumerate(bottom):
             if blob.shape != bottom[0].shape:
                 raise self.error(
-                    f"bottoms must have one shape: bottom 0 has {list(bottom[0].shape)}, "
-                    f"bottom {i} {list(blob.shape)}"
+                    f"bottoms must have one shape: bottom 0 has {list(bottom[0].shape)}, bottom "
+                    f"{i} {list(blob.shape)}"
                 )
         top[0].set_shape(bottom[0].shape)
 

@@ -16,8 +16,8 @@ def h5py():
 
 @register
 class HDF5Data(Layer):
-    """Each top is the dataset of its name, read batch by batch from the files that `source` lists, and
-    round again. A batch runs on into the next file."""
+    """Each top is the dataset of its name, read batch by batch from the files that `source` lists,
+    and round again. A batch runs on into the next file."""
 
     num_bottom, num_top = 0, (1, None)
 
@@ -95,7 +95,7 @@ class HDF5Data(Layer):
 
 @register
 class HDF5Output(Layer):
-    """Writes its two bottoms, as datasets data and label of four axes, into a file: one batch only."""
+    """Writes its bottoms into a file, as datasets data and label of four axes: one batch."""
 
     num_bottom, num_top = 2, 0
 
@@ -114,7 +114,8 @@ class HDF5Output(Layer):
     def forward(self, bottom, top):
         if self.written:
             raise self.error(
-                f"{self.param.file_name} holds a batch already, and one is all it takes: run one forward"
+                f"{self.param.file_name} holds a batch already, and one is all it takes: run "
+                "forward once"
             )
         data, label = (self.legacy_shape(blob) for blob in bottom)
         if data[0] != label[0]:

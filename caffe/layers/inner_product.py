@@ -32,8 +32,9 @@ class InnerProduct(Layer):
         inputs = math.prod(bottom[0].shape[axis:])
         if inputs != self.inputs:
             raise self.error(
-                f"the weights are for {self.inputs} inputs, a bottom of shape {list(bottom[0].shape)} "
-                f"has {inputs} from axis {axis} on; as a convolution the layer would take any size"
+                f"the weights are for {self.inputs} inputs, a bottom of shape "
+                f"{list(bottom[0].shape)} has {inputs} from axis {axis} on; as a convolution the "
+                "layer would take any size"
             )
         top[0].set_shape([*bottom[0].shape[:axis], self.param.num_output])
 
@@ -63,8 +64,8 @@ class InnerProduct(Layer):
 
 @register
 class Embed(Layer):
-    """top = the row of the weights that bottom, an integer, names, plus bias: InnerProduct of one-hot
-    vectors. Weights: (input_dim, num_output)."""
+    """top = the row of the weights that bottom, an integer, names, plus bias: InnerProduct of
+    one-hot vectors. Weights: (input_dim, num_output)."""
 
     num_bottom = num_top = 1
 

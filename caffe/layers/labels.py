@@ -17,8 +17,8 @@ class Labels:
         self.inner = 1 if flat else math.prod(shape[axis + 1 :])
         if self.outer * self.inner != bottom[1].count:
             raise layer.error(
-                f"{self.outer * self.inner} labels are needed, one for each position of scores of shape "
-                f"{list(shape)} with the classes on axis {axis}; the label blob has shape "
+                f"{self.outer * self.inner} labels are needed, one for each position of scores of "
+                f"shape {list(shape)} with the classes on axis {axis}; the label blob has shape "
                 f"{list(bottom[1].shape)}, that is {bottom[1].count}"
             )
 
@@ -26,8 +26,8 @@ class Labels:
         return x.view(self.outer, self.classes, self.inner)
 
     def read(self, blob, ignored=None):
-        """Labels as (outer, 1, inner) integers, ignored ones as 0, and which are not ignored (as 0 and 1
-        of the blob's number type). Raises ValueError for a label that names no class."""
+        """Labels as (outer, 1, inner) integers, ignored ones as 0, and which are not ignored (as 0
+        and 1 of the blob's number type). Raises ValueError for a label that names no class."""
         label = blob.x.view(self.outer, 1, self.inner).long()  # truncates towards zero
         if ignored is None:
             valid = torch.ones_like(label, dtype=blob.x.dtype)
@@ -45,6 +45,7 @@ class Labels:
             return
         instead = "none is given" if ignored is None else f"it is {ignored}"
         raise self.layer.error(
-            f"label {' and '.join(wrong)} is out of range: {self.classes} classes allow 0..{self.classes - 1}; positions "
-            f"that do not count need loss_param or accuracy_param {{ ignore_label }} ({instead})"
+            f"label {' and '.join(wrong)} is out of range: {self.classes} classes allow "
+            f"0..{self.classes - 1}; positions that do not count need loss_param or accuracy_param "
+            f"{{ ignore_label }} ({instead})"
         )

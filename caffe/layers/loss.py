@@ -215,7 +215,8 @@ class InfogainLoss(Loss):
 
 @register
 class SigmoidCrossEntropyLoss(Loss):
-    """-t log p - (1 - t) log(1 - p) with p = sigmoid(x), for targets t in [0, 1], summed and divided.
+    """-t log p - (1 - t) log(1 - p) with p = sigmoid(x), for targets t in [0, 1], summed and
+    divided.
 
     Targets are truncated for the ignore test: ignore_label 0 ignores all of (-1, 1).
     """
@@ -287,8 +288,9 @@ class HingeLoss(Loss):
 
 @register
 class ContrastiveLoss(Loss):
-    """sum over pairs / 2N: d^2 for similar pairs, max(margin - d, 0)^2 for the others, d the distance
-    of the two items. legacy_version: max(margin - d^2, 0). The third bottom tells who is similar."""
+    """sum over pairs / 2N: d^2 for similar pairs, max(margin - d, 0)^2 for the others, d the
+    distance of the two items. legacy_version: max(margin - d^2, 0). The third bottom tells who is
+    similar."""
 
     num_bottom = 3
 
@@ -305,8 +307,8 @@ class ContrastiveLoss(Loss):
             )
         if bottom[2].count != num:
             raise self.error(
-                f"the third bottom must tell of each of {num} pairs whether it is similar, its shape is "
-                f"{list(bottom[2].shape)}"
+                f"the third bottom must tell of each of {num} pairs whether it is similar, its "
+                f"shape is {list(bottom[2].shape)}"
             )
 
     def forward(self, bottom, top):

@@ -102,8 +102,8 @@ class Swish(Neuron):
 class Power(Neuron):
     """y = (shift + scale * x) ** power.
 
-    With power 0 or scale 0 a constant without gradient. The gradient is taken through y, as in Caffe:
-    where shift + scale * x is 0 and power is neither 1 nor 2, it is NaN.
+    With power 0 or scale 0 a constant without gradient. The gradient is taken through y, as in
+    Caffe: where shift + scale * x is 0 and power is neither 1 nor 2, it is NaN.
     """
 
     def forward(self, bottom, top):

@@ -1,4 +1,5 @@
-"""BatchNorm and MVN: mean 0 and variance 1 (src/caffe/layers/batch_norm_layer.cpp, mvn_layer.cpp)."""
+"""BatchNorm and MVN: mean 0 and variance 1
+(src/caffe/layers/batch_norm_layer.cpp, mvn_layer.cpp)."""
 
 import torch
 
@@ -10,9 +11,9 @@ from ..proto import caffe_pb2
 class BatchNorm(Layer):
     """y = (x - mean) / sqrt(variance + eps), for each channel, over batch and plane.
 
-    Blobs: running sums of mean and variance, and the factor both are to be divided by. They are never
-    learned: every forward with the batch's own statistics (TRAIN, unless use_global_stats says
-    otherwise) adds to them, after multiplying with moving_average_fraction. May work in place.
+    Blobs: running sums of mean and variance, and the factor both are to be divided by. They are
+    never learned: every forward with the batch's own statistics (TRAIN, unless use_global_stats
+    says otherwise) adds to them, after multiplying with moving_average_fraction. May work in place.
     """
 
     num_bottom = num_top = 1
@@ -85,7 +86,8 @@ class BatchNorm(Layer):
 class MVN(Layer):
     """y = (x - mean) / (standard deviation + eps), over each plane, or all channels of an item.
 
-    The top always has four axes. The gradient is Caffe's, exact where eps is small against the deviation.
+    The top always has four axes. The gradient is Caffe's, exact where eps is small against the
+    deviation.
     """
 
     num_bottom = num_top = 1
@@ -114,6 +116,6 @@ class MVN(Layer):
 
 
 def centred(dy, y, axes):
-    """dy without its mean and without its share along y: what mean and variance take from a gradient."""
+    """dy without its mean and without its share along y: what normalizing takes away."""
     shared = y * (dy * y).mean(axes, keepdim=True)
     return shared.add_(dy.mean(axes, keepdim=True)).sub_(dy).neg_()

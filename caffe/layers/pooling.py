@@ -57,7 +57,7 @@ class Windows:
         return padded[..., rows, columns]
 
     def cells(self, padded):
-        """For every cell of the kernel: its row and column, and what lies under it in all windows."""
+        """For every cell of the kernel: its row and column, and what it meets in all windows."""
         for at in product(*map(range, self.kernel)):
             rows, columns = (
                 slice(o, o + (n - 1) * s + 1, s) for o, n, s in zip(at, self.counts, self.stride)
@@ -149,7 +149,8 @@ class Pooling(Layer):
             raise self.error(f"stride must be above 0, got {self.stride}")
         if p.global_pooling and (self.pad, self.stride) != ((0, 0), (1, 1)):
             raise self.error(
-                f"global_pooling goes with pad 0 and stride 1, got pad {self.pad}, stride {self.stride}"
+                f"global_pooling goes with pad 0 and stride 1, got pad {self.pad}, stride "
+                f"{self.stride}"
             )
         if not p.global_pooling and any(a >= k for a, k in zip(self.pad, self.kernel)):
             raise self.error(f"pad {self.pad} must be smaller than kernel {self.kernel}")
@@ -205,7 +206,7 @@ class Pooling(Layer):
 class SPP(Layer):
     """Spatial pyramid pooling: the plane in 1, 4, 16, ... windows, each pooled to one number.
 
-    With pyramid_height 1 the top keeps four axes (N, C, 1, 1), with more it is (N, C * (1 + 4 + ...)).
+    With pyramid_height 1 the top keeps four axes (N, C, 1, 1), with more (N, C * (1 + 4 + ..)).
     """
 
     num_bottom = num_top = 1
@@ -237,8 +238,8 @@ class SPP(Layer):
         pad = [(k * bins - length + 1) // 2 for k, length in zip(kernel, size)]
         if any(a >= k for a, k in zip(pad, kernel)):
             raise self.error(
-                f"{bins} windows do not fit on a plane of {list(size)}: the derived padding {pad} reaches "
-                f"the derived kernel {kernel}; choose a smaller pyramid_height"
+                f"{bins} windows do not fit on a plane of {list(size)}: the derived padding {pad} "
+                f"reaches the derived kernel {kernel}; choose a smaller pyramid_height"
             )
         return Windows(size, kernel, kernel, pad)
 

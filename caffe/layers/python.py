@@ -71,7 +71,7 @@ def find_class(layer_param, folder):
 
 @contextlib.contextmanager
 def searching(places):
-    """Put folders in front of sys.path for a while; the imported module's own imports see them too."""
+    """Put folders in front of sys.path for a while, for the imports of the module as well."""
     before = list(sys.path)
     sys.path[:0] = places
     try:

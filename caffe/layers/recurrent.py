@@ -1,5 +1,5 @@
-"""RNN, LSTM and the LSTM's unit (src/caffe/layers/recurrent_layer.cpp, rnn_layer.cpp, lstm_layer.cpp,
-lstm_unit_layer.cpp), their steps in time written out."""
+"""RNN, LSTM and the LSTM's unit (src/caffe/layers/recurrent_layer.cpp, rnn_layer.cpp,
+lstm_layer.cpp, lstm_unit_layer.cpp), their steps in time written out."""
 
 import math
 
@@ -10,9 +10,9 @@ from ..layer import Layer, register
 
 
 class Recurrent(Layer):
-    """Bottoms: x (T, N, ...), cont (T, N), 0 where a sequence begins; then a static input (N, ...) if
-    there is one; with expose_hidden the states before the first step, and as further tops those after
-    the last, which take and give no gradients.
+    """Bottoms: x (T, N, ...), cont (T, N), 0 where a sequence begins; then a static input (N, ...)
+    if there is one; with expose_hidden the states before the first step, and as further tops those
+    after the last, which take and give no gradients.
 
     Otherwise the state survives from one forward to the next.
     """
@@ -31,8 +31,8 @@ class Recurrent(Layer):
         exposed = self.states if p.expose_hidden else 0
         if len(bottom) - exposed not in (2, 3) or len(top) != 1 + exposed:
             raise self.error(
-                f"takes x, cont, perhaps a static input, and {exposed} exposed states; gives 1 + {exposed} "
-                f"tops; got {len(bottom)} bottoms and {len(top)} tops"
+                f"takes x, cont, perhaps a static input, and {exposed} exposed states; gives 1 + "
+                f"{exposed} tops; got {len(bottom)} bottoms and {len(top)} tops"
             )
         self.exposed = exposed
         self.has_static = len(bottom) - exposed == 3
@@ -168,7 +168,7 @@ class RNN(Recurrent):
 
 
 def unit(c, gates, cont):
-    """One step of an LSTM: (new c, h, what backward needs) from c (N, H), gates (N, 4H), cont (N, 1)."""
+    """One step of an LSTM from c (N, H), gates (N, 4H), cont (N, 1): c, h, what backward needs."""
     i, f, o, g = gates.chunk(4, 1)
     i, o, g = i.sigmoid(), o.sigmoid(), g.tanh()
     f = torch.where(cont == 0, 0, cont * f.sigmoid())
@@ -192,7 +192,9 @@ def unit_backward(dc, dh, kept):
 
 @register
 class LSTM(Recurrent):
-    """Gates (i, f, o, g) = W_x x + b + W_h (cont * h); c = cont * f * c + i * g; top = h = o * tanh(c).
+    """Gates (i, f, o, g) = W_x x + b + W_h (cont * h); c = cont * f * c + i * g; h = o * tanh(c).
+
+    The top is h.
 
     Blobs: W_x, b, [W_static], W_h, the rows by gate in this order.
     """
@@ -229,7 +231,7 @@ class LSTM(Recurrent):
 
 @register
 class LSTMUnit(Layer):
-    """One step of an LSTM: bottoms c (1, N, H), gates (1, N, 4H), cont (1, N); tops c, h (1, N, H)."""
+    """One step of an LSTM: c (1, N, H), gates (1, N, 4H), cont (1, N) to c and h (1, N, H)."""
 
     num_bottom, num_top = 3, 2
 
@@ -240,7 +242,8 @@ class LSTMUnit(Layer):
         c, gates, cont = (list(blob.shape) for blob in bottom)
         if len(c) != 3 or c[0] != 1 or gates != [1, c[1], 4 * c[2]] or cont != [1, c[1]]:
             raise self.error(
-                f"needs c (1, N, H), gates (1, N, 4H) and cont (1, N), got shapes {c}, {gates}, {cont}"
+                f"needs c (1, N, H), gates (1, N, 4H) and cont (1, N), got shapes {c}, {gates}, "
+                f"{cont}"
             )
         for blob in top:
             blob.set_shape(c)

@@ -46,7 +46,7 @@ class Spread(Layer):
         top[0].set_shape(bottom[0].shape)
 
     def operand_backward(self, gradient, bottom):
-        """Pass on the operand's gradient, a flat tensor: assigned to a bottom, added to a parameter."""
+        """The operand's gradient, a flat tensor: assigned to a bottom, added to a parameter."""
         if len(bottom) > 1:
             bottom[1].dx.view(-1).copy_(gradient)
         else:
@@ -80,7 +80,8 @@ class Bias(Spread):
 class Scale(Spread):
     """y = x * s + b, s spread over x, b (with bias_term) a parameter of s's shape.
 
-    May work in place. Else a learned s leaves dy * x in bottom's diff where nothing is to be propagated.
+    May work in place. Else a learned s leaves dy * x in bottom's diff where nothing is to be
+    propagated.
     """
 
     def setup(self, bottom, top):

@@ -8,7 +8,7 @@ from ..layer import Layer, register
 
 @register
 class BatchReindex(Layer):
-    """top[i] = bottom 0[index[i]], the index being bottom 1; an item may be named more than once."""
+    """top[i] = bottom 0[index[i]], the index being bottom 1; items may come more than once."""
 
     num_bottom, num_top = 2, 1
 
@@ -24,8 +24,8 @@ class BatchReindex(Layer):
         low, high = torch.stack(self.index.aminmax()).tolist()
         if low < 0 or high >= bottom[0].shape[0]:
             raise self.error(
-                f"indices must lie in 0..{bottom[0].shape[0] - 1}, the batch of bottom 0, "
-                f"got {low}..{high}"
+                f"indices must lie in 0..{bottom[0].shape[0] - 1}, the batch of bottom 0, got "
+                f"{low}..{high}"
             )
         torch.index_select(bottom[0].x, 0, self.index, out=top[0].x)
 

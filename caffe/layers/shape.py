@@ -1,5 +1,5 @@
-"""Layers that move values without changing them: Split, Concat, Slice, Crop, Tile, Flatten, Reshape,
-and Silence, which takes them and does nothing (src/caffe/layers/*_layer.cpp).
+"""Layers that move values without changing them: Split, Concat, Slice, Crop, Tile, Flatten,
+Reshape, and Silence, which takes them and does nothing (src/caffe/layers/*_layer.cpp).
 
 Where Caffe's tops share memory with their bottoms, so do these.
 """
@@ -82,8 +82,8 @@ class Concat(AlongAxis):
             other[self.along : self.along + 1] = shape[self.along : self.along + 1]
             if other != shape:
                 raise self.error(
-                    f"bottoms may differ in axis {self.along} only, got shapes {list(bottom[0].shape)} "
-                    f"and {list(blob.shape)}"
+                    f"bottoms may differ in axis {self.along} only, got shapes "
+                    f"{list(bottom[0].shape)} and {list(blob.shape)}"
                 )
         self.sizes = [blob.shape[self.along] for blob in bottom]
         shape[self.along] = sum(self.sizes)
@@ -133,8 +133,8 @@ class Slice(AlongAxis):
         edges = [0, *points, size]
         if len(points) != parts - 1 or any(b <= a for a, b in zip(edges, edges[1:])):
             raise self.error(
-                f"{parts} tops need {parts - 1} rising slice_points between 0 and {size}, the size of "
-                f"axis {self.along}; got {points}"
+                f"{parts} tops need {parts - 1} rising slice_points between 0 and {size}, the size "
+                f"of axis {self.along}; got {points}"
             )
         return [b - a for a, b in zip(edges, edges[1:])]
 
@@ -248,8 +248,8 @@ class Flatten(Layer):
 class Reshape(Layer):
     """top = bottom in another shape, in the same memory.
 
-    The num_axes axes from `axis` on (-1: after the last) are replaced: 0 copies bottom's axis at that
-    place, one -1 takes what is left.
+    The num_axes axes from `axis` on (-1: after the last) are replaced: 0 copies bottom's axis at
+    that place, one -1 takes what is left.
     """
 
     num_bottom = num_top = 1

@@ -22,8 +22,8 @@ _environments = weakref.WeakValueDictionary()
 class Source(Layer):
     """Batches of pictures (N, C, H, W) and, for a second top, of labels (N).
 
-    While a batch is computed on, the next one is read on a thread. What is drawn at random comes from a
-    generator of the layer's own, so that one seed gives one order of pictures.
+    While a batch is computed on, the next one is read on a thread. What is drawn at random comes
+    from a generator of the layer's own, so that one seed gives one order of pictures.
     """
 
     num_bottom, num_top = 0, (1, 2)
@@ -63,8 +63,9 @@ class Source(Layer):
                 pictures = np.empty((self.batch_size, *picture.shape), np.float32)
             if picture.shape != pictures.shape[1:]:
                 raise self.error(
-                    f"pictures of one batch must have one shape, got {list(pictures.shape[1:])} and "
-                    f"{list(picture.shape)}; give crop_size or resize them, or choose batch_size 1"
+                    f"pictures of one batch must have one shape, got {list(pictures.shape[1:])} "
+                    f"and {list(picture.shape)}; give crop_size or resize them, or choose "
+                    "batch_size 1"
                 )
             pictures[i] = picture
         return pictures, labels
@@ -157,7 +158,8 @@ class ImageData(Source):
         p = self.param
         if (p.new_height > 0) != (p.new_width > 0):
             raise self.error(
-                f"give both new_height and new_width, or neither; got {p.new_height} and {p.new_width}"
+                f"give both new_height and new_width, or neither; got {p.new_height} and "
+                f"{p.new_width}"
             )
         self.lines = list(self.read_lines())
         if not self.lines:
@@ -179,8 +181,8 @@ class ImageData(Source):
                         yield path, int(label)
                     except ValueError as error:
                         raise self.error(
-                            f"{self.param.source}, line {number}: a path and a whole number are needed, "
-                            f"got '{line.rstrip()}'"
+                            f"{self.param.source}, line {number}: a path and a whole number are "
+                            f"needed, got '{line.rstrip()}'"
                         ) from error
         except OSError as error:
             raise self.error(f"source, the list of pictures: {error}") from error

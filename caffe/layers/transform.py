@@ -14,11 +14,12 @@ from ..proto import caffe_pb2
 class DataTransformer:
     """(picture - mean) * scale, cropped to crop_size and mirrored at random.
 
-    TRAIN crops anywhere, TEST in the middle. The mean is one a channel, or a picture of the full size.
+    TRAIN crops anywhere, TEST in the middle. The mean is one a channel, or a picture of the full
+    size.
     """
 
     def __init__(self, layer, random):
-        """`random`: a random.Random of the layer's own, because batches are made on another thread."""
+        """`random`: a random.Random of the layer's own: batches are made on another thread."""
         self.layer, self.random = layer, random
         self.param = layer.layer_param.transform_param
         if self.param.mean_file and self.param.mean_value:
@@ -57,15 +58,16 @@ class DataTransformer:
         if self.mean is not None:
             if self.mean.shape != values.shape:
                 raise self.layer.error(
-                    f"mean_file {self.param.mean_file} holds shape {list(self.mean.shape)}, a picture has "
-                    f"{list(values.shape)}"
+                    f"mean_file {self.param.mean_file} holds shape {list(self.mean.shape)}, a "
+                    f"picture has {list(values.shape)}"
                 )
             return values - self.mean
         if not means:
             return values
         if len(means) not in (1, len(values)):
             raise self.layer.error(
-                f"mean_value must be given once, or for each of {len(values)} channels, got {list(means)}"
+                f"mean_value must be given once, or for each of {len(values)} channels, got "
+                f"{list(means)}"
             )
         return values - np.array(means, np.float32)[:, None, None]
 
@@ -85,7 +87,8 @@ def read_mean(layer, path):
 def read_picture(source, color=None):
     """A picture file, or its bytes, as uint8 (C, H, W) with the channels B, G, R; or one channel.
 
-    `color` None keeps what the file holds. Pictures turned by EXIF come out upright. OSError otherwise.
+    `color` None keeps what the file holds. Pictures turned by EXIF come out upright. OSError
+    otherwise.
     """
     with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
         image = ImageOps.exif_transpose(image)
@@ -96,7 +99,7 @@ def read_picture(source, color=None):
 
 
 def resize(picture, height, width):
-    """A uint8 picture (C, H, W) at another size: bilinear, pixel centres correspond, no smoothing."""
+    """A uint8 picture (C, H, W) at another size: bilinear between pixel centres, no smoothing."""
     if picture.shape[1:] == (height, width):
         return picture
     values = torch.from_numpy(np.ascontiguousarray(picture, np.float32))[None]

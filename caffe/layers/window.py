@@ -1,4 +1,5 @@
-"""WindowData: windows of pictures, as R-CNN trains on them (src/caffe/layers/window_data_layer.cpp)."""
+"""WindowData: windows of pictures, as R-CNN trains on them
+(src/caffe/layers/window_data_layer.cpp)."""
 
 import math
 
@@ -13,9 +14,10 @@ from .transform import read_mean, read_picture, resize
 class WindowData(Source):
     """Windows cut from pictures, as R-CNN samples them: a share of foreground, the rest background.
 
-    `source` repeats: `# index`, path, channels, height, width, number of windows, and for each window
-    its class, overlap, x1, y1, x2, y2. Windows of overlap fg_threshold and more are foreground, below
-    bg_threshold background, class 0. Each is scaled to crop_size, with context_pad cells around it.
+    `source` repeats: `# index`, path, channels, height, width, number of windows, and for each
+    window its class, overlap, x1, y1, x2, y2. Windows of overlap fg_threshold and more are
+    foreground, below bg_threshold background, class 0. Each is scaled to crop_size, with
+    context_pad cells around it.
     """
 
     def open(self):
@@ -35,8 +37,8 @@ class WindowData(Source):
             raise self.error(f"source, the list of windows: {error}") from error
         if not (self.foreground and self.background):
             raise self.error(
-                f"{p.source}: windows of both kinds are needed, got {len(self.foreground)} of foreground, "
-                f"{len(self.background)} of background"
+                f"{p.source}: windows of both kinds are needed, got {len(self.foreground)} of "
+                f"foreground, {len(self.background)} of background"
             )
         mean = read_mean(self, transform.mean_file) if transform.mean_file else None
         if mean is not None:

@@ -114,7 +114,7 @@ def test_axis_counts_the_axes_before_the_channels_as_batch():
 @pytest.mark.parametrize("bias", ["", "bias_term: false"])
 @pytest.mark.parametrize("batch", [1, 2])
 def test_huge_kernels_take_another_way_to_the_same_numbers(bias, batch):
-    """More weights than columns: one matrix product over im2col instead of a library's convolution."""
+    """More weights than columns: one matrix product over im2col, no convolution."""
     text = f"num_output: 128 kernel_size: 5 pad: 1 {bias}"
     run = Layers(f'type: "Convolution" convolution_param {{ {text} }}', [(batch, 512, 7, 8)])
     assert run.layer.by_columns

@@ -42,7 +42,8 @@ def data(source, text="batch_size: 2", transform="", phase=caffe.TEST, backend="
 
 def images(folder, text="batch_size: 2", transform="", phase=caffe.TEST, tops=2):
     return Layers(
-        f'type: "ImageData" image_data_param {{ source: "{folder}/list.txt" root_folder: "{folder}/" '
+        f'type: "ImageData" image_data_param {{ source: "{folder}/list.txt" '
+        f'root_folder: "{folder}/" '
         f"{text} }} transform_param {{ {transform} }}",
         tops=tops,
         phase=phase,
@@ -216,7 +217,8 @@ def windows(folder, text="", transform="crop_size: 4", lines=None):
     head = ["# 0", str(folder / "cut.png"), "3", "6", "7", str(len(lines))]
     (folder / "windows.txt").write_text("\n".join(head + lines))
     return Layers(
-        f'type: "WindowData" window_data_param {{ source: "{folder}/windows.txt" batch_size: 8 {text} }} '
+        f'type: "WindowData" window_data_param {{ source: "{folder}/windows.txt" '
+        f"batch_size: 8 {text} }} "
         f"transform_param {{ {transform} }}",
         tops=2,
     )
@@ -231,8 +233,8 @@ def test_windows_background_first_then_a_share_of_foreground(folder):
 
 
 def test_a_window_with_context_keeps_zeros_outside_of_the_picture(folder):
-    """4x4 at the corner with context 1 of 4: it grows to 9x9 around its middle, of which 6 rows and 7
-    columns lie within the picture, and these are warped to 3x3."""
+    """4x4 at the corner with context 1 of 4: it grows to 9x9 around its middle, of which 6 rows and
+    7 columns lie within the picture, and these are warped to 3x3."""
     lines = ["1 0.9 0 0 3 3", "1 0 0 0 3 3"]
     picture = batch(windows(folder, "context_pad: 1 fg_fraction: 1", lines=lines))[0][0]
     assert not picture[:, 0].any() and not picture[:, :, 0].any()
