@@ -29,7 +29,7 @@ demo: $(READY)
 	$(PY) ilsvrc-nets/solve.py --sample --seed $(SEED)
 	$(PY) ilsvrc-nets/convert.py --sample
 	for stage in $(STAGES); do $(PY) $$stage/solve.py --sample --seed $(SEED) || exit 1; done
-	$(PY) demo.py --seed $(SEED)
+	$(PY) demo.py
 
 lint: $(READY)
 	$(PY) -m ruff check .

@@ -107,7 +107,7 @@ def read_picture(path):
 
 
 def segment(net, image, mean, max_pixels=MAX_PIXELS):
-    """The classes of each pixel, H x W, for each score of the net, by its name's end ("", "_sem")."""
+    """The class of each pixel, H x W, of each score of the net, by its name's end ("", "_sem")."""
     height, width = image.shape[:2]
     scale = min(1, (max_pixels / (height * width)) ** 0.5)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -205,6 +205,11 @@ def test_a_model_that_does_not_exist_exits_2(monkeypatch, capsys):
     assert "voc-fcn4s" in capsys.readouterr().err
 
 
+def indices(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
 # ---- score.py, the other command that runs a finished net
 
 
@@ -222,9 +227,9 @@ def test_score_command(model, tmp_path, monkeypatch, capsys):
     assert record["images"] == 3 and record["mean_iu"] > 0.6
     hist = np.zeros((3, 3))
     for name in "cde":
-        with Image.open(tmp_path / "data/voc/SegmentationClass" / f"{name}.png") as truth:
-            with Image.open(tmp_path / "seg/label" / f"{name}.png") as given:
-                hist += score.fast_hist(np.asarray(truth), np.asarray(given), 3)
+        truth = indices(tmp_path / "data/voc/SegmentationClass" / f"{name}.png")
+        given = indices(tmp_path / "seg/label" / f"{name}.png")
+        hist += score.fast_hist(truth, given, 3)
     assert record["iu"] == pytest.approx(score.scores(hist)["iu"])
 
 

@@ -9,43 +9,95 @@ import ast
 import math
 import runpy
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from conftest import GOLDEN, ROOT
 from google.protobuf import text_format
 
-import caffe
 import fcn_nets
 import fcn_solve
 from caffe.proto import caffe_pb2
 
-VOC = ("voc_layers", "SBDDSegDataLayer", "VOCSegDataLayer", "train", "seg11valid")
-NYUD = ("nyud_layers", *["NYUDSegDataLayer"] * 2, "trainval", "test")
-SIFT = ("siftflow_layers", *["SIFTFlowSegDataLayer"] * 2, "trainval", "test")
-CONTEXT = ("pascalcontext_layers", *["PASCALContextSegDataLayer"] * 2, "train", "val")
-MEAN = (104.00699, 116.66877, 122.67892)
-VGG16 = "ilsvrc-nets/vgg16-fcn"
 
-# data set, classes, stride, base_lr, momentum, iter_size, max_iter, snapshot, test_iter,
-# rounds x steps, what it starts from, the published file
+class DataSet(NamedTuple):
+    module: str
+    layers: tuple  # of the train and the test net, as the next two
+    names: tuple
+    splits: tuple
+    classes: int
+    test_iter: int
+    max_iter: int
+    snapshot: int
+    rounds: int
+    steps: int
+
+
+class Model(NamedTuple):
+    data: DataSet
+    stride: int
+    base_lr: float
+    start: str
+    published: str = ""
+    momentum: float = 0.99
+    iter_size: int = 1
+
+
+TRAIN_VAL, TRAINVAL_TEST = ("train", "val"), ("trainval", "test")
+VOC = DataSet(
+    "voc_layers",
+    ("SBDDSegDataLayer", "VOCSegDataLayer"),
+    TRAIN_VAL,
+    ("train", "seg11valid"),
+    *(21, 736, 100000, 4000, 25, 4000),
+)
+NYUD = DataSet(
+    "nyud_layers",
+    ("NYUDSegDataLayer",) * 2,
+    TRAINVAL_TEST,
+    TRAINVAL_TEST,
+    *(40, 654, 300000, 2000, 50, 2000),
+)
+SIFT = DataSet(
+    "siftflow_layers",
+    ("SIFTFlowSegDataLayer",) * 2,
+    TRAINVAL_TEST,
+    TRAINVAL_TEST,
+    *(33, 200, 300000, 2000, 50, 2000),
+)
+CONTEXT = DataSet(
+    "pascalcontext_layers",
+    ("PASCALContextSegDataLayer",) * 2,
+    TRAIN_VAL,
+    TRAIN_VAL,
+    *(60, 5105, 300000, 4000, 50, 8000),
+)
+AT_ONCE = VOC._replace(max_iter=300000, rounds=75)
+MEAN = (104.00699, 116.66877, 122.67892)
+VGG16, ALEXNET = "ilsvrc-nets/vgg16-fcn", "ilsvrc-nets/alexnet-fcn"
+BOTH = ("nyud-fcn32s-color", "nyud-fcn32s-hha")
 MODELS = {
-    "voc-fcn32s": (VOC, 21, 32, 1e-10, 0.99, 1, 100000, 4000, 736, 25, 4000, VGG16, "fcn32s-heavy-pascal"),
-    "voc-fcn16s": (VOC, 21, 16, 1e-12, 0.99, 1, 100000, 4000, 736, 25, 4000, "voc-fcn32s", "fcn16s-heavy-pascal"),
-    "voc-fcn8s": (VOC, 21, 8, 1e-14, 0.99, 1, 100000, 4000, 736, 25, 4000, "voc-fcn16s", "fcn8s-heavy-pascal"),
-    "voc-fcn8s-atonce": (VOC, 21, 8, 1e-10, 0.99, 1, 300000, 4000, 736, 75, 4000, VGG16, "fcn8s-atonce-pascal"),
-    "voc-fcn-alexnet": (VOC, 21, 32, 1e-4, 0.9, 20, 100000, 4000, 736, 25, 4000, "ilsvrc-nets/alexnet-fcn", "fcn-alexnet-pascal"),
-    "nyud-fcn32s-color": (NYUD, 40, 32, 1e-10, 0.99, 1, 300000, 2000, 654, 50, 2000, VGG16, "nyud-fcn32s-color-heavy"),
-    "nyud-fcn32s-hha": (NYUD, 40, 32, 1e-10, 0.99, 1, 300000, 2000, 654, 50, 2000, VGG16, "nyud-fcn32s-hha-heavy"),
-    "nyud-fcn32s-color-d": (NYUD, 40, 32, 1e-10, 0.99, 1, 300000, 2000, 654, 50, 2000, VGG16, None),
-    "nyud-fcn32s-color-hha": (NYUD, 40, 32, 1e-12, 0.99, 1, 300000, 2000, 654, 50, 2000, ("nyud-fcn32s-color", "nyud-fcn32s-hha"), "nyud-fcn32s-color-hha-heavy"),
-    "siftflow-fcn32s": (SIFT, 33, 32, 1e-10, 0.99, 1, 300000, 2000, 200, 50, 2000, VGG16, "siftflow-fcn32s-heavy"),
-    "siftflow-fcn16s": (SIFT, 33, 16, 1e-12, 0.99, 1, 300000, 2000, 200, 50, 2000, "siftflow-fcn32s", "siftflow-fcn16s-heavy"),
-    "siftflow-fcn8s": (SIFT, 33, 8, 1e-12, 0.99, 1, 300000, 2000, 200, 50, 2000, "siftflow-fcn16s", "siftflow-fcn8s-heavy"),
-    "pascalcontext-fcn32s": (CONTEXT, 60, 32, 1e-10, 0.99, 1, 300000, 4000, 5105, 50, 8000, VGG16, "pascalcontext-fcn32s-heavy"),
-    "pascalcontext-fcn16s": (CONTEXT, 60, 16, 1e-12, 0.99, 1, 300000, 4000, 5105, 50, 8000, "pascalcontext-fcn32s", "pascalcontext-fcn16s-heavy"),
-    "pascalcontext-fcn8s": (CONTEXT, 60, 8, 1e-14, 0.99, 1, 300000, 4000, 5105, 50, 8000, "pascalcontext-fcn16s", "pascalcontext-fcn8s-heavy"),
-}  # fmt: skip
+    "voc-fcn32s": Model(VOC, 32, 1e-10, VGG16, "fcn32s-heavy-pascal"),
+    "voc-fcn16s": Model(VOC, 16, 1e-12, "voc-fcn32s", "fcn16s-heavy-pascal"),
+    "voc-fcn8s": Model(VOC, 8, 1e-14, "voc-fcn16s", "fcn8s-heavy-pascal"),
+    "voc-fcn8s-atonce": Model(AT_ONCE, 8, 1e-10, VGG16, "fcn8s-atonce-pascal"),
+    "voc-fcn-alexnet": Model(VOC, 32, 1e-4, ALEXNET, "fcn-alexnet-pascal", 0.9, 20),
+    "nyud-fcn32s-color": Model(NYUD, 32, 1e-10, VGG16, "nyud-fcn32s-color-heavy"),
+    "nyud-fcn32s-hha": Model(NYUD, 32, 1e-10, VGG16, "nyud-fcn32s-hha-heavy"),
+    "nyud-fcn32s-color-d": Model(NYUD, 32, 1e-10, VGG16),
+    "nyud-fcn32s-color-hha": Model(NYUD, 32, 1e-12, BOTH, "nyud-fcn32s-color-hha-heavy"),
+    "siftflow-fcn32s": Model(SIFT, 32, 1e-10, VGG16, "siftflow-fcn32s-heavy"),
+    "siftflow-fcn16s": Model(SIFT, 16, 1e-12, "siftflow-fcn32s", "siftflow-fcn16s-heavy"),
+    "siftflow-fcn8s": Model(SIFT, 8, 1e-12, "siftflow-fcn16s", "siftflow-fcn8s-heavy"),
+    "pascalcontext-fcn32s": Model(CONTEXT, 32, 1e-10, VGG16, "pascalcontext-fcn32s-heavy"),
+    "pascalcontext-fcn16s": Model(
+        CONTEXT, 16, 1e-12, "pascalcontext-fcn32s", "pascalcontext-fcn16s-heavy"
+    ),
+    "pascalcontext-fcn8s": Model(
+        CONTEXT, 8, 1e-14, "pascalcontext-fcn16s", "pascalcontext-fcn8s-heavy"
+    ),
+}
 TOPS = {
     "nyud-fcn32s-color": ("data label", ["color", "label"]),
     "nyud-fcn32s-hha": ("data label", ["hha", "label"]),
@@ -55,6 +107,15 @@ TOPS = {
     "siftflow-fcn16s": ("data sem geo", None),
     "siftflow-fcn8s": ("data sem geo", None),
 }
+VGG16_LAYERS = (
+    "conv1_1 64, conv1_2 64, pool1, conv2_1 128, conv2_2 128, pool2, "
+    "conv3_1 256, conv3_2 256, conv3_3 256, pool3, conv4_1 512, conv4_2 512, conv4_3 512, pool4, "
+    "conv5_1 512, conv5_2 512, conv5_3 512, pool5, fc6 4096, fc7 4096"
+)
+CAFFENET_LAYERS = (  # outputs, kernel, pad, stride, group
+    "conv1 96 11 100 4 1, pool1, norm1, conv2 256 5 2 1 2, pool2, norm2, conv3 384 3 1 1 1, "
+    "conv4 384 3 1 1 2, conv5 256 3 1 1 2, pool5, fc6 4096 6 0 1 1, fc7 4096 1 0 1 1"
+)
 LEARNED = "param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 2 decay_mult: 0 }"
 
 
@@ -81,11 +142,7 @@ def drop(name, blob):
 
 def vgg16(data, end="", first="conv1_1"):
     text, below = "", data
-    for row in (
-        "conv1_1 64, conv1_2 64, pool1, conv2_1 128, conv2_2 128, pool2, "
-        "conv3_1 256, conv3_2 256, conv3_3 256, pool3, conv4_1 512, conv4_2 512, conv4_3 512, pool4, "
-        "conv5_1 512, conv5_2 512, conv5_3 512, pool5, fc6 4096, fc7 4096"
-    ).split(", "):
+    for row in VGG16_LAYERS.split(", "):
         name, *outputs = row.split()
         if not outputs:
             text += layer(
@@ -105,10 +162,7 @@ def vgg16(data, end="", first="conv1_1"):
 
 def caffenet():
     text, below = "", "data"
-    for row in (
-        "conv1 96 11 100 4 1, pool1, norm1, conv2 256 5 2 1 2, pool2, norm2, conv3 384 3 1 1 1, "
-        "conv4 384 3 1 1 2, conv5 256 3 1 1 2, pool5, fc6 4096 6 0 1 1, fc7 4096 1 0 1 1"
-    ).split(", "):
+    for row in CAFFENET_LAYERS.split(", "):
         name, *numbers = row.split()
         if name.startswith("pool"):
             text += layer(
@@ -180,7 +234,7 @@ def loss(name="loss", scores="score", labels="label", normalize="false"):
 
 def layers_of(model):
     """Every layer above the data layer, as text."""
-    _, classes, stride, *_ = MODELS[model]
+    classes, stride = MODELS[model].data.classes, MODELS[model].stride
     if model == "voc-fcn-alexnet":
         head = score("score_fr", "fc7", 21) + up("upscore", "score_fr", 21, 63, 32)
         return caffenet() + head + crop("score", "upscore data", 18) + loss(normalize="true")
@@ -228,7 +282,7 @@ def on_disk(model, name):
 
 
 def net_names(model):
-    return ("trainval", "test") if model.startswith(("nyud", "siftflow")) else ("train", "val")
+    return MODELS[model].data.names
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["train", "test"])
@@ -236,11 +290,14 @@ def net_names(model):
 def test_net_is_the_published_one(model, which):
     net = on_disk(model, net_names(model)[which])
     data = net.layer[0]
-    module, *layers, _, _ = MODELS[model][0]
+    published = MODELS[model].data
     tops = TOPS.get(model, ("data label", None))[0].split()
     assert (data.name, data.type, list(data.top)) == (tops[0], "Python", tops)
-    assert (data.python_param.module, data.python_param.layer) == (module, layers[which])
-    split = MODELS[model][0][3 + which]
+    assert (data.python_param.module, data.python_param.layer) == (
+        published.module,
+        published.layers[which],
+    )
+    split = published.splits[which]
     assert ast.literal_eval(data.python_param.param_str) == data_params(model, split)
     del net.layer[0]
     wanted = parse(layers_of(model))
@@ -254,8 +311,9 @@ def test_voc_fcn8s_deploy_is_the_published_one():
     wanted = parse(layers_of("voc-fcn8s"))
     kept = [want for want in wanted.layer if want.type not in ("Dropout", "SoftmaxWithLoss")]
     net = on_disk("voc-fcn8s", "deploy")
-    source = 'layer { name: "input" type: "Input" top: "data" input_param { shape { dim: [1, 3, 500, 500] } } }'
-    assert net.layer[0] == parse(source).layer[0]
+    shape = "input_param { shape { dim: [1, 3, 500, 500] } }"
+    source = parse(f'layer {{ name: "input" type: "Input" top: "data" {shape} }}')
+    assert net.layer[0] == source.layer[0]
     assert list(net.layer[1:]) == kept
 
 
@@ -284,7 +342,8 @@ def test_deploy_bypasses_a_dropout_that_is_not_in_place():
         layer { name: "score" type: "Power" bottom: "twice" top: "score" }
         layer { name: "acc" type: "Accuracy" bottom: "score" bottom: "label" top: "acc" }""")
     )
-    assert [(found.name, list(found.bottom)) for found in net.layer] == [("input", []), ("score", ["data"])]  # fmt: skip
+    found = [(layer.name, list(layer.bottom)) for layer in net.layer]
+    assert found == [("input", []), ("score", ["data"])]
 
 
 # ---- what net.py and solve.py do
@@ -312,26 +371,27 @@ def test_prototxts_are_what_net_py_writes(model, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_solver_is_the_published_one(model):
-    _, _, _, rate, momentum, iter_size, max_iter, snapshot, test_iter, *_ = MODELS[model]
+    facts, data = MODELS[model], MODELS[model].data
     text = (ROOT / model / "solver.prototxt").read_text()
-    train, test = net_names(model)
-    wanted = f"""train_net: "{train}.prototxt" test_net: "{test}.prototxt" test_iter: {test_iter}
-        test_interval: 999999999 test_initialization: false display: 20 average_loss: 20
-        lr_policy: "fixed" base_lr: {rate} momentum: {momentum} iter_size: {iter_size}
-        max_iter: {max_iter} weight_decay: 0.0005 snapshot: {snapshot} snapshot_prefix: "snapshot/train"
-        """
+    train, test = data.names
+    wanted = f"""train_net: "{train}.prototxt" test_net: "{test}.prototxt"
+        test_iter: {data.test_iter} test_interval: 999999999 test_initialization: false
+        display: 20 average_loss: 20 lr_policy: "fixed" base_lr: {facts.base_lr}
+        momentum: {facts.momentum} iter_size: {facts.iter_size} max_iter: {data.max_iter}
+        weight_decay: 0.0005 snapshot: {data.snapshot} snapshot_prefix: "snapshot/train" """
     solver, want = caffe_pb2.SolverParameter(), caffe_pb2.SolverParameter()
     assert text_format.Parse(text, solver) == text_format.Parse(wanted, want)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_solve_is_the_published_schedule(model, monkeypatch):
-    *_, rounds, steps, start, _ = MODELS[model]
+    data = MODELS[model].data
     calls = []
     monkeypatch.setattr(fcn_solve, "solve", lambda script, **wishes: calls.append(wishes))
     runpy.run_path(str(ROOT / model / "solve.py"), run_name="__main__")
     (wishes,) = calls
-    assert (wishes["start"], wishes["rounds"], wishes["steps"]) == (start, rounds, steps)
+    assert (wishes["rounds"], wishes["steps"]) == (data.rounds, data.steps)
+    assert wishes["start"] == MODELS[model].start
     scored = {"score_sem": "sem", "score_geo": "geo"} if model.startswith("siftflow") else None
     assert wishes.get("scored") == scored
     fused = model in ("nyud-fcn32s-color-d", "nyud-fcn32s-color-hha")
@@ -340,17 +400,19 @@ def test_solve_is_the_published_schedule(model, monkeypatch):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_caffemodel_url(model):
-    path, name = ROOT / model / "caffemodel-url", MODELS[model][-1]
-    if name is None:
+    path, name = ROOT / model / "caffemodel-url", MODELS[model].published
+    if not name:
         assert not path.exists()
     else:
         assert path.read_text() == f"http://dl.caffe.berkeleyvision.org/{name}.caffemodel\n"
 
 
 SURGEON_NET = """
-layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: [1, {channels}, 4, 4] }} }} }}
+layer {{ name: "data" type: "Input" top: "data"
+  input_param {{ shape {{ dim: [1, {channels}, 4, 4] }} }} }}
 layer {{ name: "{first}" type: "Convolution" bottom: "data" top: "c"
-  convolution_param {{ num_output: 2 kernel_size: 3 weight_filler {{ type: "gaussian" }} bias_filler {{ value: {bias} }} }} }}
+  convolution_param {{ num_output: 2 kernel_size: 3
+    weight_filler {{ type: "gaussian" }} bias_filler {{ value: {bias} }} }} }}
 """
 
 

@@ -169,7 +169,7 @@ def test_the_originals_one_argument_is_a_gpu(monkeypatch):
 
 
 def test_script_from_anywhere_without_weights(tmp_path):
-    """The published model in a fresh clone: exit code 2, the path, where to get it, no traceback."""
+    """A published model in a fresh clone: exit code 2, the path and the way to get the file."""
     script = ROOT / "voc-fcn-alexnet" / "solve.py"
     environment = {"PYTHONPATH": str(ROOT), "PATH": "", "GLOG_minloglevel": "2"}
     done = subprocess.run(

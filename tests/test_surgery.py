@@ -6,16 +6,19 @@ import pytest
 import surgery
 
 CLASSIFIER = """
-layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 dim: 3 dim: 3 } } }
+layer { name: "data" type: "Input" top: "data"
+  input_param { shape { dim: 1 dim: 2 dim: 3 dim: 3 } } }
 layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
   convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: "gaussian" } } }
 layer { name: "fc6" type: "InnerProduct" bottom: "conv" top: "fc6"
-  inner_product_param { num_output: 5 weight_filler { type: "gaussian" } bias_filler { value: 2 } } }
+  inner_product_param {
+    num_output: 5 weight_filler { type: "gaussian" } bias_filler { value: 2 } } }
 layer { name: "fc8" type: "InnerProduct" bottom: "fc6" top: "fc8"
   inner_product_param { num_output: 7 weight_filler { type: "gaussian" } } }
 """
 CONVOLUTIONAL = """
-layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 dim: 5 dim: 4 } } }
+layer { name: "data" type: "Input" top: "data"
+  input_param { shape { dim: 1 dim: 2 dim: 5 dim: 4 } } }
 layer { name: "convX" type: "Convolution" bottom: "data" top: "convX"
   convolution_param { num_output: 4 kernel_size: 1 bias_term: false } }
 layer { name: "fc6X" type: "Convolution" bottom: "convX" top: "fc6X"
