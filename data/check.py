@@ -80,6 +80,17 @@ def check(layer, split):
     return report
 
 
+def others(layer):
+    """The split lists that lie where one is missing: such as name at least one picture."""
+    first = next(iter(layer.tops))
+    found = []
+    for path in sorted(layer.path("split").parent.glob("*.txt")):
+        ids = path.read_text(errors="replace").split("\n")
+        if any(id.strip() and layer.path(first, id.strip()).is_file() for id in ids):
+            found.append(path.stem)
+    return found
+
+
 def show(report, layer, names):
     print(f"\n{type(layer).__name__} {report.split}: {report.pairs} pairs read")
     for top in report.sums:
@@ -111,9 +122,11 @@ def main(argv=None):
     args = parser.parse_args(argv)
     count = 0
     for tree, split, layer in readers(args.name, args.dir):
-        report = check(layer, split)
-        show(report, layer, {"label": tree.names, "sem": tree.names, "geo": GEO_CLASSES})
-        count += len(report.problems)
+        splits = [split] if layer.path("split").is_file() else [split, *others(layer)]
+        for layer.split in splits:
+            report = check(layer, layer.split)
+            show(report, layer, {"label": tree.names, "sem": tree.names, "geo": GEO_CLASSES})
+            count += len(report.problems)
     print(f"\n{count} problems" if count else "\nno problems")
     return 1 if count else 0
 

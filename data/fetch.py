@@ -132,7 +132,10 @@ def transfer(url, part):
                     file.write(chunk)
                     file.flush()
                 except OSError as error:
-                    raise DataError(f"cannot write {part}: {error.strerror or error}") from None
+                    raise DataError(
+                        f"cannot write {part}: {error.strerror or error}; what is there is kept: "
+                        "make room and run the same command again"
+                    ) from None
                 have += len(chunk)
                 bar.update(len(chunk))
         if total and have < total:

@@ -231,9 +231,16 @@ def test_check_siftflow_and_context(siftflow, context, capsys):  # noqa: F811
 
 
 def test_missing_split_is_a_problem(whole_voc, capsys):
-    (whole_voc / "pascal/VOC2011/ImageSets/Segmentation/seg11valid.txt").unlink()
+    """It is told, and the lists that are there are read."""
+    lists = whole_voc / "pascal/VOC2011/ImageSets/Segmentation"
+    (lists / "seg11valid.txt").unlink()
+    (lists / "train.txt").rename(lists / "val.txt")
+    text(lists / "notes.txt", "about the set")
+    palette_png(lists.parents[1] / "SegmentationClass/c.png", pattern((30, 101), [0, 22]))
     status, out = checked("voc", whole_voc, capsys)
     assert status == 1 and "no split 'seg11valid'" in out
+    assert "VOCSegDataLayer val: 2 pairs read" in out and "22 are out of range" in out
+    assert "notes" not in out
 
 
 def test_upper_bound_of_a_set(whole_voc, capsys):
