@@ -36,8 +36,8 @@ class NYUDSegDataLayer(SegDataLayer):
     mean_logd = 7.844  # of the natural logarithm of millimetres
 
     def configure(self, params):
-        unknown = [top for top in self.tops if top not in self.loaders]
-        if unknown or isinstance(self.tops, str):
+        listed = isinstance(self.tops, list | tuple)
+        if not listed or not set(self.tops) <= self.loaders.keys():
             known = ", ".join(self.loaders)
             raise self.fail(ValueError, f"tops must be a list of {known}; got {self.tops!r}")
         self.tops = {top: self.loaders[top] for top in self.tops}

@@ -110,7 +110,7 @@ class SegDataLayer(caffe.Layer):
         looked = [here] if here.is_absolute() else [here, ROOT.joinpath(*tail)]
         for folder in looked:
             if folder.is_dir():
-                return folder
+                return folder.absolute()  # whoever changes directory later
         raise self.missing("no folder " + " nor ".join(os.path.abspath(f) for f in looked))
 
     def check_blobs(self, bottom, top):

@@ -196,7 +196,7 @@ def unpack(archive, holds, place):
             raise DataError(f"{archive} has no folder {holds}: it is not the file it should be")
         root = min(found, key=lambda path: len(path.parts)).parent
         place.mkdir(exist_ok=True)
-        for item in root.iterdir():
+        for item in sorted(root.iterdir(), key=lambda item: item.name == holds):  # that one last
             if not (place / item.name).exists():  # what is there already stays
                 shutil.move(item, place / item.name)
 
