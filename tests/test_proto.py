@@ -190,6 +190,7 @@ def test_more_text_that_is_refused(text):
         ("layer { phase: 0x1 propagate_down: 01 }", "layer { phase: TEST propagate_down: true }"),
         ("input_dim:1layer{}", "input_dim: 1 layer { }"),
         ("name: '\\u00e4\\xc3\\244' '\\x4g'", 'name: "ää\\004g"'),
+        (r"name: '\X41\7'", 'name: "A\\007"'),
         ("# \u00e4 \x01\nname: 'n'", 'name: "n"'),
     ],
 )

@@ -21,7 +21,7 @@ _TOKEN = re.compile(
 )
 _BLANK = re.compile(r"(?:[ \t\n\r\v\f]+|#[^\n]*)*")
 _ESCAPE = re.compile(
-    r"\\(?:([abfnrtv\\?'\"])|([0-7]{1,3})|x([0-9a-fA-F]{1,2})"
+    r"\\(?:([abfnrtv\\?'\"])|([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})"
     r"|u([0-9a-fA-F]{4})|U(00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})|(.?))",
     re.DOTALL,
 )
@@ -214,7 +214,7 @@ class _Parser:
         if text in ("inf", "infinity"):
             return sign * math.inf
         if text == "nan":
-            return math.nan
+            return math.copysign(math.nan, sign)
         if not re.fullmatch(r"(?!0[0-9]+$)[0-9.].*", text) or text.startswith("0x"):
             self.fail(f"expected a decimal number, got '{text}'", at)
         return sign * float(text.rstrip("f"))
