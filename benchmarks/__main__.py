@@ -19,12 +19,12 @@ from statistics import median
 
 os.environ.setdefault("GLOG_minloglevel", "2")
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
+import numpy as np
+import torch
 
-import caffe  # noqa: E402
+import caffe
 
-from . import fcn8s, peer_torch  # noqa: E402
+from . import fcn8s, peer_torch
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -148,7 +148,9 @@ def main():
     parser.add_argument("--size", type=int, nargs=2, default=(500, 500), metavar=("H", "W"))
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--gpu", action="store_true", help="measure on the GPU")
-    parser.add_argument("--only", choices=["forward", "training", "files", "memory"], action="append")
+    parser.add_argument(
+        "--only", choices=["forward", "training", "files", "memory"], action="append"
+    )
     options = parser.parse_args()
     chosen = options.only or ["forward", "training", "files", "memory"]
     device = torch.device("cuda" if options.gpu else "cpu")

@@ -46,7 +46,9 @@ class FCN8s(nn.Module):
     def load(self, params):
         """Take the weights of a caffe.Net's `params`."""
         convs = [m for stage in self.stages for m in stage if isinstance(m, nn.Conv2d)]
-        names = [f"conv{s}_{i}" for s, (depth, _) in enumerate(VGG16, 1) for i in range(1, depth + 1)]
+        names = [
+            f"conv{s}_{i}" for s, (depth, _) in enumerate(VGG16, 1) for i in range(1, depth + 1)
+        ]
         named = dict(zip(names, convs))
         named |= {n: getattr(self, n) for n in params if n not in named}
         with torch.no_grad():

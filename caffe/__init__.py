@@ -1,8 +1,8 @@
 """pycaffe's public names, on an engine of PyTorch tensors."""
 
 from .context import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
-from .layer import Layer, layer_type_list
 from .glog import init_log, log
+from .layer import Layer, layer_type_list
 from .net import Net
 from .net_spec import NetSpec, layers, params, to_proto
 from .proto.caffe_pb2 import TEST, TRAIN
@@ -15,6 +15,7 @@ from .updates import (
     SGDSolver,
     get_solver,
 )
+
 from . import coord_map, io  # isort: skip
 
 __version__ = "1.0.0"  # of the Caffe whose behaviour this is

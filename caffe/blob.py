@@ -120,7 +120,9 @@ class Blob:
         if kwargs:
             raise RuntimeError("Blob.reshape takes no kwargs")
         if not all(type(d) is int for d in dims):
-            raise TypeError(f"Blob.reshape takes plain ints, as in reshape(1, 3, 500, 500), got {dims}")
+            raise TypeError(
+                f"Blob.reshape takes plain ints, as in reshape(1, 3, 500, 500), got {dims}"
+            )
         self.set_shape(dims)
 
     def set_shape(self, shape):
@@ -150,7 +152,9 @@ class Blob:
     def legacy_shape(self) -> tuple[int, int, int, int]:
         """(num, channels, height, width): missing axes count as 1; more than four raise ValueError."""
         if len(self._shape) > 4:
-            raise ValueError(f"a blob of at most four axes is needed, got shape {list(self._shape)}")
+            raise ValueError(
+                f"a blob of at most four axes is needed, got shape {list(self._shape)}"
+            )
         return self._shape + (1,) * (4 - len(self._shape))
 
     @property

@@ -4,9 +4,9 @@ import difflib
 
 from . import graph
 from .blob import Blob, RawBlobVec
+from .glog import info, number
 from .layer import check_counts, describe, layer_class
 from .layers import python
-from .glog import info, number
 from .proto import caffe_pb2
 
 AUTOMATIC = "(automatic)"  # name of a top that the prototxt leaves out
@@ -21,7 +21,7 @@ class Builder:
         """`folder` is where the prototxt lies: Python layers' modules are looked for there first."""
         phase = param.state.phase
         param = graph.filter_net(param)
-        info("net.cpp:53", f"Initializing net from parameters: \n{str(param).rstrip()}")
+        info("net.cpp:53", f"Initializing net from parameters: \n{repr(param).rstrip()}")
         param = graph.insert_splits(param)
         self.layers = []
         self.blobs, self.blob_names, self.blob_loss_weights = [], [], []
@@ -73,9 +73,7 @@ class Builder:
             self.input_ids += top_ids
         self._set_up(layer, bottom_ids, top_ids)
         flags = list(layer_param.propagate_down)
-        self.bottom_need_backward.append(
-            flags or [self._blob_need_backward[i] for i in bottom_ids]
-        )
+        self.bottom_need_backward.append(flags or [self._blob_need_backward[i] for i in bottom_ids])
         needed = any(self._blob_need_backward[i] for i in bottom_ids)
         needed = self._add_params(layer) or needed
         self.layer_need_backward.append(needed)
@@ -89,7 +87,9 @@ class Builder:
                 why = "it was used up before: Caffe inserts the splits, so this is a bug to report"
             else:
                 near = difflib.get_close_matches(name, self._blob_ids, n=1)
-                why = f"no layer before has it as a top{f'; did you mean {near[0]}?' if near else ''}"
+                why = (
+                    f"no layer before has it as a top{f'; did you mean {near[0]}?' if near else ''}"
+                )
             raise ValueError(
                 f"{describe(layer_param)}: unknown bottom blob '{name}' (bottom index {index}): {why}"
             )

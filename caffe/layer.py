@@ -75,7 +75,9 @@ class Layer:
     def axis(self, blob, index: int, what: str = "axis") -> int:
         """Canonical axis of a blob, or an error that names this layer."""
         if not -blob.num_axes <= index < blob.num_axes:
-            raise self.error(f"{what} {index} out of range for a bottom of shape {list(blob.shape)}")
+            raise self.error(
+                f"{what} {index} out of range for a bottom of shape {list(blob.shape)}"
+            )
         return index % blob.num_axes
 
     def legacy_shape(self, blob) -> tuple[int, int, int, int]:

@@ -9,8 +9,8 @@ import torch
 from . import hdf5, weights
 from .blob import BlobVec, BoolVec, RawBlobVec
 from .build import Builder
-from .layer import describe
 from .glog import warning
+from .layer import describe
 from .proto import caffe_pb2, read
 
 
@@ -273,7 +273,9 @@ class Net:
         if not stored:
             raise ValueError(f"{path}: no layers in it: an empty or foreign file, not weights")
         targets = {}
-        for i, layer in enumerate(self.layers):  # of equal names in the net only the first is filled
+        for i, layer in enumerate(
+            self.layers
+        ):  # of equal names in the net only the first is filled
             shared = {j for owner, j in self._shared_params if owner == i}
             targets.setdefault(layer.layer_param.name, (layer, shared))
         pairs = [(*targets[name], blobs) for name, blobs in stored if name in targets]

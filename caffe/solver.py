@@ -15,7 +15,9 @@ from .net import Net
 from .proto import caffe_pb2, read
 
 _HDF5 = caffe_pb2.SolverParameter.HDF5
-_SLICE = 1 << 15  # values an update works on at a time: they fit the cache, and one thread has no one to wait for
+_SLICE = (
+    1 << 15
+)  # values an update works on at a time: they fit the cache, and one thread has no one to wait for
 
 
 class Solver:
@@ -28,12 +30,10 @@ class Solver:
     histories = 1  # running averages a parameter
 
     def __init__(self, path):
-        """From a solver prototxt. Raises RuntimeError for a missing file, ValueError for what does not fit."""
+        """From a solver prototxt: RuntimeError for a missing file, ValueError for what does not fit."""
         self.source = os.fspath(path)
         self.param = self.read(path)
-        info(
-            "solver.cpp:45", f"Initializing solver from parameters: \n{str(self.param).rstrip()}"
-        )
+        info("solver.cpp:45", f"Initializing solver from parameters: \n{repr(self.param).rstrip()}")
         self.refuse(self.param.average_loss < 1, "average_loss", "at least 1")
         self.check()
         self._check_snapshots()
@@ -149,6 +149,7 @@ class Solver:
         net = Net.from_param(param, folder)
         for paths in self.param.weights:
             for path in paths.split(","):
+                info("solver.cpp:72", f"Finetuning from {path.strip()}")
                 net.copy_from(path.strip())
         return net
 
@@ -210,9 +211,7 @@ class Solver:
             return
         if p.display and self.iter % p.display == 0:
             self._smooth(self.net._forward(0, len(self.net.layers) - 1), start)
-            info(
-                "solver.cpp:327", f"Iteration {self.iter}, loss = {number(self._smoothed_loss)}"
-            )
+            info("solver.cpp:327", f"Iteration {self.iter}, loss = {number(self._smoothed_loss)}")
         if p.test_interval and self.iter % p.test_interval == 0:
             self._test_all()
         info("solver.cpp:332", "Optimization Done.")

@@ -44,14 +44,19 @@ def test_a_prototxt_that_does_not_parse_names_file_and_line(net_of):
 
 
 def test_weights_of_another_shape_name_both_shapes_and_change_nothing(net_of, tmp_path):
-    two = 'layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" inner_product_param { num_output: %d } }\n'
-    last = 'layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" inner_product_param { num_output: %d } }\n'
-    giver = net_of(DATA + two % 4 + last % 5)
+    def inner_product(name, bottom, outputs):
+        return (
+            f'layer {{ name: "{name}" type: "InnerProduct" bottom: "{bottom}" top: "{name}"'
+            f" inner_product_param {{ num_output: {outputs} }} }}\n"
+        )
+
+    first = DATA + inner_product("a", "data", 4)
+    giver = net_of(first + inner_product("b", "a", 5))
     for blobs in giver.params.values():
         blobs[0].data[...] = 7
     path = str(tmp_path / "w.caffemodel")
     giver.save(path)
-    taker = net_of(DATA + two % 4 + last % 6)
+    taker = net_of(first + inner_product("b", "a", 6))
     with pytest.raises(ValueError, match=r"layer 'b'.*\[6, 4\].*\[5, 4\]"):
         taker.copy_from(path)
     assert not taker.params["a"][0].data.any()

@@ -73,6 +73,8 @@ def test_pycaffe_fact(row, folder):
             run(row["code"])
         return
     result = run(row["code"])
+    if row["id"] == "constants":  # the recording build had no OpenCV: no ImageData, no WindowData
+        result["types"] -= len({"ImageData", "WindowData"} & set(caffe.layer_type_list()))
     assert json.loads(json.dumps(result, default=str)) == row["result"]
 
 

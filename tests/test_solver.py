@@ -28,7 +28,9 @@ def solver_of(tmp_path, monkeypatch):
         solver = caffe.get_solver("solver.prototxt")
         rng = np.random.default_rng(3)
         for name in ("data", "target"):
-            solver.net.blobs[name].data[...] = rng.standard_normal(solver.net.blobs[name].data.shape)
+            solver.net.blobs[name].data[...] = rng.standard_normal(
+                solver.net.blobs[name].data.shape
+            )
         return solver
 
     return build

@@ -6,6 +6,7 @@ Gradients start from the top's diff, where the net has written the loss weight.
 import torch
 from torch.nn.functional import relu
 
+from ..glog import info
 from ..layer import Layer, register
 from ..proto import caffe_pb2
 from .labels import Labels
@@ -32,6 +33,10 @@ class Loss(Layer):
                 f"and {list(bottom[1].shape)}"
             )
         top[0].set_shape([])
+
+    def log_softmax(self):
+        """Caffe's softmax losses make a Softmax layer of their own name, and log that."""
+        info("layer_factory.hpp:77", f"Creating layer {self.name}")
 
     def check_no_gradient(self, propagate_down, index=1):
         if propagate_down[index]:
@@ -96,6 +101,9 @@ class SoftmaxWithLoss(Loss):
 
     param_type = "Softmax"
 
+    def setup(self, bottom, top):
+        self.log_softmax()
+
     def reshape(self, bottom, top):
         super().reshape(bottom, top)
         self.labels = Labels(self, bottom, self.axis(bottom[0], self.param.axis))
@@ -159,6 +167,7 @@ class InfogainLoss(Loss):
         if self.layer_param.loss_param.HasField("normalize"):
             raise self.error("normalize is not supported here: state normalization instead")
         self.matrix = self.read_matrix() if len(bottom) < 3 else None
+        self.log_softmax()
 
     def read_matrix(self):
         source = self.param.source
