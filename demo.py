@@ -34,7 +34,10 @@ VOC = SCENES / "voc"
 def main():
     caffe.set_mode_cpu()
     OUT.mkdir(exist_ok=True)
-    scores = {model: last_scores(model) for model in MODELS}
+    try:
+        scores = {model: last_scores(model) for model in MODELS}
+    except FileNotFoundError as error:
+        sys.exit(f"demo.py: {error}\nThe nets must be trained and scored first: make demo")
     (OUT / "scores.json").write_text(json.dumps(scores, indent=2) + "\n")
     draw_figure(OUT / "figure.png")
     unseen = sorted((VOC / "JPEGImages").glob("infer_*.jpg"))[0]
@@ -53,15 +56,18 @@ def last_scores(model):
 
 
 def print_table(scores):
-    """The scores, and beside them the best mean IU the stride allows."""
+    """The scores, and the upper bound of mean IU that comes with the stride."""
     labels = [label_of(name) for name in ids("seg11valid")]
     print(f"\n{len(labels)} held-back scenes, {SAMPLE.classes} classes")
-    titles = ("pixel acc.", "mean acc.", "mean IU", "f.w. IU", "bound of mean IU")
-    print(f"{'':12}" + "".join(f"{title:>12}" for title in titles[:-1]) + f"  {titles[-1]}")
+    print(
+        "upper bound: mean IU of the truth itself, averaged to the stride and interpolated back\n"
+    )
+    titles = ("pixel acc.", "mean acc.", "mean IU", "f.w. IU", "upper bound")
+    print(f"{'':12}" + "".join(f"{title:>12}" for title in titles))
     for model, stride in MODELS.items():
         bound = upper_bound(labels, SAMPLE.classes, stride)
-        row = "".join(f"{scores[model][measure]:12.3f}" for measure in MEASURES)
-        print(f"{model:12}{row}{bound:12.3f} at stride {stride}")
+        measures = [scores[model][measure] for measure in MEASURES]
+        print(f"{model:12}" + "".join(f"{value:12.3f}" for value in (*measures, bound)))
 
 
 def draw_figure(path):
@@ -73,15 +79,15 @@ def draw_figure(path):
     palette = vis.make_palette(256)
     titles = ["input", *(f"stride {stride}" for stride in MODELS.values()), "truth"]
     figure, axes = plt.subplots(ROWS, len(titles), figsize=(2 * len(titles), 1.6 * ROWS))
+    for axis, title in zip(axes[0], titles):
+        axis.set_title(title)
     for row, name in zip(axes, ids("seg11valid")):
         image = infer.read_picture(VOC / "JPEGImages" / f"{name}.jpg")
         segs = [infer.segment(net, image, SAMPLE.mean)[""] for net in nets]
         pictures = [image] + [vis.color_seg(seg, palette) for seg in (*segs, label_of(name))]
-        for axis, picture, title in zip(row, pictures, titles):
+        for axis, picture in zip(row, pictures):
             axis.imshow(picture)
             axis.set_axis_off()
-            if row is axes[0]:
-                axis.set_title(title)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     plt.close(figure)
