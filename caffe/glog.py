@@ -4,8 +4,10 @@ GLOG_minloglevel (0 info, 1 warning, 2 error, 3 nothing of ours) is read when `c
 Scripts that parse Caffe's logs depend on the wording and on the `file:line]` tags.
 """
 
+import contextlib
 import logging
 import os
+import socket
 import sys
 import threading
 import time
@@ -18,12 +20,38 @@ class _Glog(logging.Handler):
     """Writes `I20261122 16:51:10.883697 26135 solver.cpp:45] text` to whatever sys.stderr is now."""
 
     def emit(self, record):
-        at = time.strftime("%Y%m%d %H:%M:%S", time.localtime(record.created))
-        micro = int(record.created % 1 * 1e6)
-        letter = _LETTERS.get(record.levelno, "I")
-        where = getattr(record, "where", f"{record.filename}:{record.lineno}")
-        prefix = f"{letter}{at}.{micro:06d} {threading.get_native_id()} {where}]"
-        print(prefix, record.getMessage(), file=sys.stderr, flush=True)
+        print(prefixed(record), file=sys.stderr, flush=True)
+
+
+class _LogFile(logging.FileHandler):
+    """The same lines in a file."""
+
+    def format(self, record):
+        return prefixed(record)
+
+
+def prefixed(record) -> str:
+    """A log record as glog prints it."""
+    at = time.strftime("%Y%m%d %H:%M:%S", time.localtime(record.created))
+    micro = int(record.created % 1 * 1e6)
+    letter = _LETTERS.get(record.levelno, "I")
+    where = getattr(record, "where", f"{record.filename}:{record.lineno}")
+    return f"{letter}{at}.{micro:06d} {threading.get_native_id()} {where}] {record.getMessage()}"
+
+
+def log_to_folder(folder: str, program: str):
+    """Write the lines to `<folder>/<program>.<host>.<user>.log.INFO.<time>.<pid>` too, as glog does.
+
+    `<folder>/<program>.INFO` links to the newest such file.
+    """
+    who = f"{socket.gethostname()}.{os.environ.get('USER', 'invalid-user')}"
+    name = f"{program}.{who}.log.INFO.{time.strftime('%Y%m%d-%H%M%S')}.{os.getpid()}"
+    logger.addHandler(_LogFile(os.path.join(folder, name)))
+    link = os.path.join(folder, f"{program}.INFO")
+    with contextlib.suppress(OSError):
+        if os.path.islink(link):
+            os.remove(link)
+        os.symlink(name, link)
 
 
 logger = logging.getLogger("caffe")
@@ -51,6 +79,10 @@ def info(where: str, text: str):
 
 def warning(where: str, text: str):
     logger.warning("%s", text, extra={"where": where})
+
+
+def error(where: str, text: str):
+    logger.error("%s", text, extra={"where": where})
 
 
 def log(text: str):

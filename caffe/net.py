@@ -6,7 +6,7 @@ from collections import OrderedDict
 import numpy as np
 import torch
 
-from . import hdf5, weights
+from . import debug_info, hdf5, weights
 from .blob import BlobVec, BoolVec, RawBlobVec
 from .build import Builder
 from .glog import warning
@@ -59,6 +59,7 @@ class Net:
         built = Builder(param, folder)
         self.name = param.name
         self.phase = param.state.phase
+        self.debug_info = param.debug_info
         self.layers = LayerVec(built.layers)
         self._layer_names = [layer.layer_param.name for layer in built.layers]
         self._blobs = BlobVec(built.blobs)
@@ -113,6 +114,8 @@ class Net:
                 if weight:
                     # The weight is read from the diff, where it was written when the net was built.
                     loss += float(torch.dot(blob.x.view(-1), blob.dx.view(-1)))
+            if self.debug_info:
+                debug_info.forward(self, i)
             for call in self._callbacks["after_forward"]:
                 call(i)
         return loss
@@ -125,6 +128,8 @@ class Net:
             if self._layer_need_backward[i]:
                 layer = self.layers[i]
                 layer.backward(self._tops[i], self._bottom_need_backward[i], self._bottoms[i])
+                if self.debug_info:
+                    debug_info.backward(self, i)
             for call in self._callbacks["after_backward"]:
                 call(i)
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 import torch
 
-from . import context, hdf5, weights
+from . import context, debug_info, hdf5, weights
 from .blob import Blob
 from .glog import info, number
 from .lr_policy import learning_rate
@@ -29,10 +29,13 @@ class Solver:
 
     histories = 1  # running averages a parameter
 
-    def __init__(self, path):
-        """From a solver prototxt: RuntimeError for a missing file, ValueError for what does not fit."""
+    def __init__(self, path, param=None):
+        """From a solver prototxt: RuntimeError for a missing file, ValueError for what does not fit.
+
+        `param`, a SolverParameter, is used instead of the file's where given (`caffe train`).
+        """
         self.source = os.fspath(path)
-        self.param = self.read(path)
+        self.param = self.read(path) if param is None else param
         info("solver.cpp:45", f"Initializing solver from parameters: \n{repr(self.param).rstrip()}")
         self.refuse(self.param.average_loss < 1, "average_loss", "at least 1")
         self.check()
@@ -44,6 +47,7 @@ class Solver:
         self._losses: list[float] = []
         self._smoothed_loss = 0.0
         self._callbacks = []
+        self.action = lambda: "none"  # asked after each pass: "stop", "snapshot" or "none"
         self._stop_requested = False
         self._displayed_at = 0
         self.net = self._train_net()
@@ -172,6 +176,9 @@ class Solver:
             due = p.test_interval and self.iter % p.test_interval == 0
             if due and (self.iter > 0 or p.test_initialization):
                 self._test_all()
+                if self._stop_requested:
+                    break
+            self.net.debug_info = bool(p.debug_info and p.display and self.iter % p.display == 0)
             for on_start, _ in self._callbacks:
                 on_start()
             loss = self._forward_backward()
@@ -181,8 +188,11 @@ class Solver:
             for _, on_gradients_ready in self._callbacks:
                 on_gradients_ready()
             self.apply_update()
-            if p.snapshot and self.iter % p.snapshot == 0:
+            request = self.action()
+            if request == "snapshot" or (p.snapshot and self.iter % p.snapshot == 0):
                 self.snapshot()
+            if request == "stop":
+                self.stop()
             if self._stop_requested:
                 break
 
@@ -191,6 +201,8 @@ class Solver:
         for _ in range(self.param.iter_size):
             loss += self.net._forward(0, last)
             self.net._backward(last, 0)
+            if self.net.debug_info:
+                debug_info.norms(self.net)
         return loss / self.param.iter_size
 
     def solve(self, resume_file=None):
@@ -316,7 +328,8 @@ class Solver:
 
     def _test_all(self):
         for i in range(len(self.test_nets)):
-            self._test(i)
+            if not self._stop_requested:
+                self._test(i)
 
     def _test(self, i):
         info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{i})")
@@ -324,6 +337,14 @@ class Solver:
         net.share_with(self.net)
         sums, loss = defaultdict(float), 0.0
         for _ in range(passes):
+            while (request := self.action()) != "none":
+                if request == "snapshot":
+                    self.snapshot()
+                else:
+                    self.stop()
+            if self._stop_requested:
+                info("solver.cpp:395", "Test interrupted.")
+                return
             loss += net._forward(0, len(net.layers) - 1)
             for name in net.outputs:
                 sums[name] = sums[name] + net.blobs[name].x
@@ -375,7 +396,8 @@ class Solver:
                     f"(relative to {os.getcwd()})"
                 )
             self.net.copy_from(model)
-        info("sgd_solver.cpp:321", "SGDSolver: restoring history")
+        if reader is weights:  # Caffe says nothing of it when the file is HDF5
+            info("sgd_solver.cpp:336", "SGDSolver: restoring history")
         for blob, source in zip(self.history, stored):
             source.read_into(blob.data)
         self.iter, self.current_step = iteration, current_step

@@ -96,9 +96,12 @@ SOLVERS = {
 }
 
 
-def get_solver(path):
-    """The solver of a solver prototxt's `type`. Raises ValueError for an unknown one."""
-    param = Solver.read(path)
+def get_solver(path, param=None):
+    """The solver of a solver prototxt's `type`. Raises ValueError for an unknown one.
+
+    `param`, a SolverParameter, is used instead of the file's where given.
+    """
+    param = Solver.read(path) if param is None else param
     if param.type not in SOLVERS:
         raise ValueError(f"{path}: unknown solver type '{param.type}'; known: {', '.join(SOLVERS)}")
-    return SOLVERS[param.type](path)
+    return SOLVERS[param.type](path, param)

@@ -4,7 +4,12 @@ import numpy as np
 import torch
 
 from .. import context
+from ..glog import info
 from ..layer import Layer, register
+
+
+_CLASSES = {"f": ("hdf5.cpp:33", "H5T_FLOAT"), "i": ("hdf5.cpp:36", "H5T_INTEGER")}
+_logged = set()  # datatype classes: Caffe logs each once a process
 
 
 def h5py():
@@ -12,6 +17,13 @@ def h5py():
     import h5py
 
     return h5py
+
+
+def log_class(kind):
+    if kind in _CLASSES and kind not in _logged:
+        _logged.add(kind)
+        where, name = _CLASSES[kind]
+        info(where, f"Datatype class: {name}")
 
 
 @register
@@ -29,6 +41,7 @@ class HDF5Data(Layer):
             )
         if p.batch_size < 1:
             raise self.error("batch_size must be given, and above 0")
+        info("hdf5_data_layer.cpp:81", f"Loading list of HDF5 filenames from: {p.source}")
         try:
             with open(p.source) as file:
                 self.files = file.read().split()
@@ -36,6 +49,7 @@ class HDF5Data(Layer):
             raise self.error(f"source, the list of HDF5 files: {error}") from error
         if not self.files:
             raise self.error(f"{p.source} lists no HDF5 files")
+        info("hdf5_data_layer.cpp:95", f"Number of HDF5 files: {len(self.files)}")
         self.file_order, self.current = self.order(len(self.files)), 0
         self.load()
         for blob, array in zip(top, self.arrays):
@@ -57,6 +71,8 @@ class HDF5Data(Layer):
                         f"{path} has no dataset '{missing[0]}', the name of a top; it has "
                         f"{', '.join(file)}"
                     )
+                for name in names:
+                    log_class(file[name].dtype.kind.replace("u", "i"))
                 self.arrays = [np.asarray(file[name], np.float32) for name in names]
         except OSError as error:
             raise self.error(f"cannot read {path}: {error}") from error

@@ -1,0 +1,305 @@
+"""train, test, time, device_query: Caffe's own tool (tools/caffe.cpp), with its flags and log lines."""
+
+import os
+import signal
+from types import SimpleNamespace
+
+import torch
+
+from .. import context
+from ..glog import info, number
+from ..net import Net
+from ..proto import caffe_pb2, read
+from ..timer import Timer
+from ..updates import get_solver
+from .flags import Flag, UsageError, parse
+
+EFFECTS = ("snapshot", "stop", "none")
+FLAGS = (
+    Flag(
+        "gpu", "", "number of the GPU to use, or all; without it the CPU, or what the solver says"
+    ),
+    Flag("solver", "", "the solver prototxt"),
+    Flag("model", "", "the net prototxt"),
+    Flag("phase", "", "TRAIN or TEST, for time (TRAIN without it)"),
+    Flag("level", 0, "level of the net's state"),
+    Flag("stage", "", "stages of the net's state, separated by commas"),
+    Flag("snapshot", "", "the solver state to resume from"),
+    Flag("weights", "", "weights to start from, separated by commas; not together with -snapshot"),
+    Flag("iterations", 50, "number of passes of test and time"),
+    Flag("sigint_effect", "stop", "what SIGINT (Ctrl-C) does to training: snapshot, stop or none"),
+    Flag("sighup_effect", "snapshot", "what SIGHUP does to training: snapshot, stop or none"),
+)
+
+
+def _flags(argv, command):
+    flags, others = parse(argv, FLAGS, "caffe", f"usage: caffe {command} <flags>")
+    if others:
+        raise UsageError(f"takes flags only, got '{others[0]}'")
+    return flags
+
+
+def _stages(flags):
+    return flags.stage.split(",")  # without the flag one empty stage, as in Caffe
+
+
+def _gpus(text):
+    """Numbers of the GPUs that -gpu names."""
+    if text == "all":
+        return list(range(torch.cuda.device_count()))
+    try:
+        return [int(part) for part in text.split(",")] if text else []
+    except ValueError:
+        raise UsageError(f"-gpu takes numbers separated by commas, or all, got '{text}'") from None
+
+
+# ---- train
+
+
+def train(argv):
+    """Train the net of a solver to its max_iter."""
+    flags = _flags(argv, "train")
+    _check_train(flags)
+    param = read.read_solver(flags.solver)
+    param.train_state.level = flags.level
+    param.train_state.stage.extend(_stages(flags))
+    _set_training_mode(flags, param)
+    if flags.weights:
+        param.weights.append(flags.weights)
+    signals = Signals(flags.sigint_effect, flags.sighup_effect)
+    with signals:
+        solver = get_solver(flags.solver, param)
+        solver.action = signals.action
+        if flags.snapshot:
+            info("caffe.cpp:235", f"Resuming from {flags.snapshot}")
+            solver.restore(flags.snapshot)
+        info("caffe.cpp:239", "Starting Optimization")
+        solver.solve()
+    info("caffe.cpp:250", "Optimization Done.")
+    return 0
+
+
+def _check_train(flags):
+    if not flags.solver:
+        raise UsageError("needs a solver: -solver solver.prototxt")
+    if flags.snapshot and flags.weights:
+        raise UsageError(
+            "takes either -snapshot, to resume training, or -weights, to start from, not both"
+        )
+    for name in ("sigint_effect", "sighup_effect"):
+        effect = getattr(flags, name)
+        if effect not in EFFECTS:
+            raise UsageError(f"-{name} is one of {', '.join(EFFECTS)}, got '{effect}'")
+    for path in filter(None, [flags.snapshot, *flags.weights.split(",")]):
+        if not os.path.isfile(path):  # known before the nets are built
+            raise UsageError(f"could not open file {path}")
+
+
+def _set_training_mode(flags, param):
+    """GPU or CPU, as -gpu or else the solver says (its default is GPU, number 0)."""
+    by_solver = not flags.gpu and param.solver_mode == caffe_pb2.SolverParameter.GPU
+    gpus = [max(param.device_id, 0)] if by_solver else _gpus(flags.gpu)
+    if len(gpus) > 1:
+        raise NotImplementedError(
+            f"-gpu {flags.gpu}: training on several GPUs is not available; give one GPU, and "
+            f"iter_size: {len(gpus)} in the solver for the same number of pictures an update"
+        )
+    if not gpus:
+        if flags.gpu:
+            raise RuntimeError("-gpu all: PyTorch sees no GPU")
+        info("caffe.cpp:197", "Use CPU.")
+        context.set_mode_cpu()
+        return
+    _require(gpus[0], "the solver's solver_mode is GPU, Caffe's default" if by_solver else "-gpu")
+    info("caffe.cpp:204", f"Using GPUs {gpus[0]}")
+    info("caffe.cpp:209", f"GPU {gpus[0]}: {torch.cuda.get_device_name(gpus[0])}")
+    param.device_id = gpus[0]
+    context.set_device(gpus[0])
+    context.set_mode_gpu()
+
+
+def _require(gpu, asked_by):
+    try:
+        context.require_gpu(gpu)
+    except RuntimeError as error:
+        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        raise RuntimeError(
+            f"GPU {gpu} is wanted ({asked_by}), PyTorch sees {found} GPUs: state solver_mode: CPU "
+            "in the solver, leave out -gpu, or install a CUDA build of torch and its driver"
+        ) from error
+
+
+class Signals:
+    """While entered, SIGINT and SIGHUP are requests to the solver (src/caffe/util/signal_handler.cpp)."""
+
+    def __init__(self, sigint_effect, sighup_effect):
+        hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+        effects = {signal.SIGINT: sigint_effect, hangup: sighup_effect}
+        self.effects = {number: effect for number, effect in effects.items() if number is not None}
+        self.received = set()
+
+    def __enter__(self):
+        self.before = {
+            number: signal.signal(number, lambda number, frame: self.received.add(number))
+            for number in self.effects
+        }
+
+    def __exit__(self, *error):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def action(self) -> str:
+        """The effect of a signal that came since the last call, SIGINT first; none without one."""
+        for number, effect in self.effects.items():
+            if number in self.received:
+                self.received.discard(number)
+                return effect
+        return "none"
+
+
+# ---- test
+
+
+def test(argv):
+    """Run a net's TEST phase some times; log its outputs and their means."""
+    flags = _flags(argv, "test")
+    if not flags.model:
+        raise UsageError("needs a net: -model net.prototxt")
+    if not flags.weights:
+        raise UsageError("needs weights: -weights net.caffemodel")
+    _check_iterations(flags)
+    _set_mode(flags, SimpleNamespace(spare=257, gpu=266, name=270, cpu=275))
+    net = Net(flags.model, caffe_pb2.TEST, level=flags.level, stages=_stages(flags))
+    for path in flags.weights.split(","):
+        net.copy_from(path)
+    info("caffe.cpp:281", f"Running for {flags.iterations} iterations.")
+    sums, loss = {}, 0.0
+    for i in range(flags.iterations):
+        loss += net._forward(0, len(net.layers) - 1)
+        for name in net.outputs:
+            values = net.blobs[name].data.ravel().tolist()
+            for k, value in enumerate(values):
+                info("caffe.cpp:304", f"Batch {i}, {name} = {number(value)}")
+                sums[name, k] = sums.get((name, k), 0.0) + value
+    info("caffe.cpp:309", f"Loss: {number(loss / flags.iterations)}")
+    for (name, _), total in sums.items():
+        mean, weight = total / flags.iterations, net.blob_loss_weights[name]
+        note = f" (* {number(weight)} = {number(weight * mean)} loss)" if weight else ""
+        info("caffe.cpp:321", f"{name} = {number(mean)}{note}")
+    return 0
+
+
+def _check_iterations(flags):
+    if flags.iterations < 1:
+        raise UsageError(f"-iterations is at least 1, got {flags.iterations}")
+
+
+def _set_mode(flags, line):
+    """GPU or CPU as -gpu says; `line` holds the source lines of the tags."""
+    gpus = _gpus(flags.gpu)
+    for spare in reversed(gpus[1:]):
+        info(f"caffe.cpp:{line.spare}", f"Not using GPU #{spare} for single-GPU function")
+    if not gpus:
+        info(f"caffe.cpp:{line.cpu}", "Use CPU.")
+        context.set_mode_cpu()
+        return
+    _require(gpus[0], "-gpu")
+    info(f"caffe.cpp:{line.gpu}", f"Use GPU with device ID {gpus[0]}")
+    if line.name:
+        name = torch.cuda.get_device_name(gpus[0])
+        info(f"caffe.cpp:{line.name}", f"GPU device name: {name}")
+    context.set_device(gpus[0])
+    context.set_mode_gpu()
+
+
+# ---- time
+
+
+def time(argv):
+    """Log how long each layer's forward and backward take."""
+    flags = _flags(argv, "time")
+    if not flags.model:
+        raise UsageError("needs a net: -model net.prototxt")
+    if flags.phase not in ("", "TRAIN", "TEST"):
+        raise UsageError(f"-phase is TRAIN or TEST, got '{flags.phase}'")
+    _check_iterations(flags)
+    _set_mode(flags, SimpleNamespace(spare=332, gpu=339, name=None, cpu=343))
+    phase = caffe_pb2.TEST if flags.phase == "TEST" else caffe_pb2.TRAIN
+    net = Net(flags.model, phase, level=flags.level, stages=_stages(flags))
+    last = len(net.layers) - 1
+    info("caffe.cpp:351", "Performing Forward")
+    info("caffe.cpp:356", f"Initial loss: {number(net._forward(0, last))}")
+    info("caffe.cpp:357", "Performing Backward")
+    net._backward(last, 0)
+    info("caffe.cpp:365", "*** Benchmark begins ***")
+    info("caffe.cpp:366", f"Testing for {flags.iterations} iterations.")
+    _report_times(net, flags.iterations, *_measure(net, flags.iterations))
+    info("caffe.cpp:415", "*** Benchmark ends ***")
+    return 0
+
+
+def _measure(net, iterations):
+    """Sums in ms: each layer's forward, each layer's backward, whole passes, and everything."""
+    layers = range(len(net.layers))
+    forward, backward = [0.0] * len(layers), [0.0] * len(layers)
+    passes = [0.0, 0.0]
+    timer, whole, each, everything = Timer(), Timer(), Timer(), Timer()
+    everything.start()
+    for iteration in range(iterations):
+        each.start()
+        whole.start()
+        for i in layers:
+            timer.start()
+            net._forward(i, i)
+            forward[i] += timer.ms
+        passes[0] += whole.ms
+        whole.start()
+        for i in reversed(layers):
+            timer.start()
+            net._backward(i, i)
+            backward[i] += timer.ms
+        passes[1] += whole.ms
+        text = f"Iteration: {iteration + 1} forward-backward time: {number(each.ms)} ms."
+        info("caffe.cpp:394", text)
+    return forward, backward, passes, everything.ms
+
+
+def _report_times(net, iterations, forward, backward, passes, total):
+    info("caffe.cpp:397", "Average time per layer: ")
+    for name, ahead, back in zip(net._layer_names, forward, backward):
+        info("caffe.cpp:400", f"{name:>10}\tforward: {number(ahead / iterations)} ms.")
+        info("caffe.cpp:403", f"{name:>10}\tbackward: {number(back / iterations)} ms.")
+    info("caffe.cpp:408", f"Average Forward pass: {number(passes[0] / iterations)} ms.")
+    info("caffe.cpp:410", f"Average Backward pass: {number(passes[1] / iterations)} ms.")
+    info("caffe.cpp:412", f"Average Forward-Backward: {number(total / iterations)} ms.")
+    info("caffe.cpp:414", f"Total Time: {number(total)} ms.")
+
+
+# ---- device_query
+
+
+def device_query(argv):
+    """Log what PyTorch tells of the GPUs that -gpu names."""
+    flags = _flags(argv, "device_query")
+    info("caffe.cpp:138", f"Querying GPUs {flags.gpu}")
+    gpus = _gpus(flags.gpu)
+    if flags.gpu and not gpus:
+        raise RuntimeError("PyTorch sees no GPU")
+    for gpu in gpus:
+        _require(gpu, "-gpu")
+        known = torch.cuda.get_device_properties(gpu)
+        rows = {
+            "Device id": gpu,
+            "Major revision number": known.major,
+            "Minor revision number": known.minor,
+            "Name": known.name,
+            "Total global memory": known.total_memory,
+            "Total shared memory per block": getattr(known, "shared_memory_per_block", None),
+            "Total registers per multiprocessor": getattr(known, "regs_per_multiprocessor", None),
+            "Warp size": getattr(known, "warp_size", None),
+            "Number of multiprocessors": known.multi_processor_count,
+        }
+        for line, (name, value) in enumerate(rows.items(), 186):
+            if value is not None:
+                info(f"common.cpp:{line}", f"{name + ':':<31}{value}")
+    return 0
