@@ -59,9 +59,8 @@ def print_table(scores):
     """The scores, and the upper bound of mean IU that comes with the stride."""
     labels = [label_of(name) for name in ids("seg11valid")]
     print(f"\n{len(labels)} held-back scenes, {SAMPLE.classes} classes")
-    print(
-        "upper bound: mean IU of the truth itself, averaged to the stride and interpolated back\n"
-    )
+    print("upper bound: mean IU of the truth itself, averaged to the stride and interpolated back")
+    print("(a yardstick: a net may place its scores better than the means of boxes do)\n")
     titles = ("pixel acc.", "mean acc.", "mean IU", "f.w. IU", "upper bound")
     print(f"{'':12}" + "".join(f"{title:>12}" for title in titles))
     for model, stride in MODELS.items():
