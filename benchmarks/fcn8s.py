@@ -7,9 +7,9 @@ import numpy as np
 from google.protobuf import text_format
 
 import caffe
+import fcn_nets
 import surgery
 from caffe.proto import caffe_pb2
-from fcn_nets import read_net
 
 ROOT = Path(__file__).resolve().parent.parent
 SOLVER = """net: "{net}" test_iter: 1 test_interval: 999999999 test_initialization: false
@@ -18,7 +18,7 @@ base_lr: 1e-14 lr_policy: "fixed" momentum: 0.99 weight_decay: 0.0005 random_see
 
 def prototxt(name, height, width):
     """voc-fcn8s with Input layers where its data layer was."""
-    net = read_net(ROOT / "voc-fcn8s" / f"{name}.prototxt")
+    net = fcn_nets.read_net(ROOT / "voc-fcn8s" / f"{name}.prototxt")
     fed = caffe_pb2.NetParameter(name=f"fcn8s-{name}")
     for top, channels in (("data", 3), ("label", 1)):
         layer = fed.layer.add(name=top, type="Input", top=[top])
@@ -53,10 +53,11 @@ def pictures(height, width, count, seed=0):
 
 
 def net(height, width):
-    """A TEST net with weights."""
+    """The deploy net, with weights."""
+    deploy = fcn_nets.deploy(fcn_nets.read_net(ROOT / "voc-fcn8s" / "val.prototxt"), height, width)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "net.prototxt")
-        path.write_text(prototxt("val", height, width))
+        path.write_text(text_format.MessageToString(deploy))
         made = caffe.Net(str(path), caffe.TEST)
     fill(made.params)
     return made

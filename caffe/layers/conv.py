@@ -281,6 +281,42 @@ class Deconvolution(Convolving):
             )
         return sizes
 
+    def diagonal(self, weight):
+        """The kernels of weights that mix no channels, as interpolation's do; None of all others.
+
+        Looking costs a pass over the weights, mixing zeros in costs a pass over the map a channel.
+        """
+        if self.param.group != 1 or weight.shape[0] != weight.shape[1] or weight.shape[0] == 1:
+            return None
+        own = weight.diagonal().movedim(-1, 0)  # (channels, kernel...)
+        if weight.count_nonzero() != own.count_nonzero():
+            return None
+        return own.unsqueeze(1).contiguous()
+
+    def convolve(self, x, weight, bias):
+        kernels = self.diagonal(weight)
+        if kernels is None:
+            return super().convolve(x, weight, bias)
+        return torch.convolution(x, kernels, bias, *self.geometry()[:-1], len(kernels))
+
+    def convolve_backward(self, dy, bottom, weight, wants_weight, propagates):
+        kernels = None if wants_weight else self.diagonal(weight)
+        if kernels is None:
+            return super().convolve_backward(dy, bottom, weight, wants_weight, propagates)
+        # what reaches a cell through its own channel's kernel: a plain, strided convolution
+        dx = torch.convolution(
+            dy,
+            kernels,
+            None,
+            self.stride,
+            self.pad,
+            self.dilation,
+            False,
+            [0] * self.num_spatial,
+            len(kernels),
+        )
+        bottom.dx = dx.view(tuple(bottom.shape))
+
 
 @register
 class Im2col(Windowed):

@@ -94,7 +94,29 @@ def max_pool(x, windows):
     return y, position
 
 
+def maxima(x, windows):
+    """The maxima of `max_pool` without their positions.
+
+    For the 2x2 windows of most nets, comparing the kernel's cells plane by plane takes a third of
+    the time that PyTorch's kernel takes with positions; for larger ones it takes longer.
+    """
+    if math.prod(windows.kernel) > 4 or any(windows.pad) or not windows.native:
+        return max_pool(x, windows)[0]
+    y = None
+    for _, value in windows.cells(x):
+        if y is None:
+            y = value.clone(memory_format=torch.contiguous_format)
+        else:
+            part = y[..., : value.shape[-2], : value.shape[-1]]  # the last windows may overhang
+            torch.maximum(part, value, out=part)
+    return y if math.isfinite(y.sum()) else max_pool(x, windows)[0]
+
+
 def max_pool_backward(dy, x, windows, position):
+    if windows.native:  # PyTorch's kernels pass by a position of -1, too
+        return aten.max_pool2d_with_indices_backward(
+            dy, x, *windows.geometry, [1, 1], windows.ceil, position
+        )
     won = position >= 0
     dx = torch.zeros_like(x)
     dx.flatten(2).scatter_add_(2, position.clamp(min=0).flatten(2), (dy * won).flatten(2))
@@ -187,6 +209,9 @@ class Pooling(Layer):
         if self.param.pool == POOL.AVE:
             top[0].x = ave_pool(bottom[0].x, self.windows)
             return
+        if self.phase == caffe_pb2.TEST and len(top) == 1:
+            top[0].x, self.position = maxima(bottom[0].x, self.windows), None
+            return
         top[0].x, self.position = max_pool(bottom[0].x, self.windows)
         if len(top) > 1:
             top[1].x.copy_(self.position)
@@ -199,6 +224,8 @@ class Pooling(Layer):
         elif self.param.pool == POOL.AVE:
             bottom[0].dx = ave_pool_backward(top[0].dx, bottom[0].x, self.windows)
         else:
+            if self.position is None:  # few ask a TEST net for gradients
+                _, self.position = max_pool(bottom[0].x, self.windows)
             bottom[0].dx = max_pool_backward(top[0].dx, bottom[0].x, self.windows, self.position)
 
 

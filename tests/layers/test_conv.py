@@ -226,3 +226,30 @@ def test_four_spatial_axes_are_too_many():
             'type: "Convolution" convolution_param { num_output: 2 kernel_size: 1 }',
             [(1, 2, 3, 3, 3, 3)],
         )
+
+
+@pytest.mark.parametrize(
+    "settings", ["kernel_size: 4 stride: 2", "kernel_size: 3 stride: 2 pad: 1"]
+)
+def test_a_deconvolution_that_mixes_no_channels_equals_the_general_one(settings, device):
+    """Weights on the diagonal take a way of their own, unless they learn; a trace off it does not."""
+    text = (
+        f'type: "Deconvolution" convolution_param {{ num_output: 3 bias_term: false {settings} }}'
+    )
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((2, 3, 5, 4)).astype(np.float32)
+    results = []
+    for trace in (0, 1e-30):
+        run = Layers(text, [x.shape])
+        run.layer.param_propagate_down = [False]
+        run.bottom[0].data[...] = x
+        weight = run.layer.blobs[0].data
+        weight[range(3), range(3)] = np.arange(1, 1 + weight[0, 0].size).reshape(weight[0, 0].shape)
+        weight[0, 1, 0, 0] = trace
+        assert (run.layer.diagonal(run.layer.blobs[0].x) is None) == bool(trace)
+        y = run.forward()[0].copy()
+        run.top[0].diff[...] = rng.standard_normal(y.shape) if not results else results[0][2]
+        run.backward([True])
+        results.append((y, run.bottom[0].diff.copy(), run.top[0].diff.copy()))
+    for a, b in zip(*results):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4)

@@ -8,6 +8,8 @@ import pytest
 import reference
 from gradient_check import Case, Layers, check_gradient, check_reference
 
+import caffe
+
 
 def largest(values, cells):
     return values.max() if values.size else -np.finfo(np.float32).max
@@ -157,3 +159,25 @@ def test_spp_gradient_with_padding(method):
 def test_spp_refuses_a_plane_too_small_for_its_pyramid():
     with pytest.raises(ValueError, match="choose a smaller pyramid_height"):
         Layers('type: "SPP" spp_param { pyramid_height: 3 }', [(2, 3, 4, 5)])
+
+
+@pytest.mark.parametrize("size", [(6, 8), (5, 7), (1, 2), (2, 1)])
+@pytest.mark.parametrize("odd", [False, True], ids=["finite", "with NaN"])
+def test_testing_finds_the_maxima_and_gradients_that_training_finds(size, odd, device):
+    text = 'type: "Pooling" pooling_param { kernel_size: 2 stride: 2 }'
+    if size == (1, 2) or size == (2, 1):
+        text = 'type: "Pooling" pooling_param { kernel_size: 1 stride: 2 }'
+    x = np.random.default_rng(1).integers(0, 4, (2, 3, *size)).astype(np.float32)  # with ties
+    if odd:
+        x[:, :, 0] = math.nan
+    found = []
+    for phase in (caffe.TRAIN, caffe.TEST):
+        run = Layers(text, [x.shape], phase=phase)
+        assert run.layer.phase == phase
+        run.bottom[0].data[...] = x
+        y = run.forward()[0].copy()
+        run.top[0].diff[...] = np.arange(y.size).reshape(y.shape)
+        run.backward([True])
+        found.append((y, run.bottom[0].diff.copy()))
+    for train, test in zip(*found):
+        np.testing.assert_array_equal(train, test)
