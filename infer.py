@@ -19,7 +19,7 @@ import score
 import vis
 
 UNREADABLE = 1  # exit code: some picture could not be read
-MAX_PIXELS = (
+MAX_PIXELS = 1_000_000  # of larger pictures FCN-8s would need 2.2 kB a pixel
     2_000_000  # more are segmented at a smaller scale: full-width FCN-8s needs about 1 kB each
 )
 
@@ -53,6 +53,8 @@ def main():
             failed += 1
             print(f"{path}: cannot be read: {reason(error, path)}", file=sys.stderr, flush=True)
             continue
+        if image.shape[0] * image.shape[1] > args.max_pixels:
+            print(f"{path}: over {args.max_pixels} pixels, so segmented at a smaller scale")
         for task_name, seg in segment(net, image, task.mean, args.max_pixels).items():
             write_result(image, seg, args.out / f"{stem}{task_name}")
             report(path, image, seg, task.names_of(task_name))

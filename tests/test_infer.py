@@ -154,14 +154,14 @@ def test_any_size(model, tmp_path, monkeypatch, size):
 
 
 def test_large_pictures_are_segmented_smaller_but_answered_in_full(
-    model, scene, tmp_path, monkeypatch
+    model, scene, tmp_path, monkeypatch, capsys
 ):
     large = np.repeat(np.repeat(scene, 5, 0), 5, 1)
     Image.fromarray(large).save(tmp_path / "large.png")
     assert run(monkeypatch, "--model", model, "--max-pixels", 2400, "large.png") == 0
     with Image.open("large_classes.png") as image:
         seg = np.asarray(image)
-    assert seg.shape == (200, 300)
+    assert seg.shape == (200, 300) and "over 2400 pixels" in capsys.readouterr().out
     assert (seg[15:140, 10:85] == 1).all() and (seg[15:140, 115:290] == 2).all()
 
 
