@@ -20,8 +20,6 @@ import vis
 
 UNREADABLE = 1  # exit code: some picture could not be read
 MAX_PIXELS = 1_000_000  # of larger pictures FCN-8s would need 2.2 kB a pixel
-    2_000_000  # more are segmented at a smaller scale: full-width FCN-8s needs about 1 kB each
-)
 
 
 def main():
