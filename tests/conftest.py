@@ -25,15 +25,22 @@ def fresh_engine():
     caffe.set_mode_cpu()
 
 
-@pytest.fixture(
-    params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)],
-)
-def device(request):
-    """Runs a test once on every device there is."""
+APART = torch.device("cpu", 0)  # equal to no other key: blobs keep a side of their memory for it
+
+
+@pytest.fixture(params=["cpu", "apart", pytest.param("cuda", marks=pytest.mark.cuda)])
+def device(request, monkeypatch):
+    """Runs a test on every device there is, and on the CPU as a device apart from the host.
+
+    There a blob has two memories, as with a GPU: a layer that writes through the wrong one, or a
+    view that is not brought up to date, shows on any machine.
+    """
     if request.param == "cuda":
         if not torch.cuda.is_available():
             pytest.skip("no CUDA device on this machine")
         caffe.set_mode_gpu()
+    elif request.param == "apart":
+        monkeypatch.setattr(caffe.context, "_device", APART)
     return request.param
 
 

@@ -11,7 +11,8 @@ from caffe.blob import Blob
 def test_data_is_a_live_view_of_the_tensor_side(device):
     blob = Blob((2, 3))
     blob.data[...] = [[1, 2, 3], [4, 5, 6]]
-    assert blob.x.device.type == device
+    assert blob.x.device.type == ("cuda" if device == "cuda" else "cpu")
+    assert (blob.x.data_ptr() == blob.data.ctypes.data) == (device == "cpu")
     assert blob.x.tolist() == [[1, 2, 3], [4, 5, 6]]
     blob.x.mul_(2)
     assert blob.data.tolist() == [[2, 4, 6], [8, 10, 12]]

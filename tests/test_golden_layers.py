@@ -46,7 +46,7 @@ def compare(net, case, kinds, tolerance):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_layer(name, monkeypatch):
+def test_layer(name, device, monkeypatch):
     monkeypatch.chdir(GOLDEN / "layers")  # a few prototxts name files there
     case = np.load(name + ".npz")
     net = caffe.Net(name + ".prototxt", getattr(caffe, str(case["phase"])))

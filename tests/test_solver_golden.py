@@ -24,7 +24,7 @@ RUNS = [
 
 
 @pytest.mark.parametrize(("case", "run"), RUNS)
-def test_training_run(case, run, monkeypatch):
+def test_training_run(case, run, device, monkeypatch):
     monkeypatch.chdir(SOLVERS / case)
     golden = np.load(f"{run}.npz")
     hdf5 = run == "resumed_hdf5"
