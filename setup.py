@@ -18,6 +18,7 @@ setup(
     packages=find_packages(include=["caffe", "caffe.*", "data", "data.*"]),
     package_data={"caffe.proto": ["caffe.proto"], "data": ["*/*.txt", "*/README.md"]},
     py_modules=sorted(path.stem for path in ROOT.glob("*.py") if path.stem != "setup"),
+    entry_points={"console_scripts": ["caffe = caffe.__main__:main"]},
     install_requires=[
         "torch>=2.4",
         "numpy>=1.26",

@@ -1,11 +1,23 @@
 """pycaffe's public names, on an engine of PyTorch tensors."""
 
+from .classifier import Classifier
 from .context import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
+from .detector import Detector
 from .glog import init_log, log
 from .layer import Layer, layer_type_list
+from .nccl import (
+    NCCL,
+    has_nccl,
+    set_multiprocess,
+    set_solver_count,
+    set_solver_rank,
+    solver_count,
+    solver_rank,
+)
 from .net import Net
 from .net_spec import NetSpec, layers, params, to_proto
 from .proto.caffe_pb2 import TEST, TRAIN
+from .timer import Timer
 from .updates import (
     AdaDeltaSolver,
     AdaGradSolver,
@@ -24,7 +36,10 @@ __all__ = [
     "AdaDeltaSolver",
     "AdaGradSolver",
     "AdamSolver",
+    "Classifier",
+    "Detector",
     "Layer",
+    "NCCL",
     "NesterovSolver",
     "Net",
     "NetSpec",
@@ -32,8 +47,10 @@ __all__ = [
     "SGDSolver",
     "TEST",
     "TRAIN",
+    "Timer",
     "coord_map",
     "get_solver",
+    "has_nccl",
     "init_log",
     "io",
     "layer_type_list",
@@ -43,6 +60,11 @@ __all__ = [
     "set_device",
     "set_mode_cpu",
     "set_mode_gpu",
+    "set_multiprocess",
     "set_random_seed",
+    "set_solver_count",
+    "set_solver_rank",
+    "solver_count",
+    "solver_rank",
     "to_proto",
 ]

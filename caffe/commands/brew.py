@@ -140,19 +140,19 @@ class Signals:
 
     def __enter__(self):
         self.before = {
-            number: signal.signal(number, lambda number, frame: self.received.add(number))
-            for number in self.effects
+            signum: signal.signal(signum, lambda signum, frame: self.received.add(signum))
+            for signum in self.effects
         }
 
     def __exit__(self, *error):
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
+        for signum, handler in self.before.items():
+            signal.signal(signum, handler)
 
     def action(self) -> str:
         """The effect of a signal that came since the last call, SIGINT first; none without one."""
-        for number, effect in self.effects.items():
-            if number in self.received:
-                self.received.discard(number)
+        for signum, effect in self.effects.items():
+            if signum in self.received:
+                self.received.discard(signum)
                 return effect
         return "none"
 

@@ -7,7 +7,6 @@ from .. import context
 from ..glog import info
 from ..layer import Layer, register
 
-
 _CLASSES = {"f": ("hdf5.cpp:33", "H5T_FLOAT"), "i": ("hdf5.cpp:36", "H5T_INTEGER")}
 _logged = set()  # datatype classes: Caffe logs each once a process
 

@@ -14,17 +14,12 @@ def read_net(path) -> caffe_pb2.NetParameter:
 
     RuntimeError if the file cannot be opened, ValueError (file:line:column, what) if it is no net.
     """
-    return upgrade_net(_parse_file(path, caffe_pb2.NetParameter()), str(path))
+    return upgrade_net(parse_file(path, caffe_pb2.NetParameter()), str(path))
 
 
 def read_net_binary(path) -> caffe_pb2.NetParameter:
     """The net of a .caffemodel, weights included, in today's format; errors as read_net."""
-    param = caffe_pb2.NetParameter()
-    try:
-        param.ParseFromString(_contents(path))
-    except DecodeError as error:
-        raise ValueError(f"{path}: no binary net, or a damaged one ({error})") from None
-    return upgrade_net(param, str(path))
+    return upgrade_net(parse_binary(path, caffe_pb2.NetParameter()), str(path))
 
 
 def read_solver(path) -> caffe_pb2.SolverParameter:
@@ -32,17 +27,28 @@ def read_solver(path) -> caffe_pb2.SolverParameter:
 
     Errors as read_net.
     """
-    param = _parse_file(path, caffe_pb2.SolverParameter())
+    param = parse_file(path, caffe_pb2.SolverParameter())
     return upgrade_snapshot_prefix(upgrade_solver(param, str(path)), os.fspath(path))
 
 
-def _parse_file(path, message):
+def parse_file(path, message):
+    """`message` filled from a text file, as it stands there; errors as read_net."""
     data = _contents(path)
     if b"\0" in data:
         raise ValueError(
             f"{path}: binary data where a prototxt (text) is expected; weights by mistake?"
         )
     return parse_text(data, message, str(path))
+
+
+def parse_binary(path, message):
+    """`message` filled from a binary file, as it stands there; errors as read_net."""
+    try:
+        message.ParseFromString(_contents(path))
+    except DecodeError as error:
+        kind = message.DESCRIPTOR.name.removesuffix("Parameter").lower()
+        raise ValueError(f"{path}: no binary {kind}, or a damaged one ({error})") from None
+    return message
 
 
 def _contents(path):

@@ -1,0 +1,175 @@
+"""A net's graph as DOT text, or as a picture through pydot (python/caffe/draw.py)."""
+
+import os
+import re
+import shutil
+
+from caffe.glog import warning
+from caffe.proto import caffe_pb2, upgrade
+
+LAYER_STYLE_DEFAULT = {"shape": "record", "fillcolor": "#6495ED", "style": "filled"}
+NEURON_LAYER_STYLE = {"shape": "record", "fillcolor": "#90EE90", "style": "filled"}
+BLOB_STYLE = {"shape": "octagon", "fillcolor": "#E0E0E0", "style": "filled"}
+_COLORS = {"Convolution": "#FF5050", "Deconvolution": "#FF5050"}
+_COLORS |= {"Pooling": "#FF9900", "InnerProduct": "#CC33FF"}
+_DOT_FORMATS = ("dot", "gv", "raw")
+
+
+def get_pooling_types_dict():
+    """Number of a pooling method -> its name."""
+    return {value: name for name, value in caffe_pb2.PoolingParameter.PoolMethod.items()}
+
+
+def get_edge_label(layer):
+    """What flows out of a layer: a batch's size, numbers of outputs, or nothing (`""`, quoted)."""
+    if layer.type == "Data":
+        return f"Batch {layer.data_param.batch_size}"
+    if layer.type in ("Convolution", "Deconvolution"):
+        return str(layer.convolution_param.num_output)
+    if layer.type == "InnerProduct":
+        return str(layer.inner_product_param.num_output)
+    return '""'
+
+
+def get_layer_lr_mult(layer):
+    """lr_mult of the first parameter of a layer that has weights; 0 for others."""
+    if layer.type not in ("Convolution", "Deconvolution", "InnerProduct"):
+        return 0
+    return layer.param[0].lr_mult if layer.param else 1.0
+
+
+def _first(values, default):
+    return values[0] if len(values) else default
+
+
+def get_layer_label(layer, rankdir, display_lrm=False):
+    """The text in a layer's node: name, type and what tells layers of the type apart."""
+    # across the flow there is room for lines, along it not
+    separator = " " if rankdir in ("TB", "BT") else r"\n"
+    parts = [f"{layer.name}{separator}({layer.type})"]
+    if layer.type in ("Convolution", "Deconvolution"):
+        p = layer.convolution_param
+        shape = (_first(p.kernel_size, p.kernel_h or 1), _first(p.stride, 1), _first(p.pad, 0))
+        parts += [f"kernel size: {shape[0]}", f"stride: {shape[1]}", f"pad: {shape[2]}"]
+    elif layer.type == "Pooling":
+        p = layer.pooling_param
+        parts[0] = f"{layer.name}{separator}({get_pooling_types_dict()[p.pool]} {layer.type})"
+        parts += [f"kernel size: {p.kernel_size}", f"stride: {p.stride}", f"pad: {p.pad}"]
+    rate = get_layer_lr_mult(layer)
+    if display_lrm and rate:
+        parts.append(f"lr mult: {rate:.1f}")
+    return separator.join(parts)
+
+
+def choose_color_by_layertype(layertype):
+    """Fill colour of a layer's node."""
+    return _COLORS.get(layertype, "#6495ED")
+
+
+def _graph(net, rankdir, label_edges, phase, display_lrm):
+    """(nodes, edges): key -> (label, style), and (from, to, label)."""
+    nodes, edges = {}, []
+    for layer in _drawn(net, phase):
+        key = f"{layer.name}_{layer.type}"
+        in_place = len(layer.bottom) == len(layer.top) == 1 and layer.bottom[0] == layer.top[0]
+        style = dict(NEURON_LAYER_STYLE if in_place else LAYER_STYLE_DEFAULT)
+        if not in_place:
+            style["fillcolor"] = choose_color_by_layertype(layer.type)
+        nodes[key] = (get_layer_label(layer, rankdir, display_lrm), style)
+        for blob in layer.bottom:
+            nodes[f"{blob}_blob"] = (blob, BLOB_STYLE)
+            edges.append((f"{blob}_blob", key, None))
+        for blob in layer.top:
+            nodes[f"{blob}_blob"] = (blob, BLOB_STYLE)
+            edges.append((key, f"{blob}_blob", get_edge_label(layer) if label_edges else None))
+    return nodes, edges
+
+
+def _drawn(net, phase):
+    """The layers of a net of any format, or those of a phase."""
+    if net.layers or net.input:
+        upgraded = caffe_pb2.NetParameter()
+        upgraded.CopyFrom(net)
+        net = upgrade.upgrade_net(upgraded)
+    for layer in net.layer:
+        included = not layer.include or any(
+            not rule.HasField("phase") or rule.phase == phase for rule in layer.include
+        )
+        excluded = any(rule.HasField("phase") and rule.phase == phase for rule in layer.exclude)
+        if phase is None or (included and not excluded):
+            yield layer
+
+
+def _quoted(text):
+    return '"' + text.replace('"', r"\"") + '"'
+
+
+def dot(caffe_net, rankdir="LR", label_edges=True, phase=None, display_lrm=False):
+    """The graph as DOT text."""
+    nodes, edges = _graph(caffe_net, rankdir, label_edges, phase, display_lrm)
+    lines = [f"digraph {_quoted(caffe_net.name or 'Net')} {{", f"rankdir={rankdir};"]
+    for key, (label, style) in nodes.items():
+        # in a record's label these draw fields
+        shown = re.sub(r"([{}|<>])", r"\\\1", label) if style["shape"] == "record" else label
+        values = ", ".join(f"{k}={_quoted(v)}" for k, v in {"label": shown, **style}.items())
+        lines.append(f"{_quoted(key)} [{values}];")
+    for source, target, label in edges:
+        text = f" [label={_quoted(label.strip(chr(34)))}]" if label is not None else ""
+        lines.append(f"{_quoted(source)} -> {_quoted(target)}{text};")
+    return "\n".join(lines) + "\n}\n"
+
+
+def get_pydot_graph(caffe_net, rankdir, label_edges=True, phase=None, display_lrm=False):
+    """The graph as a pydot.Dot. ImportError where pydot is not installed (`dot` needs none).
+
+    caffe_net: a NetParameter; rankdir: LR, TB, BT or RL; phase: TRAIN, TEST or None for all layers.
+    """
+    try:
+        import pydot
+    except ImportError as error:
+        raise ImportError(
+            "a pydot graph needs pydot (pip install pydot) and Graphviz; caffe.draw.dot(net) gives "
+            "the same as DOT text"
+        ) from error
+    text = dot(caffe_net, rankdir, label_edges, phase, display_lrm)
+    return pydot.graph_from_dot_data(text)[0]
+
+
+def can_draw() -> bool:
+    """Whether pictures can be drawn: pydot and Graphviz's `dot` are installed."""
+    try:
+        import pydot  # noqa: F401
+    except ImportError:
+        return False
+    return shutil.which("dot") is not None
+
+
+def draw_net(caffe_net, rankdir, ext="png", phase=None, display_lrm=False):
+    """The bytes of a picture of the graph; DOT text, with a warning, where pictures cannot be drawn."""
+    if ext not in _DOT_FORMATS:
+        if can_draw():
+            graph = get_pydot_graph(caffe_net, rankdir, phase=phase, display_lrm=display_lrm)
+            return graph.create(format=ext)
+        text = f"no {ext}: pydot (pip install pydot) or Graphviz is not installed; this is DOT text"
+        warning("draw.py:1", text)
+    return dot(caffe_net, rankdir, phase=phase, display_lrm=display_lrm).encode()
+
+
+def draw_net_to_file(caffe_net, filename, rankdir="LR", phase=None, display_lrm=False):
+    """Draw to a file, whose ending is the format (dot, gv, raw: DOT text); returns the file's name.
+
+    Where pictures cannot be drawn the file is <filename without ending>.dot, with a warning.
+    """
+    stem, ending = os.path.splitext(filename)
+    ext = ending[1:].lower()
+    if ext not in _DOT_FORMATS and not can_draw():
+        warning(
+            "draw.py:1",
+            f"no {filename}: pydot (pip install pydot) or Graphviz is not installed; wrote {stem}.dot, "
+            f"which `dot -T{ext} {stem}.dot -o {filename}` draws",
+        )
+        filename, ext = f"{stem}.dot", "dot"
+    picture = draw_net(caffe_net, rankdir, ext, phase, display_lrm)
+    with open(filename, "wb") as file:
+        file.write(picture)
+    return filename
