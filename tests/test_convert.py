@@ -44,7 +44,7 @@ def test_converted_net_computes_what_the_classifier_computed(command, tmp_path, 
     assert "coerced fc6[0] (512, 576) -> fc6[0] (512, 64, 3, 3)" in said
     assert "dropped fc8[0] (11, 512): no layer 'fc8'" in said
     # the same padding as the classifier's makes them one and the same function of a 96x96 picture
-    text = (folder / "vgg16-fcn.prototxt").read_text().replace("pad: 100", "pad: 1")
+    text = (folder / "vgg16-fcn.prototxt").read_text().replace("pad: 36", "pad: 1")
     (folder / "same.prototxt").write_text(text)
     made = str(folder / "vgg16-fcn.caffemodel")
     convolutional = caffe.Net(str(folder / "same.prototxt"), made, caffe.TEST)

@@ -8,5 +8,5 @@ if __name__ == "__main__":
         start="voc-fcn32s",
         rounds=25,
         steps=4000,
-        sample=dict(rounds=2, steps=450),
+        sample=dict(rounds=2, steps=500),
     )

@@ -8,5 +8,5 @@ if __name__ == "__main__":
         start="voc-fcn16s",
         rounds=25,
         steps=4000,
-        sample=dict(rounds=2, steps=500),
+        sample=dict(rounds=2, steps=650),
     )
