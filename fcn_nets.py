@@ -29,7 +29,7 @@ def vgg16(n, data, suffix="", first="conv1_1", narrow=1, fc6=7, drop=0.5, **more
     `first` names the first convolution; `narrow` divides all widths, `fc6` is that layer's kernel
     and `drop` the share of its outputs that Dropout silences, for the embedded task.
     """
-    pad = 100 - 16 * (7 - fc6)  # what fc6 takes off at stride 32: the crops' offsets stay the same
+    pad = 100 - 16 * (7 - fc6)  # what fc6 takes off at stride 32: the picture stays at 19, 27, 31
     x = vgg16_stages(n, data, suffix, first, pad=pad, narrow=narrow, **more)
     for fc, kernel in (("6", fc6), ("7", 1)):
         conv = dict(num_output=4096 // narrow, kernel_size=kernel, stride=1, pad=0, param=LEARNED)
