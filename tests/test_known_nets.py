@@ -9,7 +9,7 @@ from conftest import ROOT
 import caffe
 
 sys.path.insert(0, str(ROOT / "examples"))
-import known_nets  # noqa: E402
+import known_nets
 
 # parameters at full size, statistics of BatchNorm included; height and width to run at
 NETS = {
@@ -19,10 +19,10 @@ NETS = {
     "alexnet": (60965224, (67, 67)),
     "caffenet": (60965224, (67, 67)),
     "vgg16": (138357544, (32, 32)),
-    "googlenet": (13378280, (160, 160)),
-    "resnet50": (25557032 + 53120 + 53, (64, 64)),
-    "squeezenet": (1248424, (96, 96)),
-    "hed": (14717531, (40, 56)),
+    "googlenet": (13378280, (96, 96)),
+    "resnet50": (25557032 + 53120 + 53, (32, 32)),
+    "squeezenet": (1248424, (64, 64)),
+    "hed": (14717531, (24, 32)),
 }
 
 

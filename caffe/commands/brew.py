@@ -90,9 +90,14 @@ def _check_train(flags):
         effect = getattr(flags, name)
         if effect not in EFFECTS:
             raise UsageError(f"-{name} is one of {', '.join(EFFECTS)}, got '{effect}'")
-    for path in filter(None, [flags.snapshot, *flags.weights.split(",")]):
-        if not os.path.isfile(path):  # known before the nets are built
-            raise UsageError(f"could not open file {path}")
+    _check_files([flags.snapshot, *flags.weights.split(",")])
+
+
+def _check_files(paths):
+    """Missing files are told before nets are built."""
+    for path in filter(None, paths):
+        if not os.path.isfile(path):
+            raise RuntimeError(f"Could not open file {path}")
 
 
 def _set_training_mode(flags, param):
@@ -167,6 +172,7 @@ def test(argv):
         raise UsageError("needs a net: -model net.prototxt")
     if not flags.weights:
         raise UsageError("needs weights: -weights net.caffemodel")
+    _check_files([flags.model, *flags.weights.split(",")])
     _check_iterations(flags)
     _set_mode(flags, SimpleNamespace(spare=257, gpu=266, name=270, cpu=275))
     net = Net(flags.model, caffe_pb2.TEST, level=flags.level, stages=_stages(flags))

@@ -22,7 +22,7 @@ class Parser(argparse.ArgumentParser):
     """argparse with the tools' exit code for a wrong command line."""
 
     def error(self, message):
-        raise UsageError(f"{message}; {self.format_usage().strip()}")
+        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 # ---- parse_log
