@@ -133,6 +133,14 @@ class Net:
             for call in self._callbacks["after_backward"]:
                 call(i)
 
+    def _bottom_ids(self, index: int) -> list[int]:
+        """Positions in `_blobs` of a layer's bottoms, as pycaffe has it."""
+        return self._bottom_index[index]
+
+    def _top_ids(self, index: int) -> list[int]:
+        """Positions in `_blobs` of a layer's tops."""
+        return self._top_index[index]
+
     def _position(self, name: str) -> int:
         return self._layer_names.index(name)
 

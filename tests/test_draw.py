@@ -104,6 +104,7 @@ def test_draw_net_command(tmp_path, capfd, monkeypatch):
     caffe.init_log()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # pydot's own
 def test_pydot_graph():
     pydot = pytest.importorskip("pydot", reason="pydot is not installed")
     graph = caffe.draw.get_pydot_graph(parsed(NET), "TB", label_edges=False)

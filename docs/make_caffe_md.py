@@ -1,0 +1,266 @@
+"""Writes docs/caffe.md from the code: `python docs/make_caffe_md.py`."""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import caffe  # noqa: E402
+import caffe.draw  # noqa: E402
+from caffe import filler, lr_policy, updates  # noqa: E402
+from caffe.blob import Blob  # noqa: E402
+from caffe.commands import COMMANDS  # noqa: E402
+from caffe.layer import LAYER_TYPES  # noqa: E402
+
+# BVLC's names of each tool
+TOOLS = dict.fromkeys(("train", "test", "time", "device_query"), "tools/caffe.cpp")
+TOOLS |= {
+    name: f"tools/{name}.cpp"
+    for name in COMMANDS
+    if name.startswith(("upgrade", "convert", "compute", "extract"))
+}
+TOOLS |= {
+    "parse_log": "tools/extra/parse_log.py",
+    "plot_training_log": "tools/extra/plot_training_log.py.example",
+    "classify": "python/classify.py",
+    "detect": "python/detect.py",
+    "draw_net": "python/draw_net.py",
+}
+
+# where -> (object or module here, pycaffe 1.0's public names of it)
+PYCAFFE = {
+    "caffe": (
+        caffe,
+        """Net SGDSolver NesterovSolver AdaGradSolver RMSPropSolver AdaDeltaSolver AdamSolver NCCL
+        Timer init_log log set_mode_cpu set_mode_gpu set_device Layer get_solver layer_type_list
+        set_random_seed solver_count set_solver_count solver_rank set_solver_rank set_multiprocess
+        has_nccl TRAIN TEST Classifier Detector io layers params NetSpec to_proto __version__""",
+    ),
+    "caffe.Net": (
+        caffe.Net,
+        """forward backward forward_all forward_backward_all set_input_arrays reshape copy_from
+        share_with save save_hdf5 load_hdf5 clear_param_diffs before_forward after_forward
+        before_backward after_backward _forward _backward _bottom_ids _top_ids""",
+    ),
+    "caffe.SGDSolver and the others": (
+        caffe.SGDSolver,
+        "step solve restore snapshot apply_update share_weights add_callback lr",
+    ),
+    "net.blobs[...]": (Blob, "data diff shape num channels height width count reshape"),
+    "caffe.Layer": (caffe.Layer, "type setup reshape forward backward"),
+    "caffe.Timer": (caffe.Timer, "start stop ms seconds"),
+    "caffe.Classifier": (caffe.Classifier, "predict"),
+    "caffe.Detector": (
+        caffe.Detector,
+        "detect_windows detect_selective_search crop configure_crop",
+    ),
+    "caffe.io": (
+        caffe.io,
+        """load_image resize_image oversample Transformer blobproto_to_array array_to_blobproto
+        arraylist_to_blobprotovector_str blobprotovector_str_to_arraylist array_to_datum
+        datum_to_array""",
+    ),
+    "caffe.io.Transformer": (
+        caffe.io.Transformer,
+        """preprocess deprocess set_transpose set_channel_swap set_raw_scale set_mean
+        set_input_scale""",
+    ),
+    "caffe.NetSpec": (caffe.NetSpec, "keys vals update to_proto"),
+    "caffe.coord_map": (caffe.coord_map, "coord_map coord_map_from_to crop compose inverse"),
+    "caffe.draw": (
+        caffe.draw,
+        """get_pooling_types_dict get_edge_label get_layer_lr_mult get_layer_label
+        choose_color_by_layertype get_pydot_graph draw_net draw_net_to_file""",
+    ),
+}
+# what a net and a solver have besides, once built
+ATTRIBUTES = {
+    "a net": """blobs params inputs outputs layers layer_dict top_names bottom_names
+    blob_loss_weights _blob_names _layer_names _inputs _outputs""",
+    "a solver": "net test_nets iter param",
+    "a layer": "blobs param_str phase (of a Python layer)",
+}
+
+# (BVLC Caffe 1.0, here, why)
+DEVIATIONS = [
+    (
+        "a mistake in a net, solver or file aborts the process",
+        "it raises an exception that names file, layer, numbers and way out; a tool says it in one "
+        "sentence and exits with 1",
+        "notebooks and long jobs survive; where pycaffe raises a type, ours is an instance of it",
+    ),
+    (
+        "labels out of range are not checked (GPU), or only in debug builds",
+        "ValueError with layer, label and number of classes, on both devices",
+        "what it reads is another's memory: never wanted",
+    ),
+    (
+        "weights of which no layer's name fits are loaded without a word; an empty file too",
+        "a warning; for an empty file ValueError",
+        "training from random weights by mistake is the commonest way to lose a day",
+    ),
+    (
+        "random numbers come from boost and cuRAND",
+        "the distributions are the same, the numbers PyTorch's; one seed gives one run on a device",
+        "the numbers depend on the build there as well",
+    ),
+    (
+        "prefetch threads share one generator",
+        "each data layer draws from a generator of its own, seeded by random_seed",
+        "so that a run can be repeated",
+    ),
+    (
+        "cuDNN, where the layer's `engine` says so; TF32 nowhere",
+        "`engine` is read and makes no difference; PyTorch chooses the kernels; TF32 is off",
+        "one body for CPU and CUDA; float32 means float32",
+    ),
+    (
+        "several GPUs: `-gpu 0,1`, NCCL",
+        "NotImplementedError that says to use one GPU and iter_size; `caffe.has_nccl()` is False",
+        "not written yet",
+    ),
+    (
+        "LevelDB is built in",
+        "read and written where plyvel is installed; LMDB where lmdb is",
+        "both are optional libraries",
+    ),
+    (
+        "pictures are decoded and resized by OpenCV",
+        "by Pillow, resized as OpenCV's bilinear does it; JPEG pixels may differ by one or two",
+        "no need for OpenCV",
+    ),
+    (
+        "the log goes to standard error and to files in /tmp",
+        "to standard error; to files where GLOG_log_dir or -log_dir names a folder, unless "
+        "GLOG_logtostderr is set",
+        "nobody looks for them in /tmp",
+    ),
+    (
+        "after a resume the first displayed speed counts from iteration 0",
+        "from the resumed iteration",
+        "it was a wrong number",
+    ),
+    (
+        "the tools are programs of their own",
+        "they are subcommands: `caffe convert_imageset ...`",
+        "one program to find",
+    ),
+    (
+        "no command: usage and exit code 0; upgrade tools exit with 2 for unreadable files",
+        "usage and 1; always 1",
+        "a script can tell",
+    ),
+    (
+        "compute_image_mean sums in float32; lists of pictures may hold unreadable ones silently",
+        "in float64; convert_imageset counts what it left out, and fails if that is everything",
+        "exact means; no empty databases",
+    ),
+    (
+        "parse_log loses a table of one row, and a last row that is shorter than the first",
+        "writes every row",
+        "they hold results",
+    ),
+    (
+        "classify and detect default to CaffeNet's files; detect writes pandas' HDF5",
+        "--model_def and --pretrained_model are asked for; HDF5 holds plain datasets",
+        "the files are not shipped; no need for pandas",
+    ),
+    (
+        "caffe.draw needs pydot and Graphviz",
+        "without them it gives DOT text; `caffe.draw.dot` always does",
+        "a graph is better than an error",
+    ),
+]
+
+
+def one_line(doc):
+    """The first paragraph of a docstring."""
+    return " ".join(inspect.cleandoc(doc or "").split("\n\n")[0].split())
+
+
+def table(head, rows):
+    lines = [head, ["---"] * len(head), *rows]
+    escaped = ([str(cell).replace("|", r"\|") for cell in line] for line in lines)
+    return "\n".join("| " + " | ".join(line) + " |" for line in escaped)
+
+
+def where(thing):
+    return f"`{thing.__module__.replace('.', '/')}.py`"
+
+
+def code(names):
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def missing():
+    """pycaffe's names that are not here."""
+    return [
+        f"{place}.{name}"
+        for place, (thing, names) in PYCAFFE.items()
+        for name in names.split()
+        if not hasattr(thing, name)
+    ]
+
+
+def page():
+    layers = [
+        (f"`{name}`", one_line(cls.__doc__), where(cls))
+        for name, cls in sorted(LAYER_TYPES.items())
+    ]
+    solvers = [
+        (f"`{name}`", one_line(cls.__doc__).replace("*", r"\*"), where(cls))
+        for name, cls in updates.SOLVERS.items()
+    ]
+    tools = [
+        (f"`caffe {name}`", about, f"`{TOOLS[name]}`") for name, (_, about) in COMMANDS.items()
+    ]
+    names = [(f"`{place}`", code(names.split())) for place, (_, names) in PYCAFFE.items()]
+    names += [
+        (place, code(re.sub(r"\(.*\)", "", names).split())) for place, names in ATTRIBUTES.items()
+    ]
+    return f"""\
+# Caffe here and BVLC Caffe 1.0
+
+Made by `python docs/make_caffe_md.py` from the code; `tests/test_docs.py` holds it up to date.
+
+## Layers
+
+All {len(layers)} types of BVLC Caffe 1.0, forward and backward, on CPU and CUDA.
+
+{table(["type", "what", "file"], layers)}
+
+Fillers: {code(filler.FILLERS)}.
+
+## Solvers
+
+{table(["type", "rule: g the gradient, h, k, m, v histories", "file"], solvers)}
+
+Learning-rate policies: {code(lr_policy.LR_POLICIES)}. Regularization: `L2`, `L1`. `clip_gradients`,
+`iter_size`, `average_loss`, test nets, `debug_info`, both snapshot formats and `weights` are there.
+
+## Tools
+
+`caffe <command>`, or `python -m caffe <command>`; flags as gflags reads them, log lines as glog writes
+them.
+
+{table(["here", "what", "BVLC Caffe"], tools)}
+
+## pycaffe's names
+
+{table(["of", "names"], names)}
+
+`caffe.proto.caffe_pb2` holds every message of `caffe.proto`.
+
+## Where this differs, and why
+
+Numbers do not: Caffe's oddities are kept, and tested against what it computed.
+
+{table(["BVLC Caffe 1.0", "here", "why"], DEVIATIONS)}
+"""
+
+
+if __name__ == "__main__":
+    (ROOT / "docs" / "caffe.md").write_text(page())
