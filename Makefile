@@ -2,6 +2,7 @@
 # make demo     the whole chain on the embedded task, from nothing to the figure (SEED=n for another)
 # make lint     style
 # make nets     every generated prototxt;  make protos  the generated protobuf module
+# make results  results.md, from the records of score.py
 # make bench    speed and memory, beside the peers
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ READY = $(VENV)/.ready
 MODELS = $(sort $(wildcard voc-* nyud-* siftflow-* pascalcontext-*))
 STAGES = voc-fcn32s voc-fcn16s voc-fcn8s
 
-.PHONY: test demo lint nets protos bench
+.PHONY: test demo lint nets protos bench results
 
 $(READY): requirements.txt setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +25,8 @@ test: $(READY)
 	$(PY) -m pytest
 
 demo: export GLOG_minloglevel = 1
+# OpenMP threads that spin while they wait slow every step down tenfold once a core is busy elsewhere
+demo: export OMP_WAIT_POLICY = PASSIVE
 demo: $(READY)
 	$(PY) -m data.sample --seed $(SEED)
 	$(PY) ilsvrc-nets/solve.py --sample --seed $(SEED)
@@ -47,3 +50,6 @@ protos:
 
 bench: $(READY)
 	$(PY) -m benchmarks
+
+results: $(READY)
+	$(PY) fcn_results.py

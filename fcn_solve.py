@@ -157,7 +157,7 @@ def train(solver, rounds, steps, scored):
 
 def step(solver, count):
     """`count` steps; a progress bar where Caffe's log, which tells the loss, is silenced."""
-    if os.environ.get("GLOG_minloglevel", "0") == "0":  # noqa: SIM112
+    if os.environ.get("GLOG_minloglevel", "0") == "0":
         solver.step(count)
         return
     with tqdm(total=count, desc=Path.cwd().name, unit="step", mininterval=1) as bar:

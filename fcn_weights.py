@@ -114,14 +114,20 @@ def check(path):
     wanted = SHA1.get(Path(path).name)
     if wanted is None:
         return
+    digest = sha1_of(path)
+    if digest == wanted:
+        print(f"{path}: sha1 {wanted}, as published")
+    else:
+        print(f"warning: {path}: sha1 is {digest}, the published file's is {wanted}")
+
+
+def sha1_of(path):
+    """The sha1 of a file, in hexadecimal."""
     digest = hashlib.sha1()
     with open(path, "rb") as file:
         while chunk := file.read(1 << 22):
             digest.update(chunk)
-    if digest.hexdigest() == wanted:
-        print(f"{path}: sha1 {wanted}, as published")
-    else:
-        print(f"warning: {path}: sha1 is {digest.hexdigest()}, the published file's is {wanted}")
+    return digest.hexdigest()
 
 
 def how_to_get(net, sample=False):

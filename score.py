@@ -18,6 +18,8 @@ from tqdm import tqdm
 
 import vis
 
+SERVER = "results/VOC2012/Segmentation/comp6_test_cls"  # comp6: trained on more than VOC's own
+
 
 def fast_hist(a, b, n):
     """n x n counts of the pairs (a, b), truth and prediction; where a is no class, void."""
@@ -104,11 +106,14 @@ def seg_tests(solver, save_format, dataset, layer="score", gt="label", record=No
     return do_seg_tests(net, solver.iter, save_format, dataset, layer, gt, record)
 
 
-def do_seg_tests(net, iter, save_format, dataset, layer="score", gt="label", record=None):
+def do_seg_tests(
+    net, iter, save_format, dataset, layer="score", gt="label", record=None, about=None
+):
     """Print the scores over `dataset`, a list of ids in the order the net reads them.
 
     `save_format` is a folder for the predictions, `{}` in it standing for the iteration, or
-    false. `record` is a file that every score of every class is added to, a line of JSON a call.
+    false. `record` is a file that every score of every class is added to, a line of JSON a call,
+    with what `about`, a dict, says of the weights.
     Returns the histogram.
     """
     save_dir = save_format.format(iter) if save_format else None
@@ -126,7 +131,7 @@ def do_seg_tests(net, iter, save_format, dataset, layer="score", gt="label", rec
         print(f"warning: {layer}: {warning}", flush=True)
     if record:
         head = {"iteration": int(iter), "layer": layer, "images": len(dataset), "loss": loss}
-        write_record(record, head | result)
+        write_record(record, (about or {}) | head | result)
     return hist
 
 
@@ -167,6 +172,7 @@ def main():
     import caffe
     import fcn_device
     import fcn_nets
+    import fcn_results
     import fcn_tasks
     import fcn_weights
 
@@ -174,10 +180,15 @@ def main():
     parser.add_argument("--model", default="voc-fcn8s", help="model folder (%(default)s)")
     parser.add_argument("--weights", type=Path, help="caffemodel (default: the model's, by name)")
     parser.add_argument("--save", type=Path, metavar="DIR", help="save predictions as palette PNGs")
+    parser.add_argument(
+        "--server", action="store_true", help=f"save them as VOC's server wants: DIR/{SERVER}"
+    )
     parser.add_argument("--record", type=Path, metavar="FILE", help="add the scores as JSON lines")
     parser.add_argument("--sample", action="store_true", help="the net of the embedded task")
     fcn_device.add_options(parser)
     args = parser.parse_args()
+    if args.server and not args.save:
+        parser.error("--server needs --save DIR")
     save, record = (path and path.absolute() for path in (args.save, args.record))
     try:
         weights = fcn_weights.given_or_found(args.weights, args.model, args.sample)
@@ -191,9 +202,12 @@ def main():
         return fcn_weights.MISSING
     print(f"{args.model}: {weights}")
     iteration = max(fcn_weights.iteration(weights), 0)
+    ids = net.layers[0].indices
+    name = Path(args.model).name + ("/sample" if args.sample else "")
+    about = fcn_results.provenance(name, weights, net) if record else None
     for layer, gt in fcn_nets.scored(fcn_nets.read_net(prototxt)).items():
-        folder = save and str(save / gt)
-        hist = do_seg_tests(net, iteration, folder, net.layers[0].indices, layer, gt, record)
+        folder = save and str(save / (SERVER if args.server else gt))
+        hist = do_seg_tests(net, iteration, folder, ids, layer, gt, record, about)
         print_classes(hist, task.names_of(layer))
     return 0
 

@@ -1,6 +1,8 @@
 """infer.py on pictures of every kind, with a net whose answer is known: the strongest channel."""
 
+import hashlib
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -225,12 +227,25 @@ def test_score_command(model, tmp_path, monkeypatch, capsys):
     assert "Iteration 500 mean IU" in out and "aeroplane" in out
     (record,) = score.read_records(tmp_path / "r.jsonl")
     assert record["images"] == 3 and record["mean_iu"] > 0.6
+    assert record["model"] == Path(model).name and record["weights"] == weights.name
+    assert record["sha1"] == hashlib.sha1(weights.read_bytes()).hexdigest()
     hist = np.zeros((3, 3))
     for name in "cde":
         truth = indices(tmp_path / "data/voc/SegmentationClass" / f"{name}.png")
         given = indices(tmp_path / "seg/label" / f"{name}.png")
         hist += score.fast_hist(truth, given, 3)
     assert record["iu"] == pytest.approx(score.scores(hist)["iu"])
+
+
+def test_score_command_lays_predictions_out_for_voc_s_server(model, tmp_path, monkeypatch):
+    tiny_model.write_data(tmp_path / "data")
+    weights = tmp_path / "w.caffemodel"
+    tiny_model.write_weights(model, weights)
+    arguments = ["--model", model, "--weights", weights, "--save", tmp_path / "out", "--server"]
+    monkeypatch.setattr(sys, "argv", ["score.py", "--cpu", *map(str, arguments)])
+    assert score.main() == 0
+    laid = tmp_path / "out" / "results" / "VOC2012" / "Segmentation" / "comp6_test_cls"
+    assert sorted(path.name for path in laid.iterdir()) == ["c.png", "d.png", "e.png"]
 
 
 def test_score_command_without_weights_exits_2(monkeypatch, tmp_path, capsys):

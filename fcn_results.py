@@ -1,0 +1,130 @@
+"""results.md: what the models score here, beside the paper and the original weights.
+
+    python score.py --model voc-fcn8s --record results.jsonl    adds a record
+    python fcn_results.py                                       writes results.md from all records
+
+A record holds every score of every class and what it was made from: the weights' sha1, data set,
+split and number of pictures, versions, date. Where there is none yet, the table says so.
+"""
+
+import json
+import platform
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import fcn_weights
+from fcn_weights import ROOT
+
+RECORDS, TABLE = ROOT / "results.jsonl", ROOT / "results.md"
+MEASURES = ("pixel_accuracy", "mean_accuracy", "mean_iu", "fw_iu")
+
+# Percent: pixel accuracy, mean accuracy, mean IU, frequency weighted IU; None where not given.
+# PAMI'17 as quoted by later work, rounded to a tenth.
+PAPER = {
+    ("voc-fcn32s", "score"): (90.5, 76.5, 63.6, 83.5),
+    ("voc-fcn16s", "score"): (91.0, 78.1, 65.0, 84.3),
+    ("voc-fcn8s", "score"): (91.2, 77.6, 65.5, 84.5),
+    ("voc-fcn8s-atonce", "score"): (91.1, 78.5, 65.4, 84.4),
+    ("nyud-fcn32s-color", "score"): (61.8, 44.7, 31.6, 46.0),
+    ("nyud-fcn32s-color-d", "score"): (62.1, 44.8, 31.7, 46.3),
+    ("nyud-fcn32s-hha", "score"): (58.3, 35.7, 25.2, 41.7),
+    ("nyud-fcn32s-color-hha", "score"): (65.3, 44.0, 33.3, 48.6),
+    ("siftflow-fcn8s", "score_sem"): (85.9, 53.9, 41.2, 77.2),
+    ("siftflow-fcn8s", "score_geo"): (94.6, None, None, None),
+    ("pascalcontext-fcn32s", "score"): (65.5, 49.1, 36.7, 50.9),
+    ("pascalcontext-fcn16s", "score"): (66.9, 51.3, 38.4, 52.3),
+    ("pascalcontext-fcn8s", "score"): (67.5, 52.3, 39.1, 53.0),
+}
+# The released weights, scored again outside of Caffe (wkentaro/fcn), and the original README.
+ORIGINAL = {
+    ("voc-fcn32s", "score"): (90.4810, 76.4824, 63.6261, 83.4580),
+    ("voc-fcn16s", "score"): (90.9971, 78.0710, 65.0050, 84.2614),
+    ("voc-fcn8s", "score"): (91.2212, 77.6146, 65.5126, 84.5445),
+    ("voc-fcn8s-atonce", "score"): (91.1288, 78.4979, 65.3998, 84.4326),
+    ("voc-fcn-alexnet", "score"): (None, None, 48.0, None),
+}
+SCORED = {
+    "voc": ["score"],
+    "nyud": ["score"],
+    "siftflow": ["score_sem", "score_geo"],
+    "pascalcontext": ["score"],
+}
+HEAD = """# Results
+
+Written by `python fcn_results.py` from `results.jsonl`, never by hand. Percent: pixel accuracy, mean
+accuracy, mean IU, frequency weighted IU. Paper: PAMI'17, as quoted by later work. Original weights:
+the released files, scored again outside of Caffe (VOC), or the original's README. Ours: means count
+an absent class as published; `score.py` prints both ways, and the 59 of PASCAL-Context's 60 classes.
+"""
+
+
+def provenance(model, weights, net):
+    """What a score was made from, for its record."""
+    return {
+        "model": model,
+        "weights": Path(weights).name,
+        "sha1": fcn_weights.sha1_of(weights),
+        "split": net.layers[0].split,
+        "date": date.today().isoformat(),
+        "versions": {"python": platform.python_version()}
+        | {name: installed(name) for name in ("torch", "numpy", "pillow")},
+    }
+
+
+def installed(package):
+    """The version of a package, None where there is none (BVLC's pycaffe needs no torch)."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def newest(records):
+    """The last record of each (model, score blob)."""
+    return {(r["model"], r["layer"]): r for r in records if "model" in r}
+
+
+def table(records):
+    """The text of results.md."""
+    ours = newest(records)
+    lines = [HEAD, "| model | task | paper | original weights | ours |", "|---|---|---|---|---|"]
+    models = sorted(p.parent.name for p in ROOT.glob("*-*/solver.prototxt"))
+    for model in models:
+        for layer in SCORED[model.partition("-")[0]]:
+            record = ours.get((model, layer))
+            cells = [quoted(PAPER.get((model, layer))), quoted(ORIGINAL.get((model, layer)))]
+            cells.append(measured(record) if record else "not scored yet")
+            task = {"score_geo": "geometric"}.get(layer, "semantic")
+            lines.append(f"| {model} | {task} | {' | '.join(cells)} |")
+    notes = [note(record) for record in ours.values()]
+    return "\n".join([*lines, "", *notes]) + "\n"
+
+
+def quoted(values):
+    if not values:
+        return "–"
+    return " / ".join("–" if v is None else str(v) for v in values)
+
+
+def measured(record):
+    return " / ".join("–" if record[m] is None else f"{100 * record[m]:.4f}" for m in MEASURES)
+
+
+def note(record):
+    """Where a number came from, a line."""
+    versions = ", ".join(f"{name} {v}" for name, v in record["versions"].items() if v)
+    return (
+        f"* {record['model']} ({record['layer']}): {record['weights']}, sha1 {record['sha1']}; "
+        f"{record['images']} pictures of {record['split']}; {record['date']}, {versions}"
+    )
+
+
+def main():
+    text = RECORDS.read_text() if RECORDS.is_file() else ""
+    TABLE.write_text(table([json.loads(line) for line in text.splitlines()]))
+    print(f"wrote {TABLE}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""results.md: generated from records, and only from them."""
+
+import json
+
+import fcn_results
+
+
+def record(model, layer="score", date="2026-01-02", **more):
+    scores = dict(pixel_accuracy=0.9, mean_accuracy=0.8, mean_iu=0.651234, fw_iu=None)
+    made = dict(weights="w.caffemodel", sha1="ab" * 20, split="seg11valid", images=736, date=date)
+    return dict(model=model, layer=layer, versions={"torch": "2.13.0"}) | made | scores | more
+
+
+def row(text, model, task="semantic"):
+    (line,) = (x for x in text.splitlines() if x.startswith(f"| {model} | {task} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_without_records_the_table_says_so():
+    text = fcn_results.table([])
+    assert row(text, "voc-fcn8s")[-3:] == [
+        "91.2 / 77.6 / 65.5 / 84.5",
+        "91.2212 / 77.6146 / 65.5126 / 84.5445",
+        "not scored yet",
+    ]
+    assert len([x for x in text.splitlines() if x.endswith("| not scored yet |")]) == 18
+
+
+def test_the_newest_record_counts_and_tells_what_it_was_made_from():
+    text = fcn_results.table(
+        [
+            record("voc-fcn8s", mean_iu=0.1),
+            record("voc-fcn8s"),
+            record("siftflow-fcn8s", "score_geo"),
+            record("voc-fcn8s/sample"),
+            {"iteration": 4000, "layer": "score"},  # a solver's, of no finished weights
+        ]
+    )
+    assert row(text, "voc-fcn8s")[-1] == "90.0000 / 80.0000 / 65.1234 / –"
+    assert row(text, "siftflow-fcn8s", "geometric")[-1] != "not scored yet"
+    assert row(text, "siftflow-fcn8s")[-1] == "not scored yet"
+    assert "abab; 736 pictures of seg11valid; 2026-01-02, torch 2.13.0" in text
+
+
+def test_the_committed_table_is_that_of_the_committed_records():
+    lines = fcn_results.RECORDS.read_text().splitlines() if fcn_results.RECORDS.is_file() else []
+    assert fcn_results.TABLE.read_text() == fcn_results.table([json.loads(x) for x in lines])
