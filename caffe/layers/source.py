@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from .. import context
+from ..glog import info
 from ..io import datum_to_array
 from ..layer import Layer, register
 from ..proto import caffe_pb2
@@ -27,6 +28,7 @@ class Source(Layer):
     """
 
     num_bottom, num_top = 0, (1, 2)
+    size_where = "data_layer.cpp:45"  # where Caffe logs the size of a batch
 
     def setup(self, bottom, top):
         seed = torch.empty((), dtype=torch.int64).random_(generator=context.generator(context.CPU))
@@ -37,8 +39,10 @@ class Source(Layer):
         self.open()
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=self.name)
         self.upcoming = self.thread.submit(self.batch)
-        for blob, array in zip(top, self.upcoming.result()):
+        arrays = self.upcoming.result()
+        for blob, array in zip(top, arrays):
             blob.set_shape(array.shape)
+        info(self.size_where, f"output data size: {','.join(map(str, arrays[0].shape))}")
 
     @property
     def batch_size(self) -> int:
@@ -110,6 +114,7 @@ class Data(Source):
             except lmdb.Error as error:
                 raise self.error(f"cannot open LMDB: {error}") from error
             _environments[path] = environment
+        info("db_lmdb.cpp:35", f"Opened lmdb {self.param.source}")
 
         def values():
             with environment.begin(buffers=False) as transaction:
@@ -129,6 +134,7 @@ class Data(Source):
             database = plyvel.DB(self.param.source, create_if_missing=False)
         except plyvel.Error as error:
             raise self.error(f"cannot open LevelDB: {error}") from error
+        info("db_leveldb.cpp:18", f"Opened leveldb {self.param.source}")
         return self.around(lambda: database.iterator(include_key=False))
 
     def around(self, values):
@@ -140,6 +146,7 @@ class Data(Source):
                 yield value
             if empty:
                 raise self.error(f"database '{self.param.source}' is empty")
+            info("data_layer.cpp:73", "Restarting data prefetching from start.")
 
     def item(self):
         datum = caffe_pb2.Datum.FromString(next(self.values))
@@ -154,6 +161,8 @@ class Data(Source):
 class ImageData(Source):
     """Pictures that the lines of `source` name, each followed by its label, round and round."""
 
+    size_where = "image_data_layer.cpp:90"
+
     def open(self):
         p = self.param
         if (p.new_height > 0) != (p.new_width > 0):
@@ -161,11 +170,14 @@ class ImageData(Source):
                 f"give both new_height and new_width, or neither; got {p.new_height} and "
                 f"{p.new_width}"
             )
+        info("image_data_layer.cpp:38", f"Opening file {p.source}")
         self.lines = list(self.read_lines())
         if not self.lines:
             raise self.error(f"{p.source} lists no pictures")
         if p.shuffle:
+            info("image_data_layer.cpp:53", "Shuffling data")
             self.random.shuffle(self.lines)
+        info("image_data_layer.cpp:63", f"A total of {len(self.lines)} images.")
         self.position = self.random.randrange(p.rand_skip) if p.rand_skip else 0
         if self.position >= len(self.lines):
             raise self.error(f"rand_skip {p.rand_skip} skips all {len(self.lines)} pictures")

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from ..glog import info
 from ..io import blobproto_to_array
 from ..proto import caffe_pb2
 
@@ -74,6 +75,7 @@ class DataTransformer:
 
 def read_mean(layer, path):
     """The picture in a mean.binaryproto, (C, H, W)."""
+    info("data_transformer.cpp:25", f"Loading mean file from: {path}")
     proto = caffe_pb2.BlobProto()
     try:
         with open(path, "rb") as file:
