@@ -1,9 +1,10 @@
-"""Well-known nets build, run and learn; LeNet learns digits through the tools."""
+"""Well-known nets have the published numbers of parameters, run and backpropagate."""
 
 import sys
 
 import numpy as np
 import pytest
+import torch
 from conftest import ROOT
 
 import caffe
@@ -24,6 +25,15 @@ NETS = {
     "squeezenet": (1248424, (64, 64)),
     "hed": (14717531, (24, 32)),
 }
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small work, on a machine that may be busy: threads would wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ class WindowData(Source):
     context_pad cells around it.
     """
 
+    size_where = "window_data_layer.cpp:185"
+
     def open(self):
         p, transform = self.param, self.layer_param.transform_param
         self.size = transform.crop_size
