@@ -2,7 +2,7 @@
 # make demo     the whole chain on the embedded task, from nothing to the figure (SEED=n for another)
 # make lint     style
 # make nets     every generated prototxt;  make protos  the generated protobuf module
-# make results  results.md, from the records of score.py
+# make results  results.md, from the records of score.py;  make docs  docs/caffe.md
 # make bench    speed and memory, beside the peers
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ READY = $(VENV)/.ready
 MODELS = $(sort $(wildcard voc-* nyud-* siftflow-* pascalcontext-*))
 STAGES = voc-fcn32s voc-fcn16s voc-fcn8s
 
-.PHONY: test demo lint nets protos bench results
+.PHONY: test demo lint nets protos bench results docs
 
 $(READY): requirements.txt setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -53,3 +53,6 @@ bench: $(READY)
 
 results: $(READY)
 	$(PY) fcn_results.py
+
+docs: $(READY)
+	$(PY) docs/make_caffe_md.py

@@ -5,6 +5,7 @@ import pathlib
 import sys
 
 os.environ.setdefault("GLOG_minloglevel", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads stall a busy machine
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
