@@ -22,6 +22,8 @@ class VOCSegDataLayer(SegDataLayer):
     }
 
     def configure(self, params):
+        if self.split == "segvalid11":  # so the original's scripts call it
+            self.split = "seg11valid"
         mean = np.asarray(self.mean)
         if mean.shape not in ((), (3,)) or mean.dtype.kind not in "if":
             raise self.fail(ValueError, f"mean must be three numbers (BGR), got {self.mean!r}")

@@ -66,7 +66,7 @@ def need(folder, name):
 
 def voc(folder):
     """seg11valid: what VOC2011 labels for validation and SBD does not train on."""
-    sbd = folder / "sbd/dataset"
+    sbd = folder / "sbdd/dataset"
     need(sbd, "voc")
     train = set(read_ids(sbd / "train.txt"))
     pascal = folder / "pascal"
@@ -81,15 +81,18 @@ def voc(folder):
         known = set(read_ids(sbd / "val.txt"))
         ids = [id for id in ids if id in known]
     compare("seg11valid", ids)
-    write_ids(lists / "seg11valid.txt", ids)
+    # for the data layer; where the original keeps it; and under the name its scripts ask for
+    for path in (lists / "seg11valid.txt", pascal / "seg11valid.txt", folder / "segvalid11.txt"):
+        write_ids(path, ids)
 
 
 def nyud(folder, downloads=None):
     """The prepared archive's lists, else everything from the published .mat files."""
     root = folder / "nyud"
     downloads = downloads or folder / "downloads"
-    if not (root / "segmentation").is_dir():
-        labelled = downloads / "nyu_depth_v2_labeled.mat"
+    labelled = downloads / "nyu_depth_v2_labeled.mat"
+    begun = labelled.is_file() and not (root / "test.txt").is_file()  # lists are written last
+    if begun or not (root / "segmentation").is_dir():
         if not labelled.is_file():
             raise DataError(
                 f"neither {root.absolute()}/segmentation nor {labelled.absolute()} is there: "

@@ -26,6 +26,7 @@ import data.check
 import data.prepare
 import data.upper_bound
 from data import DataError, prepare, run
+from data.trees import TREES
 
 
 def digest(*ids):
@@ -42,15 +43,18 @@ def lines(path):
 def pascal(folder, year="VOC2011"):
     """VOC's and SBD's lists: b is in SBD's training set, d in VOC2012 only."""
     text(folder / f"pascal/{year}/ImageSets/Segmentation/val.txt", "a", "b", "c", "d")
-    text(folder / "sbd/dataset/train.txt", "b", "x")
-    text(folder / "sbd/dataset/val.txt", "a", "c", "y")
+    tree = folder / TREES["voc"][0].folders["sbdd_dir"][0]  # where data.fetch and the nets have it
+    text(tree / "train.txt", "b", "x")
+    text(tree / "val.txt", "a", "c", "y")
     return folder
 
 
 def test_seg11valid(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(prepare.SUMS, "seg11valid", digest("a", "c", "d"))
     prepare.voc(pascal(tmp_path))
-    assert lines(tmp_path / "pascal/VOC2011/ImageSets/Segmentation/seg11valid.txt") == list("acd")
+    places = "pascal/VOC2011/ImageSets/Segmentation/seg11valid", "pascal/seg11valid", "segvalid11"
+    for place in places:  # the last two are the original's
+        assert lines(tmp_path / f"{place}.txt") == list("acd")
     assert "3 ids, as published" in capsys.readouterr().out
     monkeypatch.setitem(prepare.SUMS, "seg11valid", digest("a", "b"))
     prepare.voc(tmp_path)
@@ -110,6 +114,10 @@ def test_nyud_from_the_published_mat(tmp_path):
     millimetres = np.round(depths[1, 40:600, 45:470].T * 1000)
     np.testing.assert_allclose(layer.load_depth("5002")[0], np.log(millimetres) - 7.844, atol=1e-6)
     assert lines(root / "trainval.txt") == ["5001", "5002"]
+    (root / "test.txt").unlink()  # as if it had been interrupted: the lists are written last
+    (root / "data/images/img_5002.png").unlink()
+    prepare.nyud(tmp_path)
+    assert lines(root / "test.txt") == ["5002"] and (root / "data/images/img_5002.png").is_file()
 
 
 def test_nyud_without_the_mapping(tmp_path):
@@ -155,10 +163,9 @@ def test_context_lists_of_labels(context):  # noqa: F811
 def whole_voc(voc, sbd, tmp_path):  # noqa: F811
     """Both trees where the data folder has them."""
     (tmp_path / "data/pascal").mkdir(parents=True)
-    (tmp_path / "data/sbd").mkdir()
+    (tmp_path / "data/sbdd").mkdir()
     shutil.move(voc, tmp_path / "data/pascal/VOC2011")
-    shutil.move(sbd, tmp_path / "data/sbd/dataset")
-    (tmp_path / "data/sbd").rename(tmp_path / "data/sbdd")
+    shutil.move(sbd, tmp_path / "data/sbdd/dataset")
     for image in (tmp_path / "data").rglob("*.jpg"):  # grey levels around the mean expected
         with Image.open(image) as opened:
             size = opened.size
