@@ -8,8 +8,9 @@ import numpy as np
 from data.nyud import CLASSES
 from seg_layer import SegDataLayer, centred
 
-# A room's depth in millimetres has a median of metres; below this it is in metres or centimetres.
-LEAST_MEDIAN_DEPTH = 400
+# A room's depth in millimetres has a median of metres, and the sensor sees ten of them: below, it is
+# in metres or centimetres, above in tenths of millimetres or shifted bits.
+MEDIAN_DEPTH = 400, 12000
 
 
 class NYUDSegDataLayer(SegDataLayer):
@@ -61,10 +62,9 @@ class NYUDSegDataLayer(SegDataLayer):
             zeros = int((depth == 0).sum())
             text = f"{path}: depth is 0 at {zeros} pixels and has no logarithm there"
             raise self.fail(ValueError, f"{text}: take the filled-in depth ({self.readme()})")
-        if np.median(depth) < LEAST_MEDIAN_DEPTH:
-            text = (
-                f"{path}: median depth {np.median(depth):g}: not in millimetres ({self.readme()})"
-            )
+        median = np.median(depth)
+        if not MEDIAN_DEPTH[0] <= median <= MEDIAN_DEPTH[1]:
+            text = f"{path}: median depth {median:g}: not in millimetres ({self.readme()})"
             raise self.fail(ValueError, text)
         return (np.log(depth) - np.float32(self.mean_logd))[np.newaxis]
 

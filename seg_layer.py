@@ -139,10 +139,8 @@ class SegDataLayer(caffe.Layer):
     def check_files(self, ids):
         absent = self.absent(ids)
         if absent:
-            shown = "".join(f"\n  {path}" for path in absent[:20])
-            more = f"\n  ... and {len(absent) - 20} more" if len(absent) > 20 else ""
-            split = self.path("split")
-            raise self.missing(f"{len(absent)} files of {split} are not there:{shown}{more}")
+            shown = "".join(f"\n  {path}" for path in absent)
+            raise self.missing(f"{len(absent)} files of {self.path('split')} are not there:{shown}")
 
     # Reading
 

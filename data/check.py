@@ -16,7 +16,6 @@ from data import run
 from data.siftflow import GEO_CLASSES
 from data.trees import NAMES, readers
 
-SHOWN = 20  # problems printed a split; all are counted
 FAR = 15  # a mean further off than this (of 255) is reported: another set, or channels swapped
 FAR_LOG_DEPTH = 1.0
 
@@ -55,7 +54,7 @@ def check(layer, split):
         return report
     repeated = [id for id, times in Counter(ids).items() if times > 1]
     if repeated:
-        report.problems.append(f"ids that are there twice: {', '.join(repeated[:SHOWN])}")
+        report.problems.append(f"ids that are there twice: {', '.join(repeated)}")
     for id in tqdm(ids, desc=split, unit=""):
         absent = layer.absent([id])
         if absent:
@@ -103,10 +102,8 @@ def show(report, layer, names):
         print(f"  {top}: share of the pixels")
         for value, title in titles.items():
             print(f"    {value:3} {title:16} {hist[value] / total:8.4%}")
-    for problem in report.problems[:SHOWN]:
+    for problem in report.problems:
         print(f"  PROBLEM {problem}")
-    if len(report.problems) > SHOWN:
-        print(f"  ... and {len(report.problems) - SHOWN} more problems")
 
 
 def expected_mean(layer, top):

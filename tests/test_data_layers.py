@@ -393,6 +393,11 @@ def test_no_split(voc):
     fails(VOCSegDataLayer, voc_params(voc, split="other"), FileNotFoundError, path, "README.md")
 
 
+def test_split_under_the_name_of_the_originals_scripts(voc):
+    layer, _ = build(VOCSegDataLayer, voc_params(voc, split="segvalid11"))
+    assert layer.indices == list(SIZES)
+
+
 def test_empty_split(voc):
     text(voc / "ImageSets/Segmentation/none.txt")
     fails(VOCSegDataLayer, voc_params(voc, split="none"), ValueError, "names no picture")
@@ -402,7 +407,8 @@ def test_every_missing_file_is_told(voc):
     ids = [f"gone{i:02}" for i in range(15)]
     text(voc / "ImageSets/Segmentation/seg11valid.txt", "a", *ids)
     params = voc_params(voc)
-    words = ["30 files", "gone00.jpg", "gone00.png", "gone09.png", "10 more", "data/voc/README.md"]
+    words = [f"gone{i:02}.{end}" for i in range(15) for end in ("jpg", "png")]
+    words += ["30 files", "data/voc/README.md"]
     fails(VOCSegDataLayer, params, FileNotFoundError, *words)
     text(voc / "ImageSets/Segmentation/seg11valid.txt", *SIZES)
     (voc / "SegmentationClass/b.png").unlink()
@@ -449,7 +455,11 @@ def test_no_hha(nyud):
     build(NYUDSegDataLayer, params | {"tops": ["color", "label"]})
 
 
-@pytest.mark.parametrize("values, word", [([2, 3, 1], "millimetres"), ([1500, 0], "0 at")])
+@pytest.mark.parametrize(
+    "values, word",
+    [([2, 3, 1], "millimetres"), ([250, 190], "millimetres"), ([25500, 19000], "millimetres"),
+     ([1500, 0], "0 at")],
+)  # fmt: skip
 def test_wrong_depth(nyud, values, word):
     depth = pattern(SIZES["a"], values).astype(np.uint16)
     Image.fromarray(depth).save(nyud / "data/depth/img_a.png")
