@@ -1,31 +1,54 @@
 """Which files hold a net's weights, under all the names they go by."""
 
 import hashlib
+import os
 from pathlib import Path
 
 MISSING = 2  # every command's exit code if a weights file, data set or split is not there
 ROOT = Path(__file__).resolve().parent
 
-# The published files of each net, and the names of older editions and of the original's scripts.
+# The published files of each net, then the names of older editions (2015, as gists) and, beside the
+# model's folder or elsewhere, those that the original's scripts ask for.
 NAMES = {
     "ilsvrc-nets/vgg16": ["VGG_ILSVRC_16_layers.caffemodel"],
     "ilsvrc-nets/alexnet": ["bvlc_reference_caffenet.caffemodel"],
-    "ilsvrc-nets/vgg16-fcn": ["vgg16-fcn.caffemodel", "vgg16fc.caffemodel"],
+    "ilsvrc-nets/vgg16-fcn": [
+        "vgg16-fcn.caffemodel",
+        "vgg16fc.caffemodel",
+        "../vgg16fc.caffemodel",
+    ],
     "ilsvrc-nets/alexnet-fcn": ["alexnet-fcn.caffemodel"],
     "voc-fcn32s": ["fcn32s-heavy-pascal.caffemodel", "fcn-32s-pascal.caffemodel"],
     "voc-fcn16s": ["fcn16s-heavy-pascal.caffemodel", "fcn-16s-pascal.caffemodel"],
     "voc-fcn8s": ["fcn8s-heavy-pascal.caffemodel", "fcn-8s-pascal.caffemodel"],
     "voc-fcn8s-atonce": ["fcn8s-atonce-pascal.caffemodel"],
     "voc-fcn-alexnet": ["fcn-alexnet-pascal.caffemodel"],
-    "nyud-fcn32s-color": ["nyud-fcn32s-color-heavy.caffemodel"],
-    "nyud-fcn32s-hha": ["nyud-fcn32s-hha-heavy.caffemodel"],
+    "nyud-fcn32s-color": [
+        "nyud-fcn32s-color-heavy.caffemodel",
+        "nyud-rgb-32s-28k.caffemodel",
+        "../nyud-rgb-32s/nyud-rgb-32s-28k.caffemodel",
+    ],
+    "nyud-fcn32s-hha": [
+        "nyud-fcn32s-hha-heavy.caffemodel",
+        "nyud-hha-32s-60k.caffemodel",
+        "../nyud-hha-32s/nyud-hha-32s-60k.caffemodel",
+    ],
     "nyud-fcn32s-color-hha": ["nyud-fcn32s-color-hha-heavy.caffemodel"],
     "siftflow-fcn32s": ["siftflow-fcn32s-heavy.caffemodel"],
     "siftflow-fcn16s": ["siftflow-fcn16s-heavy.caffemodel"],
     "siftflow-fcn8s": ["siftflow-fcn8s-heavy.caffemodel"],
-    "pascalcontext-fcn32s": ["pascalcontext-fcn32s-heavy.caffemodel"],
-    "pascalcontext-fcn16s": ["pascalcontext-fcn16s-heavy.caffemodel"],
-    "pascalcontext-fcn8s": ["pascalcontext-fcn8s-heavy.caffemodel"],
+    "pascalcontext-fcn32s": [
+        "pascalcontext-fcn32s-heavy.caffemodel",
+        "fcn-32s-pascalcontext.caffemodel",
+    ],
+    "pascalcontext-fcn16s": [
+        "pascalcontext-fcn16s-heavy.caffemodel",
+        "fcn-16s-pascalcontext.caffemodel",
+    ],
+    "pascalcontext-fcn8s": [
+        "pascalcontext-fcn8s-heavy.caffemodel",
+        "fcn-8s-pascalcontext.caffemodel",
+    ],
 }
 
 SHA1 = {
@@ -33,6 +56,9 @@ SHA1 = {
     "bvlc_reference_caffenet.caffemodel": "4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
     "fcn32s-heavy-pascal.caffemodel": "05eb922d7829c39448f57e5ab9d8cd75d6c0be6d",
     "fcn8s-heavy-pascal.caffemodel": "c449ea74dd7d83751d1357d6a8c323fcf4038962",
+    "fcn-32s-pascal.caffemodel": "9ef2dbc22768bd562ba5eec2ad6cae3f499141d0",
+    "fcn-32s-pascalcontext.caffemodel": "adbbd504c280e2b8966fc32e32ada2a2ecf13603",
+    "fcn-8s-pascalcontext.caffemodel": "591e7d8bbc1c55ff151b6984bde85ff5160aee31",
 }
 
 
@@ -73,7 +99,7 @@ def candidates(net, sample=False):
         snapshots = sorted(found, key=iteration, reverse=True)
         snapshots = snapshots or [folder / "snapshot" / "train_iter_N.caffemodel"]
     names = [f"{name}.caffemodel"] if sample else NAMES.get(net, []) + [f"{name}.caffemodel"]
-    return snapshots + [folder / n for n in dict.fromkeys(names)]
+    return snapshots + [Path(os.path.normpath(folder / n)) for n in dict.fromkeys(names)]
 
 
 def iteration(snapshot):

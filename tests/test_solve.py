@@ -203,6 +203,29 @@ def test_published_names_and_their_order(tmp_path, monkeypatch):
     assert found == expected[::-1]
 
 
+@pytest.mark.parametrize(
+    "net, path",
+    [
+        ("ilsvrc-nets/vgg16-fcn", "vgg16fc.caffemodel"),  # so nyud-fcn32s-color-d asks for it
+        ("ilsvrc-nets/vgg16-fcn", "ilsvrc-nets/vgg16fc.caffemodel"),
+        ("nyud-fcn32s-color", "nyud-rgb-32s/nyud-rgb-32s-28k.caffemodel"),  # -color-hha
+        ("nyud-fcn32s-hha", "nyud-hha-32s/nyud-hha-32s-60k.caffemodel"),
+        ("nyud-fcn32s-hha", "nyud-fcn32s-hha/nyud-fcn32s-hha-heavy.caffemodel"),
+        ("siftflow-fcn16s", "siftflow-fcn16s/siftflow-fcn16s.caffemodel"),
+        ("pascalcontext-fcn8s", "pascalcontext-fcn8s/fcn-8s-pascalcontext.caffemodel"),
+        ("voc-fcn16s", "voc-fcn16s/fcn-16s-pascal.caffemodel"),
+        ("ilsvrc-nets/alexnet-fcn", "ilsvrc-nets/alexnet-fcn.caffemodel"),
+    ],
+)
+def test_the_names_of_older_editions_and_original_scripts(net, path, tmp_path, monkeypatch):
+    monkeypatch.setattr(fcn_weights, "ROOT", tmp_path)
+    monkeypatch.setattr(fcn_weights, "SHA1", {})
+    place = tmp_path / path
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(b"")
+    assert fcn_weights.find(net).samefile(place)
+
+
 def test_sha1_is_checked_and_said(tmp_path, monkeypatch, capsys):
     path = tmp_path / "fcn8s-heavy-pascal.caffemodel"
     path.write_bytes(b"abc")
