@@ -1,6 +1,8 @@
 """The one training loop behind every solve.py: find weights, fill the net, step, score."""
 
 import argparse
+import ast
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -37,7 +39,7 @@ def solve(script, start, rounds, steps, scored=None, surgeon=None, sample=None):
         os.chdir(folder)  # paths in prototxts are relative to the model's folder
         fcn_device.use(args)
         solver = make_solver(args.seed)
-        refuse_leakage(solver, args.leakage)
+        refuse_leakage(picture_ids(solver.net), picture_ids(solver.test_nets[0]), args.leakage)
         if state:
             solver.restore(str(state))
         else:
@@ -178,10 +180,27 @@ def picture_ids(net, count=0):
     return [f"{i:06d}" for i in range(count)] if ids is None else list(ids)
 
 
-def refuse_leakage(solver, allowed):
+def training_ids(prototxt):
+    """The ids that the data layer of a train net reads, without building the net.
+
+    Where the data set is not there, nobody can tell what was trained on, and that is said.
+    """
+    layers = fcn_nets.read_net(prototxt).layer if prototxt.is_file() else []
+    python = [layer.python_param for layer in layers if layer.type == "Python"]
+    kind = getattr(importlib.import_module(python[0].module), python[0].layer) if python else None
+    if not hasattr(kind, "reader"):
+        return []
+    try:
+        return kind.reader(**ast.literal_eval(python[0].param_str)).read_split()
+    except FileNotFoundError as error:
+        reason = str(error).partition("\n")[0]
+        print(f"not checked whether these pictures were trained on: {reason}")
+        return []
+
+
+def refuse_leakage(trained, scored, allowed):
     """ValueError if pictures that are trained on are scored, too, unless that is asked for."""
-    scored = picture_ids(solver.test_nets[0])
-    both = sorted(set(picture_ids(solver.net)).intersection(scored))
+    both = sorted(set(trained).intersection(scored))
     if both and not allowed:
         raise ValueError(
             f"{len(both)} of the {len(scored)} pictures to score are trained on ({both[0]} ...): "

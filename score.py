@@ -127,6 +127,12 @@ def do_seg_tests(
         ("fwavacc", result["fw_iu"]),
     ):
         print(">>>", datetime.now(), "Iteration", iter, name, value, flush=True)
+    if result["mean_iu"] != result["mean_iu_present"] and result["absent"]:
+        print(
+            f"{layer}: mean IU {result['mean_iu_present']} if classes that are absent from the "
+            f"truth ({', '.join(map(str, result['absent']))}) are left out",
+            flush=True,
+        )
     if warning := collapsed(hist):
         print(f"warning: {layer}: {warning}", flush=True)
     if record:
@@ -173,6 +179,7 @@ def main():
     import fcn_device
     import fcn_nets
     import fcn_results
+    import fcn_solve
     import fcn_tasks
     import fcn_weights
 
@@ -185,10 +192,13 @@ def main():
     )
     parser.add_argument("--record", type=Path, metavar="FILE", help="add the scores as JSON lines")
     parser.add_argument("--sample", action="store_true", help="the net of the embedded task")
+    parser.add_argument("--leakage", action="store_true", help="score training pictures, too")
     fcn_device.add_options(parser)
     args = parser.parse_args()
     if args.server and not args.save:
         parser.error("--server needs --save DIR")
+    if args.server and not Path(args.model).name.startswith("voc"):
+        parser.error("--server: VOC's evaluation server takes predictions of VOC's classes")
     save, record = (path and path.absolute() for path in (args.save, args.record))
     try:
         weights = fcn_weights.given_or_found(args.weights, args.model, args.sample)
@@ -197,12 +207,15 @@ def main():
         fcn_device.use(args)
         os.chdir(prototxt.parent)  # paths in prototxts are relative to the model's folder
         net = caffe.Net(prototxt.name, str(weights), caffe.TEST)
-    except FileNotFoundError as error:
+        ids = net.layers[0].indices
+        trained = fcn_solve.training_ids(Path(next(iter(task.nets)) + ".prototxt"))
+        fcn_solve.refuse_leakage(trained, ids, args.leakage)
+    except (FileNotFoundError, ValueError) as error:
         print(f"score.py: {error}", file=sys.stderr)
         return fcn_weights.MISSING
     print(f"{args.model}: {weights}")
+    print(f"{len(ids)} pictures of {net.layers[0].split}")
     iteration = max(fcn_weights.iteration(weights), 0)
-    ids = net.layers[0].indices
     name = Path(args.model).name + ("/sample" if args.sample else "")
     about = fcn_results.provenance(name, weights, net) if record else None
     for layer, gt in fcn_nets.scored(fcn_nets.read_net(prototxt)).items():
@@ -219,11 +232,16 @@ def print_classes(hist, names):
     rows = zip(names, result["frequency"], result["accuracy"], result["iu"])
     for name, share, accuracy, iu in rows:
         print(f"{name:20}{share:8.3f}{accuracy:10.3f}{iu:8.3f}")
-    print(f"mean IU as published, absent classes counted:  {result['mean_iu']:.4f}")
+    present = len(names) - len(result["absent"])
     absent = ", ".join(names[k] for k in result["absent"]) or "none"
-    print(f"mean IU of the classes there are in the truth: {result['mean_iu_present']:.4f}")
-    print(f"  (absent: {absent})")
-    print(f"mean IU of these but {names[0] + ':':25} {result['mean_iu_foreground']:.4f}")
+    for what, value in (
+        ("as published, absent classes counted once predicted", result["mean_iu"]),
+        (f"of the {present} classes in the truth (absent: {absent})", result["mean_iu_present"]),
+    ):
+        print(f"mean IU {value:.4f} {what}")
+    if names[0] == "background":
+        others = present - (0 not in result["absent"])
+        print(f"mean IU {result['mean_iu_foreground']:.4f} of these without background ({others})")
 
 
 if __name__ == "__main__":

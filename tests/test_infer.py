@@ -237,6 +237,43 @@ def test_score_command(model, tmp_path, monkeypatch, capsys):
     assert record["iu"] == pytest.approx(score.scores(hist)["iu"])
 
 
+def test_score_command_refuses_pictures_that_were_trained_on(model, tmp_path, monkeypatch, capsys):
+    tiny_model.write_data(tmp_path / "data")
+    (tmp_path / "data/sbd/train.txt").write_text("a\nd\n")
+    command = ["score.py", "--cpu", "--model", str(model)]
+    monkeypatch.setattr(sys, "argv", command)
+    assert score.main() == 2
+    said = capsys.readouterr()
+    assert "1 of the 3 pictures to score are trained on (d" in said.err and ">>>" not in said.out
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [*command, "--leakage"])
+    assert score.main() == 0
+    assert "3 pictures of seg11valid" in capsys.readouterr().out
+    (tmp_path / "data/sbd/train.txt").unlink()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", command)
+    assert score.main() == 0
+    assert "not checked whether these pictures were trained on: SBDD" in capsys.readouterr().out
+
+
+def test_score_command_tells_wrong_labels(model, tmp_path, monkeypatch, capsys):
+    tiny_model.write_data(tmp_path / "data")
+    path = tmp_path / "data/voc/SegmentationClass/c.png"
+    with Image.open(path) as label:
+        label.convert("RGB").save(path)
+    monkeypatch.setattr(sys, "argv", ["score.py", "--cpu", "--model", str(model)])
+    assert score.main() == 2
+    assert "c.png: label is a RGB picture, not a palette PNG" in capsys.readouterr().err
+
+
+def test_predictions_for_voc_s_server_are_of_voc(monkeypatch, capsys):
+    arguments = ["score.py", "--model", "siftflow-fcn8s", "--save", "out", "--server"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit):
+        score.main()
+    assert "VOC's evaluation server takes predictions of VOC's classes" in capsys.readouterr().err
+
+
 def test_score_command_lays_predictions_out_for_voc_s_server(model, tmp_path, monkeypatch):
     tiny_model.write_data(tmp_path / "data")
     weights = tmp_path / "w.caffemodel"

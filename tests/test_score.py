@@ -115,3 +115,22 @@ def test_geometric_scores_go_with_their_own_loss(net_of):
     _, loss = score.compute_hist(net, None, ["a"])
     _, geometric = score.compute_hist(net, None, ["a"], layer="score_geo")
     assert geometric == pytest.approx(np.log(3), rel=1e-6) and loss != pytest.approx(geometric)
+
+
+def test_both_means_are_labelled(capsys):
+    score.print_classes(HIST, ("background", "cow", "moon", "sea"))
+    lines = capsys.readouterr().out.splitlines()[-3:]
+    assert lines == [
+        "mean IU 0.3651 as published, absent classes counted once predicted",
+        "mean IU 0.5476 of the 2 classes in the truth (absent: moon, sea)",
+        "mean IU 0.4286 of these without background (1)",
+    ]
+    score.print_classes(HIST, ("awning", "cow", "moon", "sea"))  # no background, no such mean
+    assert capsys.readouterr().out.splitlines()[-2:] == lines[:2]
+
+
+def test_absent_classes_are_told_while_training(net, capsys):
+    net.blobs["label"].data[net.blobs["label"].data == 2] = 255
+    score.do_seg_tests(net, 7, False, ["a"])
+    out = capsys.readouterr().out
+    assert "mean IU 0." in out and "absent from the truth (2) are left out" in out
