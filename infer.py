@@ -1,10 +1,12 @@
 """Segment pictures: `python infer.py image.jpg [more.jpg ...]`, FCN-8s if no other model is named.
 
 Of each picture two files are written: NAME_classes.png, whose pixels are class indices in VOC's
-palette, and NAME_overlay.png, the colours over the picture.
+palette, and NAME_overlay.png, the colours over the picture. The NYUDv2 models read HHA pictures
+(-hha) or depth or HHA beside the colours: `--depth` or `--hha`, one file a picture.
 """
 
 import argparse
+import ast
 import sys
 from pathlib import Path
 
@@ -17,6 +19,8 @@ import fcn_tasks
 import fcn_weights
 import score
 import vis
+from nyud_layers import NYUDSegDataLayer, log_depth
+from seg_layer import centred
 
 UNREADABLE = 1  # exit code: some picture could not be read
 MAX_PIXELS = 1_000_000  # of larger pictures FCN-8s would need 2.2 kB a pixel
@@ -28,34 +32,31 @@ def main():
     try:
         weights = fcn_weights.given_or_found(args.weights, args.model, args.sample)
         prototxt = fcn_weights.prototxt_of(args.model, args.sample)
-    except FileNotFoundError as error:
+        kinds = input_kinds(prototxt)
+        files = files_of(kinds.values(), args)
+    except (FileNotFoundError, ValueError) as error:
         print(f"infer.py: {error}", file=sys.stderr)
         return fcn_weights.MISSING
     fcn_device.use(args)
     print(f"{args.model}: {weights}")
     net = fcn_nets.load(prototxt, weights)
-    if len(net.inputs) > 1:
-        print(
-            f"infer.py: {args.model} needs {' and '.join(net.inputs)}, not one picture; "
-            "score.py runs it on its data set",
-            file=sys.stderr,
-        )
-        return fcn_weights.MISSING
     task = fcn_tasks.task_of(args.model, args.sample)
     args.out.mkdir(parents=True, exist_ok=True)
     failed = 0
-    for path, stem in zip(args.images, file_stems(args.images)):
+    for paths, stem in zip(files, file_stems(args.images)):
         try:
-            image = read_picture(path)
-        except UNREADABLE_ERRORS as error:
+            pictures = read_inputs(paths, kinds)
+        except Unreadable as error:
             failed += 1
-            print(f"{path}: cannot be read: {reason(error, path)}", file=sys.stderr, flush=True)
+            print(error, file=sys.stderr, flush=True)
             continue
+        image = pictures[net.inputs[0]]
         if image.shape[0] * image.shape[1] > args.max_pixels:
-            print(f"{path}: over {args.max_pixels} pixels, so segmented at a smaller scale")
-        for task_name, seg in segment(net, image, task.mean, args.max_pixels).items():
+            print(f"{paths[0]}: over {args.max_pixels} pixels, so segmented at a smaller scale")
+        segs = segment_inputs(net, pictures, kinds, task.mean, args.max_pixels)
+        for task_name, seg in segs.items():
             write_result(image, seg, args.out / f"{stem}{task_name}")
-            report(path, image, seg, task.names_of(task_name))
+            report(paths[0], image, seg, task.names_of(task_name))
     return UNREADABLE if failed else 0
 
 
@@ -64,6 +65,9 @@ def parse():
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     parser.add_argument("--model", default="voc-fcn8s", help="model folder (voc-fcn8s)")
     parser.add_argument("--weights", type=Path, help="caffemodel (default: the model's, by name)")
+    for kind in ("depth", "hha"):
+        text = f"the {kind} of each picture, for a model that reads it beside the colours"
+        parser.add_argument(f"--{kind}", nargs="+", type=Path, metavar="FILE", help=text)
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the results (here)")
     parser.add_argument("--sample", action="store_true", help="the net of the embedded task")
     parser.add_argument(
@@ -74,6 +78,48 @@ def parse():
     )
     fcn_device.add_options(parser)
     return parser.parse_args()
+
+
+# ---- what a net reads
+
+
+def input_kinds(prototxt):
+    """Input blob -> "color", "depth" or "hha", of the deploy form of a net.
+
+    An NYUDv2 net's data layer says in its param_str what its tops are; other nets read colours.
+    """
+    net = fcn_nets.read_net(prototxt)
+    kinds = {}
+    for layer in net.layer:
+        if layer.type == "Python" and layer.python_param.param_str.strip():
+            params = ast.literal_eval(layer.python_param.param_str)
+            kinds.update(zip(layer.top, params.get("tops", ())))
+    inputs = fcn_nets.deploy(net).layer[0].top
+    return {blob: kinds.get(blob, blob if blob in READ else "color") for blob in inputs}
+
+
+def files_of(kinds, args):
+    """The files of each picture, one a kind: IMAGE first, then those of --depth or --hha.
+
+    ValueError where the options are not those that the model reads.
+    """
+    first, *more = kinds
+    for kind in ("depth", "hha"):
+        given = getattr(args, kind)
+        if kind in more and len(given or ()) != len(args.images):
+            raise ValueError(
+                f"{args.model} reads {first} and {kind}: --{kind} wants a file for each of the "
+                f"{len(args.images)} pictures, got {len(given or ())}"
+            )
+        if given and kind not in more:
+            raise ValueError(f"{args.model} reads {' and '.join(kinds)}, so not --{kind}")
+    if first == "hha":
+        print(f"{args.model} reads HHA pictures, not colours")
+    return list(zip(args.images, *(getattr(args, kind) for kind in more)))
+
+
+class Unreadable(ValueError):
+    """A picture's path and why it cannot be read."""
 
 
 UNREADABLE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -106,16 +152,59 @@ def read_picture(path):
     return np.asarray(image.convert("RGB"))
 
 
+def read_depth(path):
+    """Depth in millimetres, H x W; ValueError for what `nyud_layers.log_depth` refuses."""
+    with Image.open(path) as image:
+        depth = np.asarray(image)
+    log_depth(depth)
+    return depth
+
+
+def read_inputs(paths, kinds):
+    """The picture of each input blob as read; Unreadable also where they differ in size."""
+    pictures = {}
+    for path, (blob, kind) in zip(paths, kinds.items()):
+        try:
+            pictures[blob] = READ[kind](path)
+        except UNREADABLE_ERRORS as error:
+            raise Unreadable(f"{path}: cannot be read: {reason(error, path)}") from error
+    sizes = [picture.shape[:2] for picture in pictures.values()]
+    if len(set(sizes)) > 1:
+        each = ", ".join(f"{path} {h}x{w}" for path, (h, w) in zip(paths, sizes))
+        raise Unreadable(f"{paths[0]}: sizes differ (height x width): {each}")
+    return pictures
+
+
+READ = {"color": read_picture, "hha": read_picture, "depth": read_depth}
+PREPARE = {  # picture as read, the task's mean -> C x H x W, as the data layers have it
+    "color": lambda pixels, mean: centred(pixels[:, :, ::-1], mean),  # BGR
+    "hha": lambda pixels, mean: centred(pixels, NYUDSegDataLayer.mean_hha),  # as stored
+    "depth": lambda depth, mean: log_depth(depth),
+}
+
+
 def segment(net, image, mean, max_pixels=MAX_PIXELS):
-    """The class of each pixel, H x W, of each score of the net, by its name's end ("", "_sem")."""
-    height, width = image.shape[:2]
+    """The class of each pixel, H x W, of each score of a net that reads a colour picture."""
+    blob = net.inputs[0]
+    return segment_inputs(net, {blob: image}, {blob: "color"}, mean, max_pixels)
+
+
+def segment_inputs(net, pictures, kinds, mean, max_pixels=MAX_PIXELS):
+    """The class of each pixel, H x W, of each score of the net, by its name's end ("", "_sem").
+
+    `pictures` and `kinds` go by input blob.
+    """
+    height, width = pictures[net.inputs[0]].shape[:2]
     scale = min(1, (max_pixels / (height * width)) ** 0.5)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    scaled = image if scale == 1 else np.asarray(Image.fromarray(image).resize(size))
-    data = (scaled[:, :, ::-1] - np.array(mean)).transpose(2, 0, 1)  # BGR, as the nets were trained
-    source = net.inputs[0]
-    net.blobs[source].reshape(1, *data.shape)
-    net.blobs[source].data[...] = data
+    for blob, kind in kinds.items():
+        picture = pictures[blob]
+        if scale < 1:
+            how = Image.NEAREST if kind == "depth" else None  # no depths that are nowhere
+            picture = np.asarray(Image.fromarray(picture).resize(size, how))
+        data = PREPARE[kind](picture, mean)
+        net.blobs[blob].reshape(1, *data.shape)
+        net.blobs[blob].data[...] = data
     net.forward()
     segs = {}
     for name in net.outputs:

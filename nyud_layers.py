@@ -53,20 +53,13 @@ class NYUDSegDataLayer(SegDataLayer):
 
     def load_depth(self, idx):
         """1 x H x W float32: log of the depth in millimetres minus its mean. 16-bit PNG."""
-        path = self.path("depth", idx)
         with self.opened("depth", idx) as image:
-            depth = np.asarray(image, np.float32)
-        if depth.ndim != 2:
-            raise self.fail(ValueError, f"{path}: depth has {depth.shape[-1]} channels, not one")
-        if not depth.all():
-            zeros = int((depth == 0).sum())
-            text = f"{path}: depth is 0 at {zeros} pixels and has no logarithm there"
-            raise self.fail(ValueError, f"{text}: take the filled-in depth ({self.readme()})")
-        median = np.median(depth)
-        if not MEDIAN_DEPTH[0] <= median <= MEDIAN_DEPTH[1]:
-            text = f"{path}: median depth {median:g}: not in millimetres ({self.readme()})"
-            raise self.fail(ValueError, text)
-        return (np.log(depth) - np.float32(self.mean_logd))[np.newaxis]
+            depth = np.asarray(image)
+        try:
+            return log_depth(depth)
+        except ValueError as error:
+            text = f"{self.path('depth', idx)}: {error} ({self.readme()})"
+            raise self.fail(ValueError, text) from None
 
     def load_hha(self, idx):
         """3 x H x W float32: disparity, height, angle in the order stored (no swap), minus mean."""
@@ -75,3 +68,22 @@ class NYUDSegDataLayer(SegDataLayer):
     def load_label(self, idx):
         """1 x H x W uint8: 0 to 39, void 255."""
         return self.rotated_label(self.mat("label", idx, "segmentation"), "label", idx)
+
+
+def log_depth(depth):
+    """H x W millimetres as 1 x H x W float32: the logarithm minus its mean.
+
+    ValueError for what cannot be a room's depth in millimetres, or has no logarithm.
+    """
+    depth = np.asarray(depth, np.float32)
+    if depth.ndim != 2:
+        raise ValueError(f"depth has {depth.shape[-1]} channels, not one")
+    if not depth.all():
+        zeros = int((depth == 0).sum())
+        raise ValueError(
+            f"depth is 0 at {zeros} pixels and has no logarithm there: take the filled-in depth"
+        )
+    median = np.median(depth)
+    if not MEDIAN_DEPTH[0] <= median <= MEDIAN_DEPTH[1]:
+        raise ValueError(f"median depth {median:g}: not in millimetres")
+    return (np.log(depth) - np.float32(NYUDSegDataLayer.mean_logd))[np.newaxis]
