@@ -1,4 +1,4 @@
-"""Convolution, Deconvolution, Im2col: sums over windows, along one, two or three spatial axes.
+"""Convolution, Deconvolution, Im2col: sums over windows, along up to three spatial axes.
 
 (src/caffe/layers/base_conv_layer.cpp, conv_layer.cpp, deconv_layer.cpp, im2col_layer.cpp)
 """
@@ -18,14 +18,15 @@ class Windowed(Layer):
     """What convolutions share: axes, and kernel, stride, pad, dilation along each spatial axis."""
 
     param_type = "Convolution"
+    fewest_spatial = 0  # a convolution of vectors, without a plane, mixes channels only
 
     def read_geometry(self, bottom):
         self.channel_axis = self.axis(bottom[0], self.param.axis)
         self.num_axes = bottom[0].num_axes
         self.num_spatial = self.num_axes - self.channel_axis - 1
-        if not 1 <= self.num_spatial <= 3:
+        if not self.fewest_spatial <= self.num_spatial <= 3:
             raise self.error(
-                "one to three spatial axes are supported, a bottom of shape "
+                f"{self.fewest_spatial} to 3 spatial axes are supported, a bottom of shape "
                 f"{list(bottom[0].shape)} has {self.num_spatial} after axis {self.channel_axis}",
                 NotImplementedError,
             )
@@ -54,9 +55,9 @@ class Windowed(Layer):
                 f"{field} must be given once or once for each of the {self.num_spatial} spatial "
                 f"axes, got {values}"
             )
-        if min(values) < least:
+        if min(values, default=least) < least:
             raise self.error(f"{field} must be at least {least}, got {values}")
-        return values * (self.num_spatial // len(values))
+        return values * self.num_spatial if len(values) == 1 else values
 
     def check_bottoms(self, bottom):
         """All of one shape, and of as many axes as at setup."""
@@ -79,7 +80,7 @@ class Windowed(Layer):
             int((size + 2 * pad - extent) / stride) + 1
             for size, pad, extent, stride in zip(spatial, self.pad, self.extent, self.stride)
         ]
-        if min(sizes) < 1:
+        if min(sizes, default=1) < 1:
             raise self.error(
                 f"no window fits: kernel {self.kernel} (spanning {self.extent} when dilated) on an "
                 f"input of {list(spatial)}, padded by {self.pad} on each side"
@@ -137,16 +138,23 @@ class Convolving(Windowed):
     def geometry(self):
         """The arguments that torch.convolution and its backward share."""
         return (
-            self.stride,
-            self.pad,
-            self.dilation,
+            self.stride or [1],
+            self.pad or [0],
+            self.dilation or [1],
             self.transposed,
-            [0] * self.num_spatial,  # output padding: Caffe has none
+            [0] * max(1, self.num_spatial),  # output padding: Caffe has none
             self.param.group,
         )
 
+    def batch(self, x):
+        return self.with_plane(super().batch(x))
+
+    def with_plane(self, x):
+        """PyTorch wants a spatial axis at least: where there is none, one of size 1."""
+        return x if self.num_spatial else x.unsqueeze(2)
+
     def forward(self, bottom, top):
-        weight = self.blobs[0].x
+        weight = self.with_plane(self.blobs[0].x)
         bias = self.blobs[1].x if self.param.bias_term else None
         for x, y in zip(bottom, top):
             y.x = self.convolve(self.batch(x.x), weight, bias).view(tuple(y.shape))
@@ -155,7 +163,7 @@ class Convolving(Windowed):
         return torch.convolution(x, weight, bias, *self.geometry())
 
     def backward(self, top, propagate_down, bottom):
-        weight = self.blobs[0].x
+        weight = self.with_plane(self.blobs[0].x)
         wants_weight = self.param_propagate_down[0]
         wants_bias = self.param.bias_term and self.param_propagate_down[1]
         for y, x, propagates in zip(top, bottom, propagate_down):
@@ -175,7 +183,7 @@ class Convolving(Windowed):
             [bool(propagates), bool(wants_weight), False],
         )
         if wants_weight:
-            self.blobs[0].dx.add_(dw)
+            self.with_plane(self.blobs[0].dx).add_(dw)
         if propagates:
             bottom.dx = dx.view(tuple(bottom.shape))
 
@@ -274,7 +282,7 @@ class Deconvolution(Convolving):
             stride * (size - 1) + extent - 2 * pad
             for size, stride, extent, pad in zip(spatial, self.stride, self.extent, self.pad)
         ]
-        if min(sizes) < 1:
+        if min(sizes, default=1) < 1:
             raise self.error(
                 f"nothing is left of the output: kernel {self.kernel}, stride {self.stride} on an "
                 f"input of {list(spatial)}, less pad {self.pad} on each side, gives {sizes}"
@@ -308,11 +316,9 @@ class Deconvolution(Convolving):
             dy,
             kernels,
             None,
-            self.stride,
-            self.pad,
-            self.dilation,
+            *self.geometry()[:3],
             False,
-            [0] * self.num_spatial,
+            self.geometry()[4],
             len(kernels),
         )
         bottom.dx = dx.view(tuple(bottom.shape))
@@ -326,6 +332,7 @@ class Im2col(Windowed):
     """
 
     num_bottom = num_top = 1
+    fewest_spatial = 1
 
     def setup(self, bottom, top):
         self.read_geometry(bottom)

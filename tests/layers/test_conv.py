@@ -52,6 +52,10 @@ CASES = [
     ),
     case("convolution", "num_output: 2 kernel_size: 2 stride: 3", [(1, 2, 5, 3, 2)], stride=3),
     case("convolution", "num_output: 2 kernel_size: 2", [(1, 2, 3, 3), (1, 2, 3, 3)]),
+    case(  # without spatial axes, as in Caffe's own test
+        "convolution", "num_output: 4 kernel_size: 3 group: 2", [(3, 4), (3, 4)], group=2
+    ),
+    case("deconvolution", "num_output: 2 kernel_size: 3", [(3, 4)]),
     case("deconvolution", "num_output: 2 kernel_size: 4 stride: 2", [(1, 3, 2, 3)], stride=2),
     case(
         "deconvolution",
@@ -221,7 +225,7 @@ def test_bottoms_of_two_shapes():
 
 
 def test_four_spatial_axes_are_too_many():
-    with pytest.raises(NotImplementedError, match="one to three spatial axes"):
+    with pytest.raises(NotImplementedError, match="0 to 3 spatial axes"):
         Layers(
             'type: "Convolution" convolution_param { num_output: 2 kernel_size: 1 }',
             [(1, 2, 3, 3, 3, 3)],
