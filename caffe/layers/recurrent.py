@@ -5,6 +5,7 @@ import math
 
 import torch
 
+from ..blob import Blob
 from ..filler import add_filled
 from ..layer import Layer, register
 
@@ -43,7 +44,7 @@ class Recurrent(Layer):
         if self.has_static:
             self.add_weights(rows, math.prod(bottom[2].shape[1:]))
         self.add_weights(rows, hidden)
-        self.state = None
+        self.state = [Blob() for _ in range(self.states)]
 
     def add_weights(self, rows, columns):
         add_filled(self, [rows, columns], self.param.weight_filler)
@@ -71,17 +72,14 @@ class Recurrent(Layer):
         self.check(bottom)
         steps, num = bottom[0].shape[:2]
         top[0].set_shape([steps, num, self.param.num_output])
-        for blob in top[1:]:
+        for blob in [*top[1:], *self.state]:
             blob.set_shape([1, num, self.param.num_output])
 
     def start(self, bottom):
         """The states before the first step, each (N, H)."""
         if self.exposed:
             return [blob.x[0] for blob in bottom[-self.exposed :]]
-        shape = (bottom[0].shape[1], self.param.num_output)
-        if self.state is None or self.state[0].shape != shape:
-            return [bottom[0].x.new_zeros(shape) for _ in range(self.states)]
-        return self.state
+        return [blob.x[0].clone() for blob in self.state]  # backward needs what was here
 
     def inputs(self, bottom):
         """What does not depend on the state: W x + b (+ W static), for all steps at once."""
@@ -99,8 +97,7 @@ class Recurrent(Layer):
         return 3 if self.has_static else 2
 
     def finish(self, state, top):
-        self.state = [s.clone() for s in state]
-        for blob, s in zip(top[1:], state):
+        for blob, s in zip([*self.state, *top[1:]], [*state, *state]):
             blob.x.copy_(s[None])
 
     def inputs_backward(self, dz, propagate_down, bottom):
@@ -109,19 +106,19 @@ class Recurrent(Layer):
             raise self.error("cannot pass a gradient to cont", NotImplementedError)
         steps, num, rows = dz.shape
         flat, x = dz.view(-1, rows), bottom[0].x.view(steps * num, -1)
-        self.add_gradient(0, lambda: flat.t() @ x)
-        self.add_gradient(1, lambda: flat.sum(0))
+        self.add_gradient(0, flat.t() @ x)
+        self.add_gradient(1, flat.sum(0))
         if propagate_down[0]:
             torch.mm(flat, self.blobs[0].x, out=bottom[0].dx.view(steps * num, -1))
         if self.has_static:
             total = dz.sum(0)
-            self.add_gradient(2, lambda: total.t() @ bottom[2].x.view(num, -1))
+            self.add_gradient(2, total.t() @ bottom[2].x.view(num, -1))
             if propagate_down[2]:
                 torch.mm(total, self.blobs[2].x, out=bottom[2].dx.view(num, -1))
 
     def add_gradient(self, index, gradient):
-        if self.param_propagate_down[index]:
-            self.blobs[index].dx.add_(gradient())
+        """lr_mult 0 spares nothing here: Caffe's unrolled net does not know of it."""
+        self.blobs[index].dx.add_(gradient)
 
 
 @register
@@ -155,15 +152,15 @@ class RNN(Recurrent):
         at, size = self.recurrent, self.param.num_output
         w_hh, w_ho = self.blobs[at].x, self.blobs[at + 1].x
         d_out = (top[0].dx * (1 - top[0].x.square())).view(-1, size)
-        self.add_gradient(at + 1, lambda: d_out.t() @ self.hidden.view(-1, size))
-        self.add_gradient(at + 2, lambda: d_out.sum(0))
+        self.add_gradient(at + 1, d_out.t() @ self.hidden.view(-1, size))
+        self.add_gradient(at + 2, d_out.sum(0))
         dz = (d_out @ w_ho).view(self.hidden.shape)
         cont = bottom[1].x.unsqueeze(2)
         for t in reversed(range(len(dz))):
             if t + 1 < len(dz):
                 dz[t] += (dz[t + 1] @ w_hh) * cont[t + 1]
             dz[t] *= 1 - self.hidden[t].square()
-        self.add_gradient(at, lambda: dz.view(-1, size).t() @ self.before.view(-1, size))
+        self.add_gradient(at, dz.view(-1, size).t() @ self.before.view(-1, size))
         self.inputs_backward(dz, propagate_down, bottom)
 
 
@@ -224,7 +221,7 @@ class LSTM(Recurrent):
             dh = (dz[t] @ w_h) * cont[t]
         self.add_gradient(
             self.recurrent,
-            lambda: dz.view(-1, dz.shape[2]).t() @ self.before.view(-1, dy.shape[2]),
+            dz.view(-1, dz.shape[2]).t() @ self.before.view(-1, dy.shape[2]),
         )
         self.inputs_backward(dz, propagate_down, bottom)
 

@@ -88,6 +88,36 @@ def test_the_state_survives_until_cont_is_zero(kind):
     np.testing.assert_allclose(short.forward()[0], wanted[:2], rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "RNN"])
+def test_the_state_of_other_batch_sizes(kind):
+    """As every blob it keeps its memory when it shrinks, and begins at 0 when it grows."""
+    run = Layers(f'type: "{kind}" {FILLED}', [(1, 2, 2), (1, 2)])
+    generator = run.randomize(-1, 1, {1: np.ones((1, 2))})
+    x = generator.normal(size=(1, 2, 2))
+
+    def forward(items):
+        for blob, values in zip(run.bottom, (x[:, items], np.ones((1, len(items))))):
+            blob.reshape(*values.shape)
+            blob.data[...] = values
+        return run.forward()[0].copy()
+
+    first = forward([0, 1])
+    second = forward([0])  # the first item goes on
+    assert not np.allclose(second, first[:, :1])
+    np.testing.assert_allclose(forward([1, 1, 1])[:, 0], first[:, 1], rtol=1e-5)  # all begin anew
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "RNN"])
+def test_lr_mult_0_spares_no_gradient(kind):
+    run = Layers(f'type: "{kind}" {FILLED}', STEPS)
+    run.layer.param_propagate_down = [False] * len(run.params)
+    run.randomize(-1, 1, {1: CONT})
+    run.forward()
+    run.top[0].diff[...] = 1
+    run.backward([False, False])
+    assert all(blob.diff.any() for blob in run.params)
+
+
 def test_exposed_states_get_no_gradient():
     run, _ = EXPOSED.run()
     run.forward()
