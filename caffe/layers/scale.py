@@ -49,8 +49,14 @@ class Spread(Layer):
         """The operand's gradient, a flat tensor: assigned to a bottom, added to a parameter."""
         if len(bottom) > 1:
             bottom[1].dx.view(-1).copy_(gradient)
+        elif self.overwrites():
+            self.blobs[0].dx.view(-1).copy_(gradient)
         else:
             self.blobs[0].dx.view(-1).add_(gradient)
+
+    def overwrites(self):
+        """Whether a parameter's diff is assigned, against the rule."""
+        return False
 
     def wants_operand(self, propagate_down):
         return propagate_down[1] if len(propagate_down) > 1 else self.param_propagate_down[0]
@@ -92,6 +98,12 @@ class Scale(Spread):
             add_filled(self, self.operand_shape(bottom[0]), filler)
         if p.bias_term:
             add_filled(self, self.operand(bottom).shape, p.bias_filler)
+
+    def overwrites(self):
+        """scale_layer.cpp has nothing to sum, or sums into the diff itself, where no axis lies
+        before s's: gradients of iter_size passes, or of layers sharing s, do not add up there."""
+        outer, size, inner = self.shape
+        return outer == 1 and (size > 1 or inner == 1)
 
     def forward(self, bottom, top):
         x = bottom[0].x.view(self.shape)

@@ -61,6 +61,32 @@ def test_a_learned_scale_leaves_its_product_in_the_bottoms_diff():
     assert (run.bottom[0].diff == 10).all() and run.params[0].diff.tolist() == [20, 20, 20]
 
 
+@pytest.mark.parametrize(
+    "text, shape, passes",
+    [
+        ("", (2, 3), 2),
+        ("", (1, 3), 1),
+        ("", (1, 3, 2), 1),
+        ("", (1, 1, 2), 2),
+        ("", (1, 1), 1),
+        ("scale_param { num_axes: 0 }", (2, 3), 2),
+        ("scale_param { axis: 0 num_axes: 0 }", (2, 3), 2),
+        ("scale_param { axis: 0 num_axes: -1 }", (2, 3), 1),
+    ],
+)
+def test_where_no_axis_lies_before_the_scale_its_gradients_do_not_add_up(text, shape, passes):
+    """Caffe assigns the diff there, unless it is one number summed over many; biases add up."""
+    text = text.replace("}", "bias_term: true }") or "scale_param { bias_term: true }"
+    run = Layers(f'type: "Scale" {text}', [shape])
+    run.bottom[0].data[...], run.top[0].diff[...] = 5, 2
+    run.forward()
+    for _ in range(2):
+        run.backward([True])
+    summed = run.bottom[0].count // run.params[0].count
+    assert set(run.params[0].diff.ravel().tolist()) == {10 * summed * passes}
+    assert set(run.params[1].diff.ravel().tolist()) == {2 * summed * 2}
+
+
 def test_fresh_parameters():
     run = Layers('type: "Scale" scale_param { bias_term: true }', [(2, 3)])
     assert [blob.data.tolist() for blob in run.params] == [[1, 1, 1], [0, 0, 0]]
