@@ -1,5 +1,6 @@
 """Net: layers joined by named blobs, built from a prototxt (src/caffe/net.cpp, python/caffe/pycaffe.py)."""
 
+import difflib
 import os
 from collections import OrderedDict
 
@@ -142,6 +143,10 @@ class Net:
         return self._top_index[index]
 
     def _position(self, name: str) -> int:
+        if name not in self._layer_names:
+            near = difflib.get_close_matches(name, self._layer_names, 1, 0)
+            hint = f"; the nearest known is {near[0]!r}" if near else ""
+            raise ValueError(f"no layer {name!r} in net {self.name!r}{hint}")
         return self._layer_names.index(name)
 
     def forward(self, blobs=None, start=None, end=None, **kwargs):

@@ -25,6 +25,8 @@ def test_partial_forward_and_backward(net_of):
     net.forward(end="ip")
     assert net.blobs["ip"].data.any() and not net.blobs["y"].data.any()
     net.blobs["ip"].data[...] = 0.5
+    with pytest.raises(ValueError, match="no layer 'tahn'.*the nearest known is 'tanh'"):
+        net.forward(start="tahn")
     out = net.forward(start="tanh")
     np.testing.assert_allclose(out["y"], np.tanh(0.5), rtol=1e-6)
     net.blobs["y"].diff[...] = 1
