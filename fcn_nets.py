@@ -6,6 +6,7 @@ kernel however small the picture is; `crop` computes where the picture then lies
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -178,17 +179,32 @@ def scored(net):
     return {layer.bottom[0]: layer.bottom[1] for layer in losses}
 
 
+def read_text(path, message):
+    """Fill a message from a prototxt; ValueError with file and line where it does not parse."""
+    try:
+        return text_format.Parse(Path(path).read_text(), message)
+    except text_format.ParseError as error:
+        raise ValueError(f"{path}:{error}") from None
+
+
 def read_net(path):
     """The NetParameter in a prototxt."""
-    return text_format.Parse(Path(path).read_text(), caffe_pb2.NetParameter())
+    return read_text(path, caffe_pb2.NetParameter())
 
 
 def load(prototxt, weights):
-    """The deploy form of the net in a prototxt, filled from a caffemodel: a caffe.Net to test."""
+    """The deploy form of the net in a prototxt, filled from a caffemodel: a caffe.Net to test.
+
+    Layers that are zero then, because the file has none of their name, are told.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "deploy.prototxt"
         path.write_text(text_format.MessageToString(deploy(read_net(prototxt))))
-        return caffe.Net(str(path), str(weights), caffe.TEST)
+        net = caffe.Net(str(path), str(weights), caffe.TEST)
+    zero = [name for name, blobs in net.params.items() if not blobs[0].data.any()]
+    if zero:
+        print(f"warning: {weights} leaves {', '.join(zero)} at zero", file=sys.stderr)
+    return net
 
 
 def write(script, fcn, task, sample=None, deployed=False):

@@ -7,7 +7,6 @@ import os
 import sys
 from pathlib import Path
 
-from google.protobuf import text_format
 from tqdm import tqdm
 
 import caffe
@@ -107,8 +106,7 @@ def make_solver(seed):
     """The solver of the working directory's solver.prototxt, with a folder for its snapshots."""
     if seed is not None:
         caffe.set_random_seed(seed)
-    settings = caffe_pb2.SolverParameter()
-    text_format.Parse(Path("solver.prototxt").read_text(), settings)
+    settings = fcn_nets.read_text("solver.prototxt", caffe_pb2.SolverParameter())
     snapshots_of(settings).mkdir(parents=True, exist_ok=True)
     return caffe.get_solver("solver.prototxt")
 
@@ -140,8 +138,7 @@ def fill(net, starts, weights, surgeon=None, sample=False):
 
 def train(solver, rounds, steps, scored):
     """Step and score until `rounds` rounds are done; what was learned is saved at the end."""
-    settings = caffe_pb2.SolverParameter()
-    text_format.Parse(Path("solver.prototxt").read_text(), settings)
+    settings = fcn_nets.read_text("solver.prototxt", caffe_pb2.SolverParameter())
     record = snapshots_of(settings) / "scores.jsonl"
     try:
         while solver.iter < rounds * steps:
@@ -162,11 +159,17 @@ def step(solver, count):
     if os.environ.get("GLOG_minloglevel", "0") == "0":
         solver.step(count)
         return
-    with tqdm(total=count, desc=Path.cwd().name, unit="step", mininterval=1) as bar:
+    with tqdm(total=count, desc=model_here(), unit="step", mininterval=1) as bar:
         while bar.n < count:
             some = min(20, count - bar.n)
             solver.step(some)
             bar.update(some)
+
+
+def model_here():
+    """The model whose folder is the working directory, `sample` being its form of the task."""
+    here = Path.cwd()
+    return here.parent.name if here.name == "sample" else here.name
 
 
 def snapshots_of(settings):

@@ -1,5 +1,6 @@
 """Which files hold a net's weights, under all the names they go by."""
 
+import difflib
 import hashlib
 import os
 from pathlib import Path
@@ -60,6 +61,21 @@ SHA1 = {
     "fcn-32s-pascalcontext.caffemodel": "adbbd504c280e2b8966fc32e32ada2a2ecf13603",
     "fcn-8s-pascalcontext.caffemodel": "591e7d8bbc1c55ff151b6984bde85ff5160aee31",
 }
+
+
+def model(name):
+    """The model that a command line names: `voc-fcn8s`, `voc-fcn8s/` and any path to it are one.
+
+    Raises FileNotFoundError if there is no such folder, telling the nearest one there is.
+    """
+    for folder in (ROOT / name, Path(name).resolve()):
+        folder = folder.resolve()
+        if folder.is_dir() and folder != ROOT:
+            return str(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
+    known = sorted(path.parent.name for path in ROOT.glob("*-fcn*/net.py"))
+    near = difflib.get_close_matches(str(name), known, 1, 0)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise FileNotFoundError(f"no model folder {ROOT / name}{hint}")
 
 
 def folder_of(net, sample=False):
@@ -165,7 +181,7 @@ def how_to_get(net, sample=False):
     if net.startswith("ilsvrc-nets/"):
         model = "" if sample or net.endswith("vgg16-fcn") else " --model alexnet"
         return f"make it: python ilsvrc-nets/convert.py{model}{flag} (see ilsvrc-nets/README.md)"
-    train = f"train it: python {net}/solve.py{flag}"
+    train = f"train it: python {net}/solve.py{flag} (see README.md)"
     url = ROOT / net / "caffemodel-url"
     if sample or not url.is_file():
         return train

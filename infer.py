@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+import caffe
 import fcn_device
 import fcn_nets
 import fcn_tasks
@@ -30,18 +31,19 @@ def main():
     """The command; returns its exit code."""
     args = parse()
     try:
+        args.model = fcn_weights.model(args.model)
         weights = fcn_weights.given_or_found(args.weights, args.model, args.sample)
         prototxt = fcn_weights.prototxt_of(args.model, args.sample)
         kinds = input_kinds(prototxt)
         files = files_of(kinds.values(), args)
-    except (FileNotFoundError, ValueError) as error:
+        task = fcn_tasks.task_of(args.model, args.sample)
+        args.out.mkdir(parents=True, exist_ok=True)
+        fcn_device.use(args)
+        print(f"{args.model}: {weights}", flush=True)
+        net = fcn_nets.load(prototxt, weights)
+    except (OSError, ValueError) as error:
         print(f"infer.py: {error}", file=sys.stderr)
         return fcn_weights.MISSING
-    fcn_device.use(args)
-    print(f"{args.model}: {weights}")
-    net = fcn_nets.load(prototxt, weights)
-    task = fcn_tasks.task_of(args.model, args.sample)
-    args.out.mkdir(parents=True, exist_ok=True)
     failed = 0
     for paths, stem in zip(files, file_stems(args.images)):
         try:
@@ -127,6 +129,8 @@ UNREADABLE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombEr
 
 def reason(error, path):
     """An error's text without the path, which is printed already."""
+    if isinstance(error, UnidentifiedImageError):
+        return "no picture, or of a kind that Pillow does not know"
     text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
     return text.replace(f" {str(path)!r}", " this file")
 
@@ -245,4 +249,5 @@ def file_stems(paths):
 
 
 if __name__ == "__main__":
+    caffe.init_log(1)  # the results, not how the net is built
     sys.exit(main())

@@ -201,6 +201,7 @@ def main():
         parser.error("--server: VOC's evaluation server takes predictions of VOC's classes")
     save, record = (path and path.absolute() for path in (args.save, args.record))
     try:
+        args.model = fcn_weights.model(args.model)
         weights = fcn_weights.given_or_found(args.weights, args.model, args.sample)
         prototxt = fcn_weights.prototxt_of(args.model, args.sample)
         task = fcn_tasks.task_of(args.model, args.sample)
@@ -245,4 +246,7 @@ def print_classes(hist, names):
 
 
 if __name__ == "__main__":
+    import caffe
+
+    caffe.init_log(1)  # the scores, not how the net is built
     sys.exit(main())

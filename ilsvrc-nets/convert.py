@@ -44,4 +44,5 @@ def convert(source, weights, sample=False):
 
 
 if __name__ == "__main__":
+    caffe.init_log(1)  # the report, not how the nets are built
     sys.exit(main())

@@ -182,6 +182,7 @@ def test_an_unreadable_picture_does_not_stop_the_others(
     for name in names[:3]:
         assert f"{name}: cannot be read: " in said.err
     assert "absent.jpg: cannot be read: No such file or directory" in said.err
+    assert "text.jpg: cannot be read: no picture" in said.err
     assert "good.png (60x40)" in said.out and (tmp_path / "good_classes.png").exists()
     assert not (tmp_path / "cut_classes.png").exists()
 
@@ -207,7 +208,47 @@ def test_missing_weights_exit_2(model, tmp_path, monkeypatch, capsys):
 
 def test_a_model_that_does_not_exist_exits_2(monkeypatch, capsys):
     assert run(monkeypatch, "--model", "voc-fcn4s", "s.png") == 2
-    assert "voc-fcn4s" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert str(fcn_weights.ROOT / "voc-fcn4s") in said and "did you mean voc-fcn" in said
+
+
+def test_a_model_may_be_named_by_any_path_to_it(model, monkeypatch):
+    """What a shell completes, `voc-fcn8s/`, still has its published names."""
+    root = fcn_weights.ROOT
+    for name in ("voc-fcn8s", "voc-fcn8s/", str(root / "voc-fcn8s")):
+        assert fcn_weights.model(name) == "voc-fcn8s"
+    monkeypatch.chdir(root / "voc-fcn8s")
+    assert fcn_weights.model(".") == fcn_weights.model("../voc-fcn8s/") == "voc-fcn8s"
+    assert fcn_weights.model(str(model) + "/") == str(model)  # one's own, wherever it is
+
+
+def test_weights_that_do_not_do_are_told(model, scene, tmp_path, monkeypatch, capsys):
+    """Damaged: exit code 2 and no traceback. Of another net: which layers stay at zero."""
+    Image.fromarray(scene).save("s.png")
+    weights = model / "voc-tiny.caffemodel"
+    (tmp_path / "cut.caffemodel").write_bytes(weights.read_bytes()[:-20])
+    assert run(monkeypatch, "--model", model, "--weights", "cut.caffemodel", "s.png") == 2
+    said = capsys.readouterr().err
+    assert "cut.caffemodel: damaged" in said and "truncated" in said
+    tiny_model.write_weights(model, weights)
+    assert run(monkeypatch, "--model", model, "s.png") == 0
+    assert f"{weights} leaves score_fr at zero" in capsys.readouterr().err
+
+
+def test_a_prototxt_that_does_not_parse_is_told_with_its_line(model, monkeypatch, capsys):
+    path = model / "val.prototxt"
+    path.write_text(path.read_text().replace("kernel_size", "kernel_sise", 1))
+    line = 1 + path.read_text()[: path.read_text().index("kernel_sise")].count("\n")
+    assert run(monkeypatch, "--model", model, "s.png") == 2
+    assert f"{path}:{line}:" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=f"val.prototxt:{line}:"):
+        fcn_nets.read_net(path)
+
+
+def test_out_that_is_a_file_is_told(model, scene, monkeypatch, capsys):
+    Image.fromarray(scene).save("s.png")
+    assert run(monkeypatch, "--model", model, "--out", "s.png", "s.png") == 2
+    assert "File exists: 's.png'" in capsys.readouterr().err
 
 
 def indices(path):
@@ -375,6 +416,7 @@ def test_score_command_lays_predictions_out_for_voc_s_server(model, tmp_path, mo
 
 def test_score_command_without_weights_exits_2(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(fcn_weights, "ROOT", tmp_path)
+    (tmp_path / "voc-fcn8s").mkdir()
     monkeypatch.setattr(sys, "argv", ["score.py", "--cpu"])
     assert score.main() == 2
     assert "no weights for voc-fcn8s" in capsys.readouterr().err
