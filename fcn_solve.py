@@ -18,6 +18,7 @@ import surgery
 from caffe.proto import caffe_pb2
 
 INTERRUPTED = 130
+SCENES = "\nThe scenes are made by: python -m data.sample"
 
 
 def solve(script, start, rounds, steps, scored=None, surgeon=None, sample=None):
@@ -45,7 +46,7 @@ def solve(script, start, rounds, steps, scored=None, surgeon=None, sample=None):
             fill(solver.net, starts, weights, surgeon, args.sample)
         train(solver, args.rounds, args.steps, scored or {"score": "label"})
     except FileNotFoundError as error:
-        hint = "\nThe scenes are made by: python -m data.sample" if args.sample else ""
+        hint = SCENES if args.sample else ""
         print(f"{Path(script).resolve().parent.name}/solve.py: {error}{hint}", file=sys.stderr)
         sys.exit(fcn_weights.MISSING)
 

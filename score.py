@@ -212,7 +212,8 @@ def main():
         trained = fcn_solve.training_ids(Path(next(iter(task.nets)) + ".prototxt"))
         fcn_solve.refuse_leakage(trained, ids, args.leakage)
     except (FileNotFoundError, ValueError) as error:
-        print(f"score.py: {error}", file=sys.stderr)
+        hint = fcn_solve.SCENES if args.sample and isinstance(error, FileNotFoundError) else ""
+        print(f"score.py: {error}{hint}", file=sys.stderr)
         return fcn_weights.MISSING
     print(f"{args.model}: {weights}")
     print(f"{len(ids)} pictures of {net.layers[0].split}")

@@ -111,7 +111,8 @@ class SegDataLayer(caffe.Layer):
         for folder in looked:
             if folder.is_dir():
                 return folder.absolute()  # whoever changes directory later
-        raise self.missing("no folder " + " nor ".join(os.path.abspath(f) for f in looked))
+        paths = dict.fromkeys(os.path.abspath(folder) for folder in looked)
+        raise self.missing(f"no folder {' nor '.join(paths)}")
 
     def check_blobs(self, bottom, top):
         if len(top) != len(self.tops):

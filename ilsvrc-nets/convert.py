@@ -25,10 +25,10 @@ def main():
     source = f"ilsvrc-nets/{args.model}"
     try:
         weights = fcn_weights.given_or_found(args.weights, source, args.sample)
-    except FileNotFoundError as error:
+        made = convert(source, weights, args.sample)
+    except (FileNotFoundError, ValueError) as error:
         print(f"convert.py: {error}", file=sys.stderr)
         return fcn_weights.MISSING
-    made = convert(source, weights, args.sample)
     print(f"wrote {made}")
 
 

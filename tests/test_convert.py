@@ -71,3 +71,11 @@ def test_missing_weights_exit_2(command, capsys, arguments, name, hint):
     assert command(*arguments) == 2
     said = capsys.readouterr().err
     assert name in said and hint in said
+
+
+def test_damaged_weights_exit_2(command, tmp_path, capsys):
+    path = tmp_path / "page.caffemodel"
+    path.write_text("<html>404</html>")  # what a download may bring
+    assert command("--sample", path) == 2
+    said = capsys.readouterr().err
+    assert f"convert.py: {path}: damaged or none of Caffe's, at byte 0" in said

@@ -375,6 +375,11 @@ def test_no_data_set(tmp_path, monkeypatch):
     here = str(tmp_path.parent / "data/nowhere/VOC2011")
     there = str(seg_layer.ROOT / "data/nowhere/VOC2011")
     fails(VOCSegDataLayer, params, FileNotFoundError, here, there, "data/voc/README.md")
+    (tmp_path / "voc-x").mkdir()
+    monkeypatch.chdir(tmp_path / "voc-x")  # a model's folder: both are one, and named once
+    monkeypatch.setattr(seg_layer, "ROOT", tmp_path)
+    once = f"no folder {tmp_path / 'data/nowhere/VOC2011'}\n"
+    fails(VOCSegDataLayer, params, FileNotFoundError, once)
 
 
 def test_folder_from_cwd_first_then_beside_the_modules(voc, tmp_path, monkeypatch):

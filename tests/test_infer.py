@@ -420,3 +420,17 @@ def test_score_command_without_weights_exits_2(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sys, "argv", ["score.py", "--cpu"])
     assert score.main() == 2
     assert "no weights for voc-fcn8s" in capsys.readouterr().err
+
+
+def test_score_command_without_scenes_tells_what_makes_them(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(fcn_weights, "ROOT", tmp_path)
+    model = tmp_path / "voc-tiny"
+    tiny_model.write_model(model / "sample")
+    weights = tmp_path / "w.caffemodel"
+    tiny_model.write_weights(model / "sample", weights)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--cpu", "--sample", "--model", str(model), "--weights", str(weights)]
+    monkeypatch.setattr(sys, "argv", ["score.py", *arguments])
+    assert score.main() == 2
+    said = capsys.readouterr().err
+    assert "seg11valid" in said and "made by: python -m data.sample" in said
