@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 import pytest
+from google.protobuf import text_format
 
 import caffe
 from caffe.proto import caffe_pb2
@@ -204,6 +205,22 @@ def test_callbacks_run_around_the_passes(solver_of):
     )
     solver.step(2)
     assert seen == [("start", 0), ("ready", 0), ("start", 1), ("ready", 1)]
+
+
+@pytest.mark.parametrize(
+    "policy, rate",
+    [
+        ('lr_policy: "exp" gamma: 1e30', np.inf),
+        ('lr_policy: "step" stepsize: 1 gamma: 1e30', np.inf),
+        ('lr_policy: "inv" gamma: 0 power: -3', 0.1),
+        ('lr_policy: "poly" power: 0.5', np.nan),
+    ],
+)
+def test_rates_out_of_range_are_those_of_c(policy, rate, solver_of):
+    solver = solver_of("")
+    text_format.Merge(policy, solver.param)
+    solver.iter = 20  # beyond max_iter
+    np.testing.assert_allclose(solver.lr, rate, rtol=1e-6)
 
 
 def test_stop_ends_the_step(solver_of):

@@ -5,6 +5,7 @@
 
 import math
 
+import numpy as np
 import torch
 
 from .. import context
@@ -109,7 +110,7 @@ class Power(Neuron):
     def forward(self, bottom, top):
         p, y = self.param, top[0].x
         if p.power * p.scale == 0:
-            y.fill_(1 if p.power == 0 else p.shift**p.power)
+            y.fill_(c_pow(p.shift, p.power))
             return
         if p.scale == 1:
             torch.add(bottom[0].x, p.shift, out=y)
@@ -214,7 +215,7 @@ class Exp(Neuron):
     def setup(self, bottom, top):
         log_base = log_of(self, self.param.base)
         self.inner = log_base * self.param.scale
-        self.outer = math.exp(log_base * self.param.shift)
+        self.outer = c_pow(math.exp(log_base), self.param.shift)
 
     def forward(self, bottom, top):
         torch.mul(bottom[0].x, self.inner, out=top[0].x).exp_().mul_(self.outer)
@@ -245,6 +246,12 @@ class Log(Neuron):
             argument = bottom[0].x * self.param.scale + self.param.shift
             torch.div(top[0].dx, argument, out=bottom[0].dx)
             bottom[0].dx.mul_(self.factor * self.param.scale)
+
+
+def c_pow(base, exponent) -> float:
+    """As C has it: too large is infinite, what is no real number NaN; Python raises."""
+    with np.errstate(all="ignore"):
+        return float(np.power(np.float64(base), exponent))
 
 
 def log_of(layer, base) -> float:

@@ -113,6 +113,10 @@ def test_dropout_of_everything_is_nan_as_in_caffe():
         ('type: "Sigmoid"', [-200, 200, 0], [0, 1, 0.5]),
         ('type: "BNLL"', [-1000, 1000, 0], [0, 1000, math.log(2)]),
         ('type: "Threshold" threshold_param { threshold: 0.5 }', [0.5, 0.6, -3], [0, 1, 0]),
+        # constants that C's pow knows and Python's refuses
+        ('type: "Exp" exp_param { shift: 1000 }', [0, 1, 2], [math.inf] * 3),
+        ('type: "Power" power_param { power: -1 scale: 0 }', [0, 1, 2], [math.inf] * 3),
+        ('type: "Power" power_param { power: 0.5 scale: 0 shift: -2 }', [0, 1, 2], [math.nan] * 3),
     ],
 )
 def test_extremes(text, x, wanted, device):
