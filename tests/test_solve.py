@@ -243,3 +243,14 @@ def test_what_is_missing_tells_how_to_get_it():
     assert "train it: python voc-fcn8s-nothing/solve.py" in str(error.value)
     assert "fcn8s-heavy-pascal.caffemodel" in fcn_weights.how_to_get("voc-fcn8s")
     assert "python ilsvrc-nets/convert.py" in fcn_weights.how_to_get("ilsvrc-nets/vgg16-fcn")
+
+
+def test_the_progress_bar_names_the_model(model, monkeypatch, capsys):
+    """A stage's folder may be the model's `sample`, as in all three of `make demo`."""
+    monkeypatch.setenv("GLOG_minloglevel", "1")
+    for folder in (model, model / "sample"):
+        folder.mkdir(exist_ok=True)
+        monkeypatch.chdir(folder)
+        fcn_solve.step(type("Solver", (), {"step": lambda self, count: None})(), 3)
+        bar = capsys.readouterr().err
+        assert "voc-tiny: 100%" in bar and "3/3" in bar
