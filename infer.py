@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 import caffe
+import explain_crop
 import fcn_device
 import fcn_nets
 import fcn_tasks
@@ -41,6 +42,7 @@ def main():
         fcn_device.use(args)
         print(f"{args.model}: {weights}", flush=True)
         net = fcn_nets.load(prototxt, weights)
+        made = explain_crop.tops_of(fcn_nets.deploy(fcn_nets.read_net(prototxt)))
     except (OSError, ValueError) as error:
         print(f"infer.py: {error}", file=sys.stderr)
         return fcn_weights.MISSING
@@ -55,7 +57,7 @@ def main():
         image = pictures[net.inputs[0]]
         if image.shape[0] * image.shape[1] > args.max_pixels:
             print(f"{paths[0]}: over {args.max_pixels} pixels, so segmented at a smaller scale")
-        segs = segment_inputs(net, pictures, kinds, task.mean, args.max_pixels)
+        segs = segment_inputs(net, pictures, kinds, task.mean, args.max_pixels, made)
         for task_name, seg in segs.items():
             write_result(image, seg, args.out / f"{stem}{task_name}")
             report(paths[0], image, seg, task.names_of(task_name))
@@ -193,26 +195,29 @@ def segment(net, image, mean, max_pixels=MAX_PIXELS):
     return segment_inputs(net, {blob: image}, {blob: "color"}, mean, max_pixels)
 
 
-def segment_inputs(net, pictures, kinds, mean, max_pixels=MAX_PIXELS):
+def segment_inputs(net, pictures, kinds, mean, max_pixels=MAX_PIXELS, made=None):
     """The class of each pixel, H x W, of each score of the net, by its name's end ("", "_sem").
 
-    `pictures` and `kinds` go by input blob.
+    `pictures` and `kinds` go by input blob. With the layers of the net, `explain_crop.tops_of`,
+    pictures of sizes that it cannot take (no published net minds any) get a border of the mean.
     """
     height, width = pictures[net.inputs[0]].shape[:2]
     scale = min(1, (max_pixels / (height * width)) ** 0.5)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    canvas = [explain_crop.fitting(made, n) if made else n for n in (rows, columns)]
     for blob, kind in kinds.items():
         picture = pictures[blob]
         if scale < 1:
             how = Image.NEAREST if kind == "depth" else None  # no depths that are nowhere
-            picture = np.asarray(Image.fromarray(picture).resize(size, how))
+            picture = np.asarray(Image.fromarray(picture).resize((columns, rows), how))
         data = PREPARE[kind](picture, mean)
-        net.blobs[blob].reshape(1, *data.shape)
-        net.blobs[blob].data[...] = data
+        net.blobs[blob].reshape(1, len(data), *canvas)
+        net.blobs[blob].data[...] = 0
+        net.blobs[blob].data[0, :, :rows, :columns] = data
     net.forward()
     segs = {}
     for name in net.outputs:
-        seg = net.blobs[name].data[0].argmax(0).astype(np.uint8)
+        seg = net.blobs[name].data[0, :, :rows, :columns].argmax(0).astype(np.uint8)
         if scale < 1:
             seg = np.asarray(Image.fromarray(seg).resize((width, height), Image.NEAREST))
         segs[name.removeprefix("score")] = seg

@@ -158,6 +158,19 @@ def test_any_size(model, tmp_path, monkeypatch, size):
     assert seg.shape == size and (seg == 1).all()
 
 
+def test_sizes_that_the_small_net_cannot_take(tmp_path, monkeypatch):
+    """The embedded task's FCN-8s takes no 100 x 37: the picture gets a border, and loses it again."""
+    monkeypatch.chdir(tmp_path)
+    prototxt = Path(infer.__file__).parent / "voc-fcn8s/sample/val.prototxt"
+    (tmp_path / "deploy.prototxt").write_text(
+        fcn_nets.text_of(fcn_nets.deploy(fcn_nets.read_net(prototxt)))
+    )
+    caffe.Net("deploy.prototxt", caffe.TEST).save("w.caffemodel")
+    Image.new("RGB", (37, 100)).save("s.png")
+    assert run(monkeypatch, "--sample", "--weights", "w.caffemodel", "s.png") == 0
+    assert indices("s_classes.png").shape == (100, 37)
+
+
 def test_large_pictures_are_segmented_smaller_but_answered_in_full(
     model, scene, tmp_path, monkeypatch, capsys
 ):
