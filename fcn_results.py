@@ -55,7 +55,8 @@ HEAD = """# Results
 Written by `python fcn_results.py` from `results.jsonl`, never by hand. Percent: pixel accuracy, mean
 accuracy, mean IU, frequency weighted IU. Paper: PAMI'17, as quoted by later work. Original weights:
 the released files, scored again outside of Caffe (VOC), or the original's README. Ours: means count
-an absent class as published; `score.py` prints both ways, and the 59 of PASCAL-Context's 60 classes.
+an absent class as published; the notes below give the mean without absent classes, too, and that of
+the 59 of PASCAL-Context's 60 classes.
 """
 
 
@@ -114,9 +115,14 @@ def measured(record):
 def note(record):
     """Where a number came from, a line."""
     versions = ", ".join(f"{name} {v}" for name, v in record["versions"].items() if v)
+    means = ""
+    if record.get("absent"):
+        means += f"; mean IU {100 * record['mean_iu_present']:.4f} without the absent classes"
+    if record["model"].startswith("pascalcontext"):
+        means += f"; mean IU {100 * record['mean_iu_foreground']:.4f} of the 59 without background"
     return (
         f"* {record['model']} ({record['layer']}): {record['weights']}, sha1 {record['sha1']}; "
-        f"{record['images']} pictures of {record['split']}; {record['date']}, {versions}"
+        f"{record['images']} pictures of {record['split']}{means}; {record['date']}, {versions}"
     )
 
 

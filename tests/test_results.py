@@ -42,6 +42,16 @@ def test_the_newest_record_counts_and_tells_what_it_was_made_from():
     assert "abab; 736 pictures of seg11valid; 2026-01-02, torch 2.13.0" in text
 
 
+def test_both_ways_of_counting_are_noted():
+    both = {"absent": [8, 10, 19], "mean_iu_present": 0.412, "mean_iu_foreground": 0.391}
+    text = fcn_results.table(
+        [record("siftflow-fcn8s", "score_sem", **both), record("pascalcontext-fcn8s", **both)]
+    )
+    sift, context = text.splitlines()[-2:]
+    assert "mean IU 41.2000 without the absent classes" in sift and "background" not in sift
+    assert "mean IU 39.1000 of the 59 without background" in context
+
+
 def test_the_committed_table_is_that_of_the_committed_records():
     lines = fcn_results.RECORDS.read_text().splitlines() if fcn_results.RECORDS.is_file() else []
     assert fcn_results.TABLE.read_text() == fcn_results.table([json.loads(x) for x in lines])
