@@ -290,6 +290,8 @@ class Net:
     def _load(self, stored, path):
         if not stored:
             raise ValueError(f"{path}: no layers in it: an empty or foreign file, not weights")
+        if self.params and not any(blobs for _, blobs in stored):
+            raise ValueError(f"{path}: no weights in it, though it names layers: truncated?")
         targets = {}
         for i, layer in enumerate(
             self.layers
@@ -311,7 +313,7 @@ class Net:
             names = ", ".join(name for name, blobs in stored if blobs)
             warning(
                 "net.cpp:740",
-                f"{path}: nothing was loaded: none of its layers with weights ({names or 'it has none'}) "
+                f"{path}: nothing was loaded: none of its layers with weights ({names}) "
                 f"has the name of one of the net's ({', '.join(self.params)})",
             )
 

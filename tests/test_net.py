@@ -8,6 +8,7 @@ import pytest
 from conftest import ROOT
 
 import caffe
+from caffe.proto import caffe_pb2
 
 DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }\n'
 IP = """layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
@@ -62,6 +63,16 @@ def test_weights_of_another_shape_name_both_shapes_and_change_nothing(net_of, tm
     with pytest.raises(ValueError, match=r"layer 'b'.*\[6, 4\].*\[5, 4\]"):
         taker.copy_from(path)
     assert not taker.params["a"][0].data.any()
+
+
+def test_a_file_cut_before_its_first_weights_is_refused(net_of, tmp_path):
+    """A cut between two layers leaves a whole file; with no weights in it, it is still none."""
+    net = net_of(DATA + IP)
+    message = caffe_pb2.NetParameter(name="cut", layer=[caffe_pb2.LayerParameter(name="data")])
+    path = tmp_path / "cut.caffemodel"
+    path.write_bytes(message.SerializeToString())
+    with pytest.raises(ValueError, match="cut.caffemodel: no weights in it"):
+        net.copy_from(path)
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.7, 0.99])
