@@ -26,8 +26,9 @@ def solve(script, start, rounds, steps, scored=None, surgeon=None, sample=None):
 
     `start` names the net whose weights are copied first, layer by layer of the same name. With a
     `surgeon`, it names one or several nets, and surgeon(net, *those nets) fills `net` from them.
-    Then `rounds` times `steps` steps are made, each round followed by scoring the pairs of
-    `scored`, score blob: label blob. `sample`, if there is such a form, is what --sample changes:
+    Then `rounds` times `steps` steps are made, whatever the solver's max_iter (`step` never stops
+    there; the published ones disagree), each round followed by scoring the pairs of `scored`,
+    score blob: label blob. `sample`, if there is such a form, is what --sample changes:
     a dict of rounds and steps.
     """
     args = parse(rounds, steps, sample)

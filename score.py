@@ -77,12 +77,19 @@ def compute_hist(net, save_dir, dataset, layer="score", gt="label"):
     loss_blob = _loss_of(net, layer)
     for idx in tqdm(dataset, desc=layer, leave=False, disable=None):  # a bar on a terminal only
         net.forward()
+        if idx == dataset[0] and looks_raw(net.blobs[next(iter(net.blobs))].data):
+            tqdm.write("warning: no value of the input is negative: was the mean taken off?")
         prediction = net.blobs[layer].data[0].argmax(0)
         hist += fast_hist(net.blobs[gt].data[0, 0].ravel(), prediction.ravel(), classes)
         loss += float(net.blobs[loss_blob].data.flat[0]) if loss_blob else 0.0
         if save_dir:
             save_prediction(prediction, Path(save_dir) / f"{idx}.png")
     return hist, loss / max(len(dataset), 1)
+
+
+def looks_raw(data):
+    """Whether these may be pixels as stored: from 0 up, and by more than fractions."""
+    return data.min() >= 0 and data.max() > 1
 
 
 def _loss_of(net, layer):

@@ -92,6 +92,9 @@ def others(layer):
 
 def show(report, layer, names):
     print(f"\n{type(layer).__name__} {report.split}: {report.pairs} pairs read")
+    for top in sorted(getattr(layer, "loaders", {}).keys() - layer.tops.keys()):
+        folder = layer.path(top, 0).parent.absolute()
+        print(f"  {top}: no folder {folder}, so nets that read it cannot run ({layer.readme()})")
     for top in report.sums:
         expected = np.atleast_1d(expected_mean(layer, top))
         for channel, (mean, off) in enumerate(zip(expected, report.means(top))):

@@ -63,7 +63,7 @@ def test_no_pixel_at_all_is_nan_not_an_error():
 def net(net_of):
     net = net_of(NET)
     given = np.array([[0, 1, 2], [2, 1, 0]])
-    net.blobs["data"].data[0] = 5 * (given == np.arange(3)[:, None, None])
+    net.blobs["data"].data[0] = 5 * (given == np.arange(3)[:, None, None]) - 2
     net.blobs["label"].data[0, 0] = [[0, 1, 1], [255, 1, 2]]
     return net
 
@@ -127,6 +127,14 @@ def test_both_means_are_labelled(capsys):
     ]
     score.print_classes(HIST, ("awning", "cow", "moon", "sea"))  # no background, no such mean
     assert capsys.readouterr().out.splitlines()[-2:] == lines[:2]
+
+
+def test_an_input_without_its_mean_taken_off_is_told(net, capsys):
+    score.compute_hist(net, None, ["a"])
+    assert "mean" not in capsys.readouterr().out
+    net.blobs["data"].data[...] += 2
+    score.compute_hist(net, None, ["a", "b"])
+    assert capsys.readouterr().out.count("no value of the input is negative") == 1
 
 
 def test_absent_classes_are_told_while_training(net, capsys):
