@@ -19,6 +19,7 @@ from caffe import glog
 from caffe.__main__ import main
 from caffe.commands import COMMANDS, flags, logs
 from caffe.layers import hdf5 as hdf5_layers
+from caffe.layers.inner_product import InnerProduct
 from caffe.proto import caffe_pb2
 
 PREFIX = re.compile(r"^([IWEF])\d{8} \d\d:\d\d:\d\d\.\d{6} +\d+ ([\w.]+:\d+\] .*)$")
@@ -172,6 +173,22 @@ class Signal(caffe.Layer):
     def backward(self, top, propagate_down, bottom):
         pass
 """
+
+
+def test_time_runs_backward_in_a_net_without_loss(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.prototxt").write_text(
+        'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 } } }'
+        'layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" '
+        "inner_product_param { num_output: 2 } }"
+    )
+    calls = []
+    backward = InnerProduct.backward
+    monkeypatch.setattr(
+        InnerProduct, "backward", lambda *args: (calls.append(args[2]), backward(*args))
+    )
+    assert main(["time", "-model=net.prototxt", "-iterations=2"]) == 0
+    assert calls == [[False], [False]]  # as Caffe: the weights' gradient only
 
 
 @pytest.mark.parametrize(
