@@ -185,8 +185,9 @@ def unpack(archive, holds, place):
         try:
             extract(archive, folder)
         except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+            why = str(error).partition(":\n")[0]  # not what each of tarfile's methods says
             raise DataError(
-                f"{archive} is cut short or damaged ({error}): delete it and fetch it again"
+                f"{archive} is cut short or damaged ({why}): delete it and fetch it again"
             ) from None
         except OSError as error:
             text = error.strerror or error
