@@ -1,10 +1,12 @@
 """docs/caffe.md is what the code says, and the code has all of pycaffe's names."""
 
+import importlib
 import importlib.util
 
 import pytest
 from conftest import ROOT
 
+import caffe
 from caffe.commands import COMMANDS
 from caffe.layer import LAYER_TYPES
 
@@ -32,3 +34,10 @@ def test_every_layer_and_tool_is_described(make):
     for name, cls in LAYER_TYPES.items():
         assert "__doc__" in vars(cls) and make.one_line(cls.__doc__), f"{name} has no docstring"
     assert set(make.TOOLS) == set(COMMANDS)
+
+
+def test_module_pycaffe_holds_the_same_objects():
+    module = importlib.import_module("caffe.pycaffe")
+    assert {
+        name for name in module.__all__ if getattr(module, name) is getattr(caffe, name)
+    } == set(module.__all__)

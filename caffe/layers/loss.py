@@ -181,7 +181,7 @@ class InfogainLoss(Loss):
                 proto.ParseFromString(file.read())
         except OSError as error:
             raise self.error(f"infogain matrix: {error}") from error
-        return torch.tensor(list(proto.data))
+        return torch.tensor(list(proto.double_data or proto.data), dtype=torch.float32)
 
     def reshape(self, bottom, top):
         super().reshape(bottom, top)

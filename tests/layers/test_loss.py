@@ -226,9 +226,10 @@ def test_bad_settings(text, shapes, message):
         Layers(text, shapes)
 
 
-def test_infogain_matrix_from_a_file(tmp_path):
+@pytest.mark.parametrize("field", ["data", "double_data"])
+def test_infogain_matrix_from_a_file(field, tmp_path):
     path = tmp_path / "matrix.binaryproto"
-    proto = caffe_pb2.BlobProto(data=MATRIX.ravel(), shape=caffe_pb2.BlobShape(dim=[3, 3]))
+    proto = caffe_pb2.BlobProto(shape=caffe_pb2.BlobShape(dim=[3, 3]), **{field: MATRIX.ravel()})
     path.write_bytes(proto.SerializeToString())
     layer = run(
         f'type: "InfogainLoss" infogain_loss_param {{ source: "{path}" }}', np.eye(4, 3), LABEL
