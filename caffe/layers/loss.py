@@ -130,9 +130,8 @@ class SoftmaxWithLoss(Loss):
             dx.scatter_add_(1, self.label, -weight)
 
 
-@register
-class MultinomialLogisticLoss(Loss):
-    """-log of the label's probability, averaged over N; probabilities are kept above 1e-20."""
+class ItemLoss(Loss):
+    """A label an item, whatever the axes of the scores after the first."""
 
     def reshape(self, bottom, top):
         super().reshape(bottom, top)
@@ -142,6 +141,11 @@ class MultinomialLogisticLoss(Loss):
                 f"{list(bottom[1].shape)}"
             )
         self.labels = Labels(self, bottom, 1, flat=True)
+
+
+@register
+class MultinomialLogisticLoss(ItemLoss):
+    """-log of the label's probability, averaged over N; probabilities are kept above 1e-20."""
 
     def forward(self, bottom, top):
         self.label, _ = self.labels.read(bottom[1])
@@ -260,20 +264,11 @@ class SigmoidCrossEntropyLoss(Loss):
 
 
 @register
-class HingeLoss(Loss):
+class HingeLoss(ItemLoss):
     """sum of max(0, 1 - s x) over N, or of its square (L2): s is 1 for the label's class, else -1.
 
     The margins wait in the bottom's diff from forward to backward, as in Caffe.
     """
-
-    def reshape(self, bottom, top):
-        super().reshape(bottom, top)
-        if bottom[1].count != bottom[0].shape[0]:
-            raise self.error(
-                f"one label for each of {bottom[0].shape[0]} items is needed, got labels of shape "
-                f"{list(bottom[1].shape)}"
-            )
-        self.labels = Labels(self, bottom, 1, flat=True)
 
     def forward(self, bottom, top):
         self.label, _ = self.labels.read(bottom[1])
