@@ -6,11 +6,13 @@ from itertools import product
 import torch
 from torch.nn.functional import pad as pad_around
 
+from .. import context
 from ..layer import Layer, register
 from ..proto import caffe_pb2
 
 aten = torch.ops.aten
 FLT_MAX = torch.finfo(torch.float32).max
+FLT_MIN = torch.finfo(torch.float32).tiny
 POOL = caffe_pb2.PoolingParameter
 
 
@@ -123,6 +125,32 @@ def max_pool_backward(dy, x, windows, position):
     return dx
 
 
+def stochastic_pool(x, windows, draw):
+    """One cell of each window, drawn with its value as weight, and its position; x is not negative.
+
+    `draw` (0 < draw <= 1, of the top's shape) picks the first cell at which the sum so far, in
+    order of rows, reaches that share of the window's sum (pooling_layer.cu).
+    """
+    padded = windows.padded(x, 0.0)
+    threshold = draw * sum(value for _, value in windows.cells(padded))
+    y, total = torch.zeros_like(draw), torch.zeros_like(draw)
+    position = torch.full_like(y, -1, dtype=torch.int64)
+    top = windows.starts(0, x.device)[:, None] * windows.size[1] + windows.starts(1, x.device)
+    for (row, column), value in windows.cells(padded):
+        total = total + value
+        drawn = (position < 0) & (total >= threshold)
+        y = torch.where(drawn, value, y)
+        position = torch.where(drawn, top + (row * windows.size[1] + column), position)
+    return y, position
+
+
+def weighted_mean_pool(x, windows):
+    """What STOCHASTIC pooling does when testing: the mean of each window, weighted by itself."""
+    padded = windows.padded(x, 0.0)
+    squares = sum(value * value for _, value in windows.cells(padded))
+    return squares / (FLT_MIN + sum(value for _, value in windows.cells(padded)))
+
+
 def ave_pool(x, windows):
     """Sum over each window, by the number of its cells within the padded plane."""
     if windows.native:
@@ -142,7 +170,7 @@ def ave_pool_backward(dy, x, windows):
 
 @register
 class Pooling(Layer):
-    """MAX, with a second top for the maxima's positions, or AVE, over windows of a plane.
+    """MAX, with a second top for the maxima's positions, AVE, or STOCHASTIC, over windows of a plane.
 
     Sizes are rounded up by default. AVE counts padded cells, MAX does not see them.
     """
@@ -202,9 +230,12 @@ class Pooling(Layer):
             blob.set_shape([*outer, *self.windows.counts])
 
     def forward(self, bottom, top):
-        if self.param.pool == POOL.STOCHASTIC:
-            raise self.error("STOCHASTIC pooling is not implemented", NotImplementedError)
+        if self.param.pool == POOL.STOCHASTIC and context.device().type == "cpu":
+            raise self.error("STOCHASTIC pooling is for GPUs only, in Caffe", NotImplementedError)
         if not top[0].count:
+            return
+        if self.param.pool == POOL.STOCHASTIC:
+            self.forward_stochastic(bottom[0], top[0])
             return
         if self.param.pool == POOL.AVE:
             top[0].x = ave_pool(bottom[0].x, self.windows)
@@ -216,11 +247,25 @@ class Pooling(Layer):
         if len(top) > 1:
             top[1].x.copy_(self.position)
 
+    def forward_stochastic(self, bottom, top):
+        if self.phase == caffe_pb2.TEST:
+            top.x, self.position = weighted_mean_pool(bottom.x, self.windows), None
+            return
+        draw = 1 - torch.rand(
+            tuple(top.shape),
+            generator=context.generator(),
+            dtype=bottom.x.dtype,
+            device=bottom.x.device,
+        )
+        top.x, self.position = stochastic_pool(bottom.x, self.windows, draw)
+
     def backward(self, top, propagate_down, bottom):
         if not propagate_down[0]:
             return
         if not top[0].count:
             bottom[0].dx.zero_()
+        elif self.param.pool == POOL.STOCHASTIC and self.position is None:
+            raise self.error("STOCHASTIC pooling has a gradient in TRAIN only", NotImplementedError)
         elif self.param.pool == POOL.AVE:
             bottom[0].dx = ave_pool_backward(top[0].dx, bottom[0].x, self.windows)
         else:

@@ -6,9 +6,11 @@ from functools import partial
 import numpy as np
 import pytest
 import reference
+import torch
 from gradient_check import Case, Layers, check_gradient, check_reference
 
 import caffe
+from caffe.layers.pooling import Windows, stochastic_pool, weighted_mean_pool
 
 
 def largest(values, cells):
@@ -159,6 +161,40 @@ def test_spp_gradient_with_padding(method):
 def test_spp_refuses_a_plane_too_small_for_its_pyramid():
     with pytest.raises(ValueError, match="choose a smaller pyramid_height"):
         Layers('type: "SPP" spp_param { pyramid_height: 3 }', [(2, 3, 4, 5)])
+
+
+def test_stochastic_pooling_draws_each_cell_by_its_share(device):
+    """By thresholds spread evenly over (0, 1], in overhanging windows, too."""
+    x = torch.tensor([[3.0, 1.0, 2.0], [0.0, 4.0, 6.0], [5.0, 0.0, 0.0]])
+    windows = Windows((3, 3), (2, 2), (2, 2), (0, 0))
+    counts = {}
+    for share in (torch.arange(40) + 0.5) / 40:
+        draw = share.expand(1, 1, 2, 2)
+        y, position = stochastic_pool(x[None, None], windows, draw)
+        assert (x.flatten()[position] == y).all()
+        for window, cell in enumerate(position.flatten().tolist()):
+            counts[window, cell] = counts.get((window, cell), 0) + 1
+    assert counts == {
+        (0, 0): 15, (0, 1): 5, (0, 4): 20, (1, 2): 10, (1, 5): 30, (2, 6): 40, (3, 8): 40,
+    }  # fmt: skip
+    mean = weighted_mean_pool(x[None, None], windows)[0, 0]
+    np.testing.assert_allclose(mean, [[26 / 8, 40 / 8], [5, 0]], rtol=1e-6)
+
+
+def test_stochastic_pooling_in_a_layer():
+    """The layer refuses the CPU, as Caffe's does; past that check the rest runs anywhere."""
+    text = 'type: "Pooling" pooling_param { pool: STOCHASTIC kernel_size: 2 stride: 2 }'
+    run = Layers(text, [(1, 2, 5, 4)])
+    with pytest.raises(NotImplementedError, match="GPUs only"):
+        run.forward()
+    x = np.random.default_rng(3).random(run.bottom[0].data.shape).astype(np.float32)
+    run.bottom[0].data[...] = x
+    run.layer.forward_stochastic(run.bottom[0], run.top[0])
+    run.top[0].diff[...] = 2
+    run.backward([True])
+    diff = run.bottom[0].diff
+    assert set(diff.ravel()) == {0, 2}
+    np.testing.assert_array_equal(np.sort(x[diff > 0]), np.sort(run.top[0].data.ravel()))
 
 
 @pytest.mark.parametrize("size", [(6, 8), (5, 7), (1, 2), (2, 1)])
