@@ -14,7 +14,7 @@ import torch  # noqa: E402
 
 import caffe  # noqa: E402
 
-GOLDEN = ROOT / "tests" / "golden"
+GOLDEN = ROOT / "tests" / "golden"  # computed by BVLC Caffe 1.0; a missing file fails its test
 
 
 @pytest.fixture(autouse=True)
@@ -43,12 +43,6 @@ def device(request, monkeypatch):
     elif request.param == "apart":
         monkeypatch.setattr(caffe.context, "_device", APART)
     return request.param
-
-
-@pytest.fixture
-def golden():
-    """Folder of what BVLC Caffe 1.0 computed; a missing file fails the test that wants it."""
-    return GOLDEN
 
 
 @pytest.fixture
