@@ -1,9 +1,12 @@
-"""The work: FCN-8s at full width on pictures given as arrays, as nets of our engine."""
+"""The work: FCN-8s on pictures given as arrays, as nets of our engine and as files for everybody."""
 
+import importlib.util
+import random
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import torch
 from google.protobuf import text_format
 
 import caffe
@@ -11,19 +14,40 @@ import fcn_nets
 import surgery
 from caffe.proto import caffe_pb2
 
+from . import peer_onnx, peer_torch
+
 ROOT = Path(__file__).resolve().parent.parent
 SOLVER = """net: "{net}" test_iter: 1 test_interval: 999999999 test_initialization: false
 base_lr: 1e-14 lr_policy: "fixed" momentum: 0.99 weight_decay: 0.0005 random_seed: 1"""
+SIZES = (  # height, width: those that VOC's pictures have most often
+    (375, 500),
+    (500, 375),
+    (333, 500),
+    (500, 333),
+    (334, 500),
+    (332, 500),
+    (500, 334),
+    (281, 500),
+)
 
 
-def prototxt(name, height, width):
-    """voc-fcn8s with Input layers where its data layer was."""
+def read(name, narrow=1):
+    """voc-fcn8s's train or val net, all widths but the scores' divided by `narrow`."""
     net = fcn_nets.read_net(ROOT / "voc-fcn8s" / f"{name}.prototxt")
+    for layer in net.layer:
+        if layer.type == "Convolution" and "score" not in layer.name:
+            layer.convolution_param.num_output //= narrow
+    return net
+
+
+def prototxt(name, height, width, narrow=1, dropout=True):
+    """voc-fcn8s with Input layers where its data layer was."""
     fed = caffe_pb2.NetParameter(name=f"fcn8s-{name}")
     for top, channels in (("data", 3), ("label", 1)):
         layer = fed.layer.add(name=top, type="Input", top=[top])
         layer.input_param.shape.add(dim=[1, channels, height, width])
-    fed.layer.extend(layer for layer in net.layer if layer.type != "Python")
+    skipped = {"Python"} if dropout else {"Python", "Dropout"}
+    fed.layer.extend(layer for layer in read(name, narrow).layer if layer.type not in skipped)
     return text_format.MessageToString(fed)
 
 
@@ -52,24 +76,48 @@ def pictures(height, width, count, seed=0):
         yield x, label
 
 
-def net(height, width):
+def stream(each, seed=0):
+    """`each` pictures of every size of SIZES, in a random order."""
+    sizes = list(SIZES) * each
+    random.Random(seed).shuffle(sizes)
+    for i, (height, width) in enumerate(sizes):
+        yield next(pictures(height, width, 1, [seed, i]))[0]
+
+
+def net(height, width, narrow=1):
     """The deploy net, with weights."""
-    deploy = fcn_nets.deploy(fcn_nets.read_net(ROOT / "voc-fcn8s" / "val.prototxt"), height, width)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "net.prototxt")
-        path.write_text(text_format.MessageToString(deploy))
+        path.write_text(deploy(height, width, narrow))
         made = caffe.Net(str(path), caffe.TEST)
     fill(made.params)
     return made
 
 
-def solver(height, width):
+def deploy(height, width, narrow=1):
+    """The deploy net's prototxt."""
+    return text_format.MessageToString(fcn_nets.deploy(read("val", narrow), height, width))
+
+
+def solver(height, width, narrow=1):
     """The published solver on such nets, test net included."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("train", "val"):
-            Path(folder, f"{name}.prototxt").write_text(prototxt(name, height, width))
+            Path(folder, f"{name}.prototxt").write_text(prototxt(name, height, width, narrow))
         text = SOLVER.replace('net: "{net}"', f'train_net: "{folder}/train.prototxt"')
         Path(folder, "solver.prototxt").write_text(f'{text} test_net: "{folder}/val.prototxt"')
         made = caffe.SGDSolver(str(Path(folder, "solver.prototxt")))
     fill(made.net.params)
     return made
+
+
+def write(folder, height, width, narrow=1):
+    """The net in every contestant's format: fcn8s.prototxt, .caffemodel, .pt, and .onnx with onnx."""
+    made = net(height, width, narrow)
+    (folder / "fcn8s.prototxt").write_text(deploy(height, width, narrow))
+    made.save(str(folder / "fcn8s.caffemodel"))
+    model = peer_torch.FCN8s(narrow=narrow)
+    model.load(made.params)
+    torch.save(model.state_dict(), folder / "fcn8s.pt")
+    if importlib.util.find_spec("onnx"):
+        peer_onnx.write(made.params, folder / "fcn8s.onnx")

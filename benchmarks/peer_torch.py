@@ -9,26 +9,30 @@ from surgery import upsample_filt
 
 
 class FCN8s(nn.Module):
-    """VGG-16 with pad 100, skips from pool4 and pool3, fixed bilinear upsampling."""
+    """VGG-16 with pad 100, skips from pool4 and pool3, fixed bilinear upsampling.
 
-    def __init__(self, classes=21):
+    All widths but the scores' are divided by `narrow`.
+    """
+
+    def __init__(self, classes=21, narrow=1):
         super().__init__()
         self.classes = classes
         channels = 3
         self.stages = nn.ModuleList()
         for stage, (depth, width) in enumerate(VGG16):
             convs = []
+            width //= narrow
             for i in range(depth):
                 pad = 100 if stage == i == 0 else 1
                 convs += [nn.Conv2d(channels, width, 3, padding=pad), nn.ReLU(inplace=True)]
                 channels = width
             self.stages.append(nn.Sequential(*convs, nn.MaxPool2d(2, 2, ceil_mode=True)))
-        self.fc6 = nn.Conv2d(512, 4096, 7)
-        self.fc7 = nn.Conv2d(4096, 4096, 1)
+        self.fc6 = nn.Conv2d(512 // narrow, 4096 // narrow, 7)
+        self.fc7 = nn.Conv2d(4096 // narrow, 4096 // narrow, 1)
         self.drop = nn.Dropout(0.5)
-        self.score_fr = nn.Conv2d(4096, classes, 1)
-        self.score_pool4 = nn.Conv2d(512, classes, 1)
-        self.score_pool3 = nn.Conv2d(256, classes, 1)
+        self.score_fr = nn.Conv2d(4096 // narrow, classes, 1)
+        self.score_pool4 = nn.Conv2d(512 // narrow, classes, 1)
+        self.score_pool3 = nn.Conv2d(256 // narrow, classes, 1)
         for name, stride in (("upscore2", 2), ("upscore_pool4", 2), ("upscore8", 8)):
             up = nn.ConvTranspose2d(classes, classes, 2 * stride, stride, bias=False)
             up.weight.requires_grad = False
@@ -43,19 +47,21 @@ class FCN8s(nn.Module):
             for i in range(self.classes):
                 up.weight[i, i] = kernel
 
-    def load(self, params):
-        """Take the weights of a caffe.Net's `params`."""
+    def named(self):
+        """{name of a layer of voc-fcn8s: its module}, of those with weights."""
         convs = [m for stage in self.stages for m in stage if isinstance(m, nn.Conv2d)]
         names = [
             f"conv{s}_{i}" for s, (depth, _) in enumerate(VGG16, 1) for i in range(1, depth + 1)
         ]
-        named = dict(zip(names, convs))
-        named |= {n: getattr(self, n) for n in params if n not in named}
-        with torch.no_grad():
-            for name, module in named.items():
-                module.weight.copy_(torch.from_numpy(params[name][0].data))
-                if module.bias is not None:
-                    module.bias.copy_(torch.from_numpy(params[name][1].data))
+        heads = {n: m for n, m in self.named_children() if n not in ("stages", "drop")}
+        return dict(zip(names, convs)) | heads
+
+    @torch.no_grad()
+    def load(self, params):
+        """Take the weights of a caffe.Net's `params`."""
+        for name, module in self.named().items():
+            for own, blob in zip((module.weight, module.bias), params[name]):
+                own.copy_(torch.from_numpy(blob.data))
 
     def forward(self, x):  # (1, 3, H, W) -> (1, classes, H, W)
         height, width = x.shape[2:]
@@ -93,8 +99,45 @@ class Trainer:
 
     def step(self, x, label):
         self.optimizer.zero_grad(set_to_none=True)
-        score = self.model(x)
-        loss = F.cross_entropy(score, label[:, 0].long(), ignore_index=255, reduction="sum")
-        loss.backward()
+        value = loss(self.model, x, label)
+        value.backward()
         self.optimizer.step()
-        return loss.item()
+        return value.item()
+
+
+def loss(model, x, label):
+    """Softmax loss summed over the pixels, 255 marking those without a label."""
+    label = label[:, 0].long()
+    return F.cross_entropy(model(x), label, ignore_index=255, reduction="sum")
+
+
+def read(folder, device):
+    """The model from the file of `fcn8s.write`."""
+    state = torch.load(folder / "fcn8s.pt")
+    with torch.device("meta"):  # no weights of its own beside those of the file
+        model = FCN8s(narrow=VGG16[0][1] // len(state["stages.0.0.bias"]))
+    model.load_state_dict(state, assign=True)
+    return model.to(device)
+
+
+def eager(folder, precision, size, device):
+    """A function from picture to scores."""
+    model = read(folder, device).eval()
+
+    @torch.inference_mode()
+    def run(x):
+        return model(torch.from_numpy(x).to(device)).cpu().numpy()
+
+    return run
+
+
+def autocast(folder, precision, size, device):
+    """The same in bfloat16, as torch.autocast does it."""
+    model = read(folder, device).eval()
+
+    @torch.inference_mode()
+    def run(x):
+        with torch.autocast(device.type, torch.bfloat16):
+            return model(torch.from_numpy(x).to(device)).float().cpu().numpy()
+
+    return run
