@@ -16,7 +16,7 @@ setup(
     license="BSD-2-Clause",
     python_requires=">=3.10",
     packages=find_packages(include=["caffe", "caffe.*", "data", "data.*"]),
-    package_data={"caffe.proto": ["caffe.proto"], "data": ["*/*.txt", "*/README.md"]},
+    package_data={"caffe.proto": ["caffe.proto"], "caffe.kernels": ["*.c", "*.h"], "data": ["*/*.txt", "*/README.md"]},
     py_modules=sorted(path.stem for path in ROOT.glob("*.py") if path.stem != "setup"),
     entry_points={"console_scripts": ["caffe = caffe.__main__:main"]},
     install_requires=[
@@ -25,6 +25,7 @@ setup(
         "scipy>=1.11",
         "pillow>=10",
         "protobuf>=5",
+        "xxhash>=3",
         "tqdm>=4.60",
         "matplotlib>=3.8",
         "h5py>=3.10",

@@ -1,7 +1,7 @@
 """pycaffe's public names, on an engine of PyTorch tensors."""
 
 from .classifier import Classifier
-from .context import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
+from .context import set_device, set_mode_cpu, set_mode_gpu, set_precision, set_random_seed
 from .detector import Detector
 from .glog import init_log, log
 from .layer import Layer, layer_type_list
@@ -61,6 +61,7 @@ __all__ = [
     "set_mode_cpu",
     "set_mode_gpu",
     "set_multiprocess",
+    "set_precision",
     "set_random_seed",
     "set_solver_count",
     "set_solver_rank",

@@ -1,9 +1,11 @@
 """Blob: an N-d array of values and one of their derivatives (src/caffe/blob.cpp, syncedmem.cpp)."""
 
 import math
+import weakref
 
 import numpy as np
 import torch
+import xxhash
 
 from . import context
 
@@ -42,14 +44,15 @@ class Memory:
     when it is first touched.
     """
 
-    __slots__ = ("size", "dtype", "sides", "newest", "viewed")
+    __slots__ = ("size", "dtype", "sides", "newest", "_changes", "_views")
 
     def __init__(self, size: int):
         self.size = size
         self.dtype = context.dtype()
         self.sides: dict[torch.device, torch.Tensor] = {}
         self.newest: torch.device | None = None
-        self.viewed = False
+        self._changes = 0
+        self._views: list[weakref.ref] = []  # NumPy arrays that were given out
 
     def tensor(self, count: int, where: torch.device) -> torch.Tensor:
         """The first `count` values as a flat tensor on a device, which is the newest side from now on."""
@@ -68,18 +71,46 @@ class Memory:
         return flat
 
     def array(self, count: int) -> np.ndarray:
-        """The first `count` values as a writable NumPy view, kept live from now on."""
-        self.viewed = True
-        return self.tensor(count, context.CPU).numpy()
+        """The first `count` values as a writable NumPy view, live as long as somebody holds it."""
+        array = self.tensor(count, context.CPU).numpy()
+        self._changes += 1
+        self._views = [view for view in self._views if view() is not None]
+        self._views.append(weakref.ref(array))  # an array made from it keeps it alive
+        return array
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody holds a NumPy view, who may write at any time, unseen."""
+        return any(view() is not None for view in self._views)
 
     def take(self, values: torch.Tensor, where: torch.device):
         """Hold the values of a contiguous tensor; take over its memory where nobody would notice."""
-        noticed = self.viewed and where == context.CPU
+        noticed = where == context.CPU and self.held
         if noticed or values._base is not None or values.dtype != self.dtype:
             self.tensor(values.numel(), where).copy_(values.view(-1))
         else:
             self.sides[where] = values.view(-1)
             self.newest = where
+            self._changes += 1
+
+    def state(self):
+        """While two states are equal the values are; None, equal to nothing, while a view is held.
+
+        Kernels that write behind PyTorch's back (a C kernel into a top) do not show.
+        """
+        if self.held:
+            return None
+        flat = self.sides.get(self.newest)
+        if flat is None:
+            return self._changes, None
+        if flat.is_inference():  # made under torch.inference_mode(): PyTorch does not count writes
+            return None
+        return self._changes, self.newest, flat.data_ptr(), flat._version
+
+    def digest(self) -> bytes | None:
+        """128 bits that tell values apart by content; None of memory that no one has touched."""
+        flat = self.sides.get(self.newest)
+        return None if flat is None else xxhash.xxh3_128_digest(flat.cpu().numpy())
 
 
 class Blob:

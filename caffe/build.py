@@ -260,6 +260,7 @@ class Builder:
                 for j, need in enumerate(self.bottom_need_backward[i])
             ]
             layer.param_propagate_down = [True] * len(layer.blobs)
+            layer.for_gradients = True
 
 
 def _bytes(name):

@@ -7,8 +7,13 @@ import torch
 
 CPU = torch.device("cpu")
 
+# What a precision's convolutions and inner products multiply in; sums, maps, weights and history are
+# float32 in all of them.
+PRECISIONS = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
+
 _device = CPU
 _gpu = 0
+_precision = "float32"
 _dtype = torch.float32
 _generators: dict[torch.device, torch.Generator] = {}
 _seed: int | None = None
@@ -17,6 +22,7 @@ _seed: int | None = None
 def set_mode_cpu():
     """Compute on the CPU from now on (the default)."""
     global _device
+    _require_precision(_precision, CPU)
     _device = CPU
 
 
@@ -24,10 +30,9 @@ def set_mode_gpu():
     """Compute on the GPU chosen by `set_device`. Raises RuntimeError where there is none."""
     global _device
     require_gpu(_gpu)
-    # float32 means float32: with base_lr 1e-14 and momentum .99 the ten bits of TF32 are not enough
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    _require_precision(_precision, torch.device("cuda", _gpu))
     _device = torch.device("cuda", _gpu)
+    _set_tf32()
 
 
 def set_device(gpu):
@@ -48,6 +53,58 @@ def require_gpu(gpu):
             "GPUs: call caffe.set_mode_cpu() (--cpu in the scripts), or install a CUDA build of torch "
             "and its driver"
         )
+
+
+def set_precision(name):
+    """What convolutions and inner products multiply in: "float32" (the default), "tf32" or "bf16".
+
+    Asked for, never assumed: with base_lr 1e-14 and momentum .99 the ten bits of TF32 are not enough.
+    Raises ValueError for another name, RuntimeError where the device lacks it.
+    """
+    global _precision
+    if name not in PRECISIONS:
+        raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, got {name!r}")
+    _require_precision(name, _device)
+    _precision = name
+    _set_tf32()
+
+
+def precision() -> str:
+    """The name that `set_precision` was last given."""
+    return _precision
+
+
+def multiply_dtype() -> torch.dtype:
+    """What convolutions and inner products multiply in; inside `double_precision` float64."""
+    return PRECISIONS[_precision] if _dtype == torch.float32 else _dtype
+
+
+def precisions(where: torch.device | None = None) -> list[str]:
+    """What a device (default: where layers compute) has in hardware."""
+    where = _device if where is None else where
+    if where.type == "cuda":
+        ampere = torch.cuda.get_device_capability(where) >= (8, 0)
+        return list(PRECISIONS) if ampere else ["float32"]
+    known = getattr(torch.cpu, "get_capabilities", dict)()
+    has_bf16 = known.get("avx512_bf16") or known.get("amx_bf16") or known.get("bf16")
+    return ["float32", "bf16"] if has_bf16 and torch.backends.mkldnn.is_available() else ["float32"]
+
+
+def _require_precision(name, where):
+    if name not in precisions(where):
+        raise RuntimeError(
+            f"precision {name} was asked for, but {_name_of(where)} has {', '.join(precisions(where))}: "
+            "ask for one of these by caffe.set_precision (--precision in the scripts)"
+        )
+
+
+def _name_of(where):
+    return f"{where} ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else "this CPU"
+
+
+def _set_tf32():
+    torch.backends.cuda.matmul.allow_tf32 = _precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = _precision == "tf32"
 
 
 def device() -> torch.device:

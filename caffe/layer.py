@@ -33,6 +33,10 @@ class Layer:
     auto_top = False  # tops left out in the net are added, without a usable name
     default_loss_weight = 0.0  # 1 for losses: the weight of the first top where none is stated
     param_type: str | None = None  # whose message `param` is, where it is not the layer type's own
+    # In TEST the tops depend on bottoms and parameters alone: with these they stay as they are.
+    pure = False
+    for_gradients = False  # whether the net's force_backward asks for maps as training has them
+    shares = False  # whether the tops always are the only bottom's memory
 
     def __init__(self, layer_param):
         self.layer_param = layer_param
@@ -63,6 +67,13 @@ class Layer:
     def backward(self, top, propagate_down, bottom):
         """From the tops' diffs: assign the bottoms' where propagate_down, add to the parameters'."""
         raise NotImplementedError(f"{type(self).__name__} has no backward method")
+
+    # A pure layer may also have two methods for a window of its tops, (top, bottom, left, right) on the
+    # last two axes: reach(window), the window of the tops that a window of a bottom has a part in, and
+    # forward_window(bottom, top, window), which computes that of the tops and leaves the rest.
+
+    def forget_weights(self):
+        """Drop what was derived from the parameters: their values have changed."""
 
     def allow_force_backward(self, bottom_index: int) -> bool:
         """Whether force_backward reaches this bottom (labels say no)."""

@@ -7,9 +7,10 @@ from collections import OrderedDict
 import numpy as np
 import torch
 
-from . import debug_info, hdf5, weights
+from . import context, debug_info, hdf5, weights
 from .blob import BlobVec, BoolVec, RawBlobVec
 from .build import Builder
+from .changes import Changes
 from .glog import warning
 from .layer import describe
 from .proto import caffe_pb2, read
@@ -97,6 +98,7 @@ class Net:
             )
             for index in (self._top_index, self._bottom_index)
         )
+        self._changes = Changes(self)
         self.inputs = [names[i] for i in self._inputs]
         self.outputs = [names[i] for i in self._outputs]
 
@@ -105,21 +107,37 @@ class Net:
     def _forward(self, start: int, end: int) -> float:
         """Run layers start..end; the sum over weighted tops of value times weight."""
         loss = 0.0
+        for i in self._run(start, end):
+            for blob, weight in zip(self._tops[i], self.layers[i]._loss_weights):
+                if weight:
+                    # The weight is read from the diff, where it was written when the net was built.
+                    loss += float(torch.dot(blob.x.view(-1), blob.dx.view(-1)))
+        return loss
+
+    def _run(self, start, end):
+        """Bring the tops of layers start..end up to date, yielding each layer's position."""
+        watched = self.debug_info or any(
+            self._callbacks[key] for key in ("before_forward", "after_forward")
+        )
+        if self.phase == caffe_pb2.TEST and context.device() == context.CPU and not watched:
+            yield from self._changes.forward(start, end)
+        else:
+            self._changes.forget()
+            yield from self._run_all(start, end)
+
+    def _run_all(self, start, end):
+        """Layer by layer, each in full."""
         for i in range(start, end + 1):
             for call in self._callbacks["before_forward"]:
                 call(i)
             layer, bottom, top = self.layers[i], self._bottoms[i], self._tops[i]
             layer.reshape(bottom, top)
             layer.forward(bottom, top)
-            for blob, weight in zip(top, layer._loss_weights):
-                if weight:
-                    # The weight is read from the diff, where it was written when the net was built.
-                    loss += float(torch.dot(blob.x.view(-1), blob.dx.view(-1)))
+            yield i
             if self.debug_info:
                 debug_info.forward(self, i)
             for call in self._callbacks["after_forward"]:
                 call(i)
-        return loss
 
     def _backward(self, start: int, end: int):
         """Run layers start..end, in falling order."""

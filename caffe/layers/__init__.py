@@ -6,6 +6,7 @@ from . import (  # noqa: F401
     data,
     eltwise,
     hdf5,
+    im2col,
     inner_product,
     loss,
     lrn,

@@ -1,95 +1,20 @@
-"""Convolution, Deconvolution, Im2col: sums over windows, along up to three spatial axes.
+"""Convolution and Deconvolution: sums over windows, along up to three spatial axes.
 
-(src/caffe/layers/base_conv_layer.cpp, conv_layer.cpp, deconv_layer.cpp, im2col_layer.cpp)
+(src/caffe/layers/base_conv_layer.cpp, conv_layer.cpp, deconv_layer.cpp)
 """
 
-import itertools
 import math
 
 import torch
 from torch.nn.functional import fold, unfold
 from torch.nn.functional import pad as pad_far
 
+from .. import context, kernels
 from ..filler import add_filled
-from ..layer import Layer, register
+from ..layer import register
+from .im2col import Windowed
 
-
-class Windowed(Layer):
-    """What convolutions share: axes, and kernel, stride, pad, dilation along each spatial axis."""
-
-    param_type = "Convolution"
-    fewest_spatial = 0  # a convolution of vectors, without a plane, mixes channels only
-
-    def read_geometry(self, bottom):
-        self.channel_axis = self.axis(bottom[0], self.param.axis)
-        self.num_axes = bottom[0].num_axes
-        self.num_spatial = self.num_axes - self.channel_axis - 1
-        if not self.fewest_spatial <= self.num_spatial <= 3:
-            raise self.error(
-                f"{self.fewest_spatial} to 3 spatial axes are supported, a bottom of shape "
-                f"{list(bottom[0].shape)} has {self.num_spatial} after axis {self.channel_axis}",
-                NotImplementedError,
-            )
-        self.kernel = self.per_axis("kernel_size", "kernel_h", "kernel_w", None, least=1)
-        self.stride = self.per_axis("stride", "stride_h", "stride_w", 1, least=1)
-        self.pad = self.per_axis("pad", "pad_h", "pad_w", 0, least=0)
-        self.dilation = self.per_axis("dilation", None, None, 1, least=1)
-        # what a dilated kernel spans
-        self.extent = [d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation)]
-
-    def per_axis(self, field, field_h, field_w, default, least) -> list[int]:
-        """A setting along each spatial axis: given once for all, once an axis, or as _h and _w."""
-        values = list(getattr(self.param, field))
-        hw = [name for name in (field_h, field_w) if name and self.param.HasField(name)]
-        if hw:
-            if values or self.num_spatial != 2:
-                raise self.error(
-                    f"{' and '.join(hw)} belong to two spatial axes without {field}; here are "
-                    f"{self.num_spatial} spatial axes and {field} {values}"
-                )
-            values = [getattr(self.param, field_h), getattr(self.param, field_w)]
-        elif not values and default is not None:
-            values = [default]
-        if len(values) not in (1, self.num_spatial):
-            raise self.error(
-                f"{field} must be given once or once for each of the {self.num_spatial} spatial "
-                f"axes, got {values}"
-            )
-        if min(values, default=least) < least:
-            raise self.error(f"{field} must be at least {least}, got {values}")
-        return values * self.num_spatial if len(values) == 1 else values
-
-    def check_bottoms(self, bottom):
-        """All of one shape, and of as many axes as at setup."""
-        if bottom[0].num_axes != self.num_axes:
-            raise self.error(
-                f"the bottom had {self.num_axes} axes when the net was built, now its shape is "
-                f"{list(bottom[0].shape)}"
-            )
-        for other in bottom[1:]:
-            if other.shape != bottom[0].shape:
-                raise self.error(
-                    f"bottoms must have one shape, got {list(bottom[0].shape)} and "
-                    f"{list(other.shape)}"
-                )
-
-    def windows(self, spatial) -> list[int]:
-        """How many windows fit along each axis. As in Caffe the division truncates towards zero, so
-        that a kernel larger than the padded input by less than a stride still gives one."""
-        sizes = [
-            int((size + 2 * pad - extent) / stride) + 1
-            for size, pad, extent, stride in zip(spatial, self.pad, self.extent, self.stride)
-        ]
-        if min(sizes, default=1) < 1:
-            raise self.error(
-                f"no window fits: kernel {self.kernel} (spanning {self.extent} when dilated) on an "
-                f"input of {list(spatial)}, padded by {self.pad} on each side"
-            )
-        return sizes
-
-    def batch(self, x):
-        """A bottom or top as (N, C, spatial...): the axes before the channels become one."""
-        return x.reshape(-1, *x.shape[self.channel_axis :])
+aten = torch.ops.aten
 
 
 class Convolving(Windowed):
@@ -98,6 +23,7 @@ class Convolving(Windowed):
     num_bottom = num_top = (1, None)
     equal_bottom_top = True
     transposed = False
+    pure = True
 
     def setup(self, bottom, top):
         self.read_geometry(bottom)
@@ -160,7 +86,25 @@ class Convolving(Windowed):
             y.x = self.convolve(self.batch(x.x), weight, bias).view(tuple(y.shape))
 
     def convolve(self, x, weight, bias):
-        return torch.convolution(x, weight, bias, *self.geometry())
+        return self.multiply(x, weight, bias, *self.geometry())
+
+    @staticmethod
+    def multiply(x, weight, bias, *geometry):
+        """torch.convolution in the precision that was asked for; in and out as stored."""
+        kind, stored = context.multiply_dtype(), x.dtype
+        if kind == stored:
+            return torch.convolution(x, weight, bias, *geometry)
+        bias = None if bias is None else bias.to(kind)
+        return torch.convolution(x.to(kind), weight.to(kind), bias, *geometry).to(stored)
+
+    @staticmethod
+    def multiply_backward(dy, x, weight, geometry, wanted):
+        """The gradients of bottom and weights, as far as `wanted`, in the precision asked for."""
+        kind, stored = context.multiply_dtype(), dy.dtype
+        grads = torch.ops.aten.convolution_backward(
+            *(tensor.to(kind) for tensor in (dy, x, weight)), None, *geometry, [*wanted, False]
+        )
+        return tuple(None if grad is None else grad.to(stored) for grad in grads[:2])
 
     def backward(self, top, propagate_down, bottom):
         weight = self.with_plane(self.blobs[0].x)
@@ -174,14 +118,8 @@ class Convolving(Windowed):
                 self.convolve_backward(dy, x, weight, wants_weight, propagates)
 
     def convolve_backward(self, dy, bottom, weight, wants_weight, propagates):
-        dx, dw, _ = torch.ops.aten.convolution_backward(
-            dy,
-            self.batch(bottom.x),
-            weight,
-            None,
-            *self.geometry(),
-            [bool(propagates), bool(wants_weight), False],
-        )
+        wanted = [bool(propagates), bool(wants_weight)]
+        dx, dw = self.multiply_backward(dy, self.batch(bottom.x), weight, self.geometry(), wanted)
         if wants_weight:
             self.with_plane(self.blobs[0].dx).add_(dw)
         if propagates:
@@ -195,6 +133,10 @@ class Convolution(Convolving):
     Weights: (num_output, channels / group, kernel...). Caffe gives one output where the kernel
     exceeds the padded input by less than a stride; PyTorch would refuse.
     """
+
+    def __init__(self, layer_param):
+        super().__init__(layer_param)
+        self.forget_weights()
 
     def reshape(self, bottom, top):
         super().reshape(bottom, top)
@@ -215,6 +157,8 @@ class Convolution(Convolving):
             and positions < self.param.num_output
         )
 
+        self.plain = len(bottom) == 1 and self.num_spatial == 2 and not any(self.missing)
+
     def missing_cells(self, bottom, axis):
         size = bottom.shape[self.channel_axis + 1 + axis]
         return max(0, self.extent[axis] - size - 2 * self.pad[axis])
@@ -232,14 +176,99 @@ class Convolution(Convolving):
         if not any(self.missing):
             return super().convolve_backward(dy, bottom, weight, wants_weight, propagates)
         x = self.batch(bottom.x)
-        dx, dw, _ = torch.ops.aten.convolution_backward(
-            dy, pad_far(x, self.missing), weight, None, *self.geometry(), [True, True, False]
+        dx, dw = self.multiply_backward(
+            dy, pad_far(x, self.missing), weight, self.geometry(), [True, True]
         )
         if wants_weight:
             self.blobs[0].dx.add_(dw)
         if propagates:
             inside = tuple(slice(0, size) for size in x.shape[2:])
             self.batch(bottom.dx).copy_(dx[(..., *inside)])
+
+    # A TEST net on the CPU computes by forward_window: with weights laid out once for all passes.
+
+    def forget_weights(self):
+        self.filters = {}  # form -> the weights in it
+
+    def laid_out(self, form, make):
+        if form not in self.filters:
+            self.filters[form] = make()
+        return self.filters[form]
+
+    def forward_window(self, bottom, top, window, slope=None):
+        """A window of the top; with a `slope`, through the ReLU that follows in place."""
+        if not self.plain:
+            self.forward(bottom, top)
+            if slope is not None:
+                aten.leaky_relu_(top[0].x, slope)
+            return
+        y = self.batch(top[0].x)
+        if self.by_winograd(y):
+            self.forward_winograd(self.batch(bottom[0].x), y, window, slope)
+            return
+        x, pad = self.needed(self.batch(bottom[0].x), window)
+        part = self.convolve_packed(x, pad)
+        if slope is not None:
+            aten.leaky_relu_(part, slope)
+        rows, columns = slice(*window[:2]), slice(*window[2:])
+        y[:, :, rows, columns].copy_(part)
+
+    def by_winograd(self, y):
+        """3x3 kernels of enough outputs; few and small ones gain nothing. Not where gradients are wanted:
+        there an error of 1e-6 decides which of two nearly equal values a MAX pooling's gradient takes."""
+        return (
+            not self.for_gradients
+            and self.kernel == [3, 3]
+            and self.stride == self.dilation == [1, 1]
+            and self.param.group == 1
+            and self.param.num_output >= 32
+            and y.dtype == torch.float32
+            and kernels.available()
+        )
+
+    def forward_winograd(self, x, y, window, slope):
+        weights = self.laid_out("winograd", lambda: kernels.winograd_weights(self.blobs[0].x))
+        bias = self.blobs[1].x if self.param.bias_term else None
+        for picture, result in zip(x, y):
+            kernels.winograd(picture, weights, bias, result, self.pad, window, slope)
+
+    def needed(self, x, window):
+        """The part of the bottom that a window of the top is computed from, and its padding."""
+        if window == (0, self.top_sizes[0], 0, self.top_sizes[1]):
+            return x, self.pad
+        slices, around = [], []
+        for axis, size in enumerate(x.shape[2:]):
+            start = window[2 * axis] * self.stride[axis] - self.pad[axis]
+            end = (
+                (window[2 * axis + 1] - 1) * self.stride[axis] - self.pad[axis] + self.extent[axis]
+            )
+            slices.append(slice(max(0, min(start, size)), max(0, min(end, size))))
+            around = [max(0, -start), max(0, end - size), *around]  # F.pad's order: last axis first
+        return pad_far(x[:, :, slices[0], slices[1]], around), [0, 0]
+
+    def convolve_packed(self, x, pad):
+        """By oneDNN, which reorders the weights of a large layer once instead of at every call."""
+        kind = context.multiply_dtype()
+        weight, bias = self.blobs[0].x, self.blobs[1].x if self.param.bias_term else None
+        geometry = self.stride, pad, self.dilation
+        if (
+            weight.numel() < 2**14
+            or kind == torch.float64
+            or not torch.backends.mkldnn.is_available()
+        ):
+            return self.multiply(x, weight, bias, *geometry, False, [0, 0], self.param.group)
+        onednn = torch.ops.mkldnn
+        x = x.to(kind, memory_format=torch.channels_last)
+        args = pad, self.stride, self.dilation, self.param.group
+        weight = self.laid_out(
+            kind,
+            lambda: onednn._reorder_convolution_weight(weight.to(kind), *args, list(x.shape)),
+        )
+        bias = None if bias is None else bias.to(kind)
+        y = onednn._convolution_pointwise(x, weight, bias, *args, "none", [], "")
+        return y.to(torch.float32, memory_format=torch.contiguous_format)
+
+    # A few windows under a huge kernel, by columns
 
     def window(self):
         return self.kernel, self.dilation, self.pad, self.stride
@@ -322,78 +351,3 @@ class Deconvolution(Convolving):
             len(kernels),
         )
         bottom.dx = dx.view(tuple(bottom.shape))
-
-
-@register
-class Im2col(Windowed):
-    """top: every window of bottom as a column, channels first, then the kernel's cells.
-
-    Written out, because PyTorch's unfold knows two spatial axes only.
-    """
-
-    num_bottom = num_top = 1
-    fewest_spatial = 1
-
-    def setup(self, bottom, top):
-        self.read_geometry(bottom)
-
-    def reshape(self, bottom, top):
-        self.check_bottoms(bottom)
-        before, (channels, *spatial) = (
-            bottom[0].shape[: self.channel_axis],
-            bottom[0].shape[self.channel_axis :],
-        )
-        self.sizes = self.windows(spatial)
-        top[0].set_shape([*before, channels * math.prod(self.kernel), *self.sizes])
-
-    def forward(self, bottom, top):
-        columns = self.columns(self.batch(bottom[0].x), self.sizes)
-        top[0].x.view(columns.shape).copy_(columns)
-
-    def backward(self, top, propagate_down, bottom):
-        if propagate_down[0]:
-            dx = self.batch(bottom[0].dx)
-            shape = (*dx.shape[:2], *self.kernel, *self.sizes)
-            self.add_columns(top[0].dx.view(shape), dx)
-
-    def columns(self, x, sizes):
-        """All windows of x (N, C, spatial...), side by side: (N, C, kernel..., windows...), a view
-        of the padded input."""
-        far = [
-            max(0, (count - 1) * stride + extent - size - pad)
-            for count, stride, extent, size, pad in zip(
-                sizes, self.stride, self.extent, x.shape[2:], self.pad
-            )
-        ]
-        padding = [p for pair in zip(reversed(self.pad), reversed(far)) for p in pair]
-        x = pad_far(x, padding) if any(padding) else x
-        steps = x.stride()
-        return x.as_strided(
-            (*x.shape[:2], *self.kernel, *sizes),
-            (
-                *steps[:2],
-                *(step * d for step, d in zip(steps[2:], self.dilation)),
-                *(step * s for step, s in zip(steps[2:], self.stride)),
-            ),
-        )
-
-    def add_columns(self, columns, dx):
-        """The transpose of `columns`: dx becomes the sum, cell by cell, of all windows over it."""
-        sizes = columns.shape[2 + self.num_spatial :]
-        padded = dx.new_zeros(
-            *dx.shape[:2],
-            *(
-                max((count - 1) * stride + extent, size + pad)
-                for count, stride, extent, size, pad in zip(
-                    sizes, self.stride, self.extent, dx.shape[2:], self.pad
-                )
-            ),
-        )
-        for offset in itertools.product(*map(range, self.kernel)):
-            window = tuple(
-                slice(o * d, o * d + (count - 1) * stride + 1, stride)
-                for o, d, count, stride in zip(offset, self.dilation, sizes, self.stride)
-            )
-            padded[(..., *window)] += columns[(slice(None), slice(None), *offset)]
-        inside = tuple(slice(p, p + size) for p, size in zip(self.pad, dx.shape[2:]))
-        dx.copy_(padded[(..., *inside)])

@@ -18,6 +18,7 @@ aten = torch.ops.aten
 
 class Neuron(Layer):
     num_bottom = num_top = 1
+    pure = True
     in_place = True  # whether top may be bottom
     takes_nothing = True  # whether bottom may be empty, as behind a Filter that selected nothing
 
@@ -40,6 +41,17 @@ class ReLU(Neuron):
     def forward(self, bottom, top):
         # not torch.relu, whose value at -inf is 0
         aten.leaky_relu.out(bottom[0].x, self.param.negative_slope, out=top[0].x)
+
+    def reach(self, window):
+        return window
+
+    def forward_window(self, bottom, top, window):
+        rows, columns = slice(*window[:2]), slice(*window[2:])
+        x, y = (blob.x[:, :, rows, columns] for blob in (bottom[0], top[0]))
+        if y.data_ptr() == x.data_ptr():
+            aten.leaky_relu_(y, self.param.negative_slope)
+        else:
+            y.copy_(aten.leaky_relu(x, self.param.negative_slope))
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:

@@ -6,7 +6,7 @@ from itertools import product
 import torch
 from torch.nn.functional import pad as pad_around
 
-from .. import context
+from .. import context, kernels
 from ..layer import Layer, register
 from ..proto import caffe_pb2
 
@@ -114,6 +114,14 @@ def maxima(x, windows):
     return y if math.isfinite(y.sum()) else max_pool(x, windows)[0]
 
 
+def maxima_of_window(x, windows, y, window):
+    """A window (top, bottom, left, right) of `maxima`, written into y."""
+    if x.dtype == torch.float32 and not any(windows.pad) and windows.native and kernels.available():
+        kernels.maxima(x, y, windows.kernel, windows.stride, window)
+    else:
+        y.copy_(maxima(x, windows))
+
+
 def max_pool_backward(dy, x, windows, position):
     if windows.native:  # PyTorch's kernels pass by a position of -1, too
         return aten.max_pool2d_with_indices_backward(
@@ -176,6 +184,7 @@ class Pooling(Layer):
     """
 
     num_bottom, num_top = 1, (1, 2)
+    pure = True
 
     def setup(self, bottom, top):
         p = self.param
@@ -246,6 +255,22 @@ class Pooling(Layer):
         top[0].x, self.position = max_pool(bottom[0].x, self.windows)
         if len(top) > 1:
             top[1].x.copy_(self.position)
+
+    def reach(self, window):
+        """The window of the tops that a window of the bottom has a part in."""
+        edges = []
+        for axis, (kernel, stride, pad) in enumerate(zip(*self.windows.geometry)):
+            first, end = window[2 * axis : 2 * axis + 2]
+            edges.append(max(0, -(-(first + pad - kernel + 1) // stride)))
+            edges.append(min(self.windows.counts[axis], (end - 1 + pad) // stride + 1))
+        return tuple(edges)
+
+    def forward_window(self, bottom, top, window):
+        if self.param.pool != POOL.MAX or len(top) > 1 or not top[0].count:
+            self.forward(bottom, top)
+            return
+        self.position = None
+        maxima_of_window(bottom[0].x, self.windows, top[0].x, window)
 
     def forward_stochastic(self, bottom, top):
         if self.phase == caffe_pb2.TEST:

@@ -16,6 +16,7 @@ class Split(Layer):
     """Every top is bottom, in the same memory; bottom's diff is the sum of theirs."""
 
     num_bottom, num_top = 1, (1, None)
+    pure = shares = True
 
     def reshape(self, bottom, top):
         for blob in top:
@@ -26,6 +27,12 @@ class Split(Layer):
     def forward(self, bottom, top):
         for blob in top:
             blob.share_data(bottom[0])
+
+    def reach(self, window):
+        return window
+
+    def forward_window(self, bottom, top, window):
+        self.forward(bottom, top)
 
     def backward(self, top, propagate_down, bottom):
         if not propagate_down[0]:

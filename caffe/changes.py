@@ -1,0 +1,250 @@
+"""Which part of a net must be computed again: a TEST net's maps stay in its blobs, and what its
+inputs, weights and shapes left unchanged is not computed twice.
+
+Every blob has a version, and the window in which it differs from the version before. A unit, one
+layer and those that work in place on its top, remembers the versions it has seen. For FCNs this is
+worth a third of the work: conv1_1 pads the picture by 100, so that half of conv1's map does not
+depend on it. Exact for any net: reading a blob through NumPy, or writing to it, makes it suspect,
+and what is suspect is computed whole.
+"""
+
+import itertools
+
+from . import context
+from .layers.conv import Convolution
+from .layers.neuron import Dropout, ReLU
+
+WHOLE = "whole"
+
+
+class Track:
+    """A blob's version, and how that came about."""
+
+    def __init__(self, blob, is_input):
+        self.blob = blob
+        self.version = self.before = 0
+        self.window = None  # where `version` differs from `before`; None: anywhere
+        self.writer = None  # the unit whose work the blob holds; None: somebody else's
+        self.checked = 0  # the pass in which this was last known to be true
+        self.is_input = is_input
+        self.copy = None  # of an input
+        self.remember()
+
+    def remember(self):
+        self.shape, self.memory = self.blob._shape, self.blob._data
+        self.state = self.memory.state()
+
+    def is_as_left(self):
+        """Whether nobody has touched the blob since `remember`."""
+        blob = self.blob
+        return (
+            self.state is not None
+            and blob._shape == self.shape
+            and blob._data is self.memory
+            and blob._data.state() == self.state
+        )
+
+    def advance(self, version, window, writer):
+        self.version, self.before, self.window = version, self.version, window
+        self.writer = writer
+        self.remember()
+
+    def look(self, version):
+        """Take note of what others wrote, as the new `version`."""
+        if self.is_as_left():
+            return
+        window = extent(self.blob)
+        if self.is_input and window:
+            window = self.compare(window)
+        if window != (0, 0, 0, 0):
+            self.advance(version, window, None)
+        else:
+            self.remember()
+
+    def compare(self, window):
+        """The smallest window with all differences from the last look; (0, 0, 0, 0) without any."""
+        x, before = self.blob.x, self.copy
+        if before is None or before.shape != x.shape:
+            self.copy = x.clone()
+            return window
+        differs = (x != before).flatten(0, 1).any(0)
+        self.copy.copy_(x)
+        if not differs.any():
+            return (0, 0, 0, 0)
+        edges = []
+        for axis in (1, 0):
+            cells = differs.any(axis).nonzero()
+            edges += [int(cells[0]), int(cells[-1]) + 1]
+        return tuple(edges)
+
+
+def extent(blob):
+    """The window that is all of a map; None for blobs that are no maps."""
+    return (0, blob._shape[2], 0, blob._shape[3]) if len(blob._shape) == 4 else None
+
+
+def union(windows):
+    tops, bottoms, lefts, rights = zip(*windows)
+    return min(tops), max(bottoms), min(lefts), max(rights)
+
+
+class Unit:
+    """Layers first..last: one, and those that follow and work in place on its only top."""
+
+    def __init__(self, net, first, last):
+        self.first, self.last = first, last
+        self.layers = net.layers[first : last + 1]
+        self.bottom, self.top = net._bottoms[first], net._tops[first]
+        head, *others = self.layers
+        self.pure = all(layer.pure for layer in self.layers)
+        self.slope = None
+        if isinstance(head, Convolution) and others and isinstance(others[0], ReLU):
+            self.slope = others.pop(0).param.negative_slope
+        self.others = [layer for layer in others if not isinstance(layer, Dropout)]
+        self.windowed = all(hasattr(x, "forward_window") for x in (head, *self.others))
+        self.watches = [Watch(blob) for layer in self.layers for blob in layer.blobs]
+        self.precision = None
+        self.seen = None  # version and shape of every bottom that the tops were computed from
+
+    def due(self, tracks_of):
+        """The window of the tops that is not up to date; WHOLE, or None if all is."""
+        changed = [watch.changed() for watch in self.watches]
+        if any(changed):
+            for layer in self.layers:
+                layer.forget_weights()
+        if self.precision != context.precision():
+            self.precision, self.seen = context.precision(), None
+        tops = [tracks_of[top] for top in self.top]
+        if any(changed) or not self.pure or self.seen is None:
+            return WHOLE
+        if not all(track.writer is self and self.is_as_left(track) for track in tops):
+            return WHOLE
+        windows = []
+        for blob, (version, shape) in zip(self.bottom, self.seen):
+            track = tracks_of[blob]
+            if blob._shape != shape:
+                return WHOLE
+            if track.version != version:
+                windows.append(track.window if track.before == version else extent(blob))
+        if not windows:
+            return None
+        if not self.windowed or None in windows:
+            return WHOLE
+        window = self.layers[0].reach(union(windows))
+        return window if window[0] < window[1] and window[2] < window[3] else None
+
+    def is_as_left(self, track):
+        if self.layers[
+            0
+        ].shares:  # whoever writes there writes to the bottom, and is found out there
+            return track.blob._data is self.bottom[0]._data and track.blob._shape == track.shape
+        return track.is_as_left()
+
+    def run(self, window):
+        head = self.layers[0]
+        if window == WHOLE:
+            window = extent(self.top[0]) if self.windowed and len(self.top) else None
+        if window is None:
+            head.forward(self.bottom, self.top)
+            for layer in self.layers[1:]:
+                layer.forward(self.top, self.top)
+            return
+        if self.slope is None:
+            head.forward_window(self.bottom, self.top, window)
+        else:
+            head.forward_window(self.bottom, self.top, window, self.slope)
+        for layer in self.others:
+            layer.forward_window(self.top, self.top, window)
+
+
+class Watch:
+    """Tells whether a parameter's values have changed since it was last asked."""
+
+    def __init__(self, blob):
+        self.blob = blob
+        self.state = self.digest = None
+
+    def changed(self):
+        memory = self.blob._data
+        state = (self.blob._shape, id(memory), memory.state())
+        if state[-1] is not None and state == self.state:
+            return False
+        digest = (self.blob._shape, memory.digest())
+        changed, self.state, self.digest = digest != self.digest, state, digest
+        return changed
+
+
+class Changes:
+    """Runs a TEST net's layers, each as far as it must."""
+
+    def __init__(self, net):
+        self.net = net
+        self.counter = itertools.count(1)
+        self.passes = itertools.count(1)
+        inputs = {id(blob) for i, blob in enumerate(net._blobs) if i in net._inputs}
+        self.tracks = {blob: Track(blob, id(blob) in inputs) for blob in net._blobs}
+        self.units = []
+        first = 0
+        while first < len(net.layers):
+            last = first
+            while self._in_place(last + 1, net._top_index[first]):
+                last += 1
+            self.units.append(Unit(net, first, last))
+            first = last + 1
+
+    def forget(self):
+        """Somebody else runs the layers: nothing is known of any map."""
+        for unit in self.units:
+            unit.seen = None
+
+    def _in_place(self, index, tops):
+        net = self.net
+        return (
+            index < len(net.layers)
+            and len(tops) == 1
+            and net.layers[index - 1].type != "Input"
+            and net._bottom_index[index] == net._top_index[index] == tops
+        )
+
+    def forward(self, start, end):
+        """Layers start..end; yields each unit's layers when they are up to date."""
+        number = next(self.passes)
+        for unit in self.units:
+            if unit.last < start or unit.first > end:
+                continue
+            if unit.first < start or unit.last > end:  # the map between its layers is asked for
+                unit.seen = None
+                yield from self._singly(unit, max(start, unit.first), min(end, unit.last))
+                continue
+            for i in range(unit.first, unit.last + 1):
+                self.net.layers[i].reshape(self.net._bottoms[i], self.net._tops[i])
+            if self.net.layers[unit.first].type == "Input":
+                yield from range(unit.first, unit.last + 1)
+                continue
+            for blob in unit.bottom:
+                track = self.tracks[blob]
+                if track.checked != number:
+                    track.look(next(self.counter))
+                    track.checked = number
+            window = unit.due(self.tracks)
+            if window is not None:
+                unit.run(window)
+                self._enter(unit, window)
+            for blob in unit.top:
+                self.tracks[blob].checked = number
+            yield from range(unit.first, unit.last + 1)
+
+    def _singly(self, unit, start, end):
+        for i in range(start, end + 1):
+            layer, bottom, top = self.net.layers[i], self.net._bottoms[i], self.net._tops[i]
+            layer.reshape(bottom, top)
+            layer.forward(bottom, top)
+            yield i
+        for blob in unit.top:
+            self.tracks[blob].writer = None
+
+    def _enter(self, unit, window):
+        unit.seen = [(self.tracks[b].version, b._shape) for b in unit.bottom]
+        for blob in unit.top:
+            changed = extent(blob) if window == WHOLE else window
+            self.tracks[blob].advance(next(self.counter), changed, unit)

@@ -1,0 +1,158 @@
+"""The engine's own kernels for CPUs, in C: compiled at first use, for the machine that runs them.
+
+PyTorch's convolutions do every multiplication that the definition has. For 3x3 kernels Winograd's
+filtering needs a quarter of them, and works on Caffe's planes as they are, any window of them.
+Without a C compiler, or with CAFFE_KERNELS=0 in the environment, `available()` is False and layers
+compute by PyTorch alone.
+"""
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from ..glog import warning
+
+SOURCES = Path(__file__).parent
+FLAGS = ["-O3", "-march=native", "-std=gnu11", "-fopenmp", "-fPIC", "-shared"]
+BLOCK = (
+    2**23
+)  # bytes of V and M of a block of tile rows, unless the weights are larger than half of it
+_scratch = torch.empty(0)
+
+
+def available() -> bool:
+    return _library() is not None
+
+
+@functools.cache
+def _library():
+    """The compiled kernels, or None."""
+    if os.environ.get("CAFFE_KERNELS") == "0":
+        return None
+    try:
+        library = ctypes.CDLL(os.fspath(_compiled()))
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", "") or error
+        warning(
+            "kernels:0",
+            f"the C kernels could not be compiled ({said}): forward is about half as fast. Install a "
+            "C compiler with OpenMP (gcc), or name it in CC; CAFFE_KERNELS=0 silences this",
+        )
+        return None
+    library.winograd_scratch.restype = library.winograd_weights_size.restype = ctypes.c_int64
+    return library
+
+
+def _compiled() -> Path:
+    """The library, from the cache where this machine has compiled these sources before."""
+    compiler = os.environ.get("CC") or next(filter(shutil.which, ("gcc", "cc", "clang")), "gcc")
+    digest = hashlib.sha256(repr((compiler, FLAGS, platform.machine(), _processor())).encode())
+    for path in sorted(SOURCES.glob("*.[ch]")):
+        digest.update(path.read_bytes())
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fcn-caffe")
+    target = folder / f"kernels-{digest.hexdigest()[:16]}.so"
+    if target.exists():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as work:  # several processes may be at it
+        made = Path(work, target.name)
+        sources = map(str, sorted(SOURCES.glob("*.c")))
+        command = [*compiler.split(), *FLAGS, *sources, "-o", str(made)]
+        subprocess.run(command, check=True, capture_output=True, text=True)
+        os.replace(made, target)
+    return target
+
+
+def _processor() -> str:
+    """What -march=native depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() + sys.platform
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+def _address(tensor):
+    return None if tensor is None else ctypes.c_void_p(tensor.data_ptr())
+
+
+def _longs(*values):
+    return map(ctypes.c_int64, values)
+
+
+def winograd_weights(weight, transposed=False):
+    """Weights (outputs, inputs, 3, 3) in the form that `winograd` multiplies by.
+
+    `transposed`: for the gradient of the bottom, where outputs and inputs change places and every
+    kernel is turned by 180 degrees.
+    """
+    outs, ins = weight.shape[:2]
+    steps = ins * 9, 9
+    if transposed:
+        outs, ins, steps = ins, outs, steps[::-1]
+    size = _library().winograd_weights_size(*_longs(outs, ins))
+    made = torch.empty(size)
+    _library().winograd_weights(
+        _address(weight),
+        *_longs(*steps, outs, ins),
+        int(transposed),
+        _address(made),
+        torch.get_num_threads(),
+    )
+    return made
+
+
+def winograd(x, weights, bias, y, pad, window, slope=None):
+    """Write a window of the convolution of x (C, H, W), padded, into y (K, height, width).
+
+    3x3 kernels, stride 1. window: (top, bottom, left, right), in cells of y. With a `slope`, negative
+    values are multiplied by it (ReLU). Maps and weights are float32 and contiguous.
+    """
+    global _scratch
+    library, threads = _library(), torch.get_num_threads()
+    ins, outs = x.shape[0], y.shape[0]
+    tiles = (window[3] - window[2] + 3) // 4
+    rows = (window[1] - window[0] + 3) // 4
+    room = max(BLOCK, 8 * weights.numel())  # every block reads all weights
+    block = min(rows, max(1, room // (36 * 4 * (ins + outs) * tiles)))
+    block = -(-rows // -(-rows // block))  # as many blocks, of about equal size
+    needed = library.winograd_scratch(*_longs(ins, outs, tiles, block), threads)
+    if _scratch.numel() < needed:
+        _scratch = torch.zeros(needed)
+    library.winograd_convolve(
+        _address(x),
+        *_longs(*x.shape, *pad),
+        _address(weights),
+        _address(bias),
+        int(slope is not None),
+        ctypes.c_float(slope or 0),
+        _address(y),
+        *_longs(*y.shape, *window, block),
+        _address(_scratch),
+        threads,
+    )
+
+
+def maxima(x, y, kernel, stride, window):
+    """Write a window (top, bottom, left, right) of the MAX pooling of x (..., H, W) into y.
+
+    Without padding; every window starts inside of x, the last ones may end outside.
+    """
+    height, width = x.shape[-2:]
+    planes = x.numel() // (height * width) if x.numel() else 0
+    _library().maxima(
+        _address(x),
+        *_longs(planes, height, width, *kernel, *stride),
+        _address(y),
+        *_longs(*y.shape[-2:], *window),
+        torch.get_num_threads(),
+    )

@@ -1,0 +1,323 @@
+"""A TEST net that computes only what changed agrees with one that computes everything, every time."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+import caffe
+from caffe import kernels
+from caffe.changes import WHOLE
+
+CONV = "num_output: {k} kernel_size: {size} stride: {stride} pad: {pad} dilation: {dilation} group: {group}"
+
+
+def layer(name, kind, bottoms, top, text=""):
+    bottoms = " ".join(f'bottom: "{bottom}"' for bottom in bottoms)
+    return f'layer {{ name: "{name}" type: "{kind}" {bottoms} top: "{top}" {text} }}\n'
+
+
+def conv(name, bottom, k, size=3, stride=1, pad=1, dilation=1, group=1, kind="Convolution"):
+    text = CONV.format(k=k, size=size, stride=stride, pad=pad, dilation=dilation, group=group)
+    filler = 'weight_filler { type: "gaussian" std: 0.1 } bias_filler { type: "uniform" }'
+    return layer(name, kind, [bottom], name, f"convolution_param {{ {text} {filler} }}")
+
+
+def source(height, width, channels=3, num=1):
+    shape = f"dim: {num} dim: {channels} dim: {height} dim: {width}"
+    return f'layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ {shape} }} }} }}\n'
+
+
+def random_net(rng):
+    """Convolutions, poolings and layers in place, with a big pad first, a branch, and a way back up."""
+    k = rng.choice([4, 32, 40])
+    text = source(rng.randint(9, 30), rng.randint(9, 30), num=rng.choice([1, 1, 2]))
+    text += conv("a", "data", k, pad=rng.choice([1, 12, 25]))
+    text += layer("a_relu", "ReLU", ["a"], "a", rng.choice(["", "relu_param { negative_slope: 0.1 }"]))
+    bottom, last = "a", k
+    for name in "bcd":
+        kind = rng.choice(["conv", "conv", "max", "ave", "lrn", "tanh", "dropout"])
+        if kind == "conv":
+            size = rng.choice([1, 3, 3, 5])
+            last = rng.choice([8, 32, 36])
+            group = rng.choice([1, 1, 2])
+            shape = dict(stride=rng.choice([1, 1, 2]), pad=rng.choice([0, size // 2]), group=group)
+            text += conv(name, bottom, last, size, dilation=rng.choice([1, 1, 2]), **shape)
+        elif kind in ("max", "ave"):
+            size, stride = rng.choice([(2, 2), (3, 2), (3, 1), (2, 3)])
+            pool = f"pooling_param {{ pool: {kind.upper()} kernel_size: {size} stride: {stride} }}"
+            text += layer(name, "Pooling", [bottom], name, pool)
+        else:
+            types = {"lrn": "LRN", "tanh": "TanH", "dropout": "Dropout"}
+            text += layer(name, types[kind], [bottom], name)
+        if rng.random() < 0.5:
+            text += layer(f"{name}_relu", "ReLU", [name], name)
+        if rng.random() < 0.3:
+            text += layer(f"{name}_drop", "Dropout", [name], name)
+        bottom = name
+    text += conv("left", bottom, 5, 1, pad=0) + conv("right", bottom, 5, 3)
+    text += layer("sum", "Eltwise", ["left", "right"], "sum")
+    text += conv("up", "sum", 5, 4, 2, 0, kind="Deconvolution")
+    return text + layer("crop", "Crop", ["up", "right"], "crop", "crop_param { axis: 2 offset: 1 }")
+
+
+def build(text, folder, weights=None):
+    path = folder / "net.prototxt"
+    path.write_text(text)
+    net = caffe.Net(str(path), caffe.TEST)
+    for name, blobs in (weights.params if weights else {}).items():
+        for mine, theirs in zip(net.params[name], blobs):
+            mine.data[...] = theirs.data
+    return net
+
+
+def complete(net):
+    """Make a net compute every layer in full, always."""
+    net._run = net._run_all
+    return net
+
+
+def agree(net, other):
+    for name, blob in net.blobs.items():
+        a, b = blob.x.numpy(), other.blobs[name].x.numpy()  # not .data, which makes a blob suspect
+        assert a.shape == b.shape
+        assert np.linalg.norm(a - b) <= 1e-5 * np.linalg.norm(b) + 1e-12, name
+
+
+# What a user may do between two passes; each is done to both nets alike.
+
+
+def new_picture(nets, rng, views):
+    values = np.random.default_rng(rng.randrange(10**9)).standard_normal(nets[0].blobs["data"].shape)
+    for net in nets:
+        net.blobs["data"].data[...] = values
+
+
+def new_patch(nets, rng, views):
+    height, width = nets[0].blobs["data"].shape[2:]
+    i, j = rng.randrange(height), rng.randrange(width)
+    for net in nets:
+        net.blobs["data"].data[:, :, i : i + 3, j : j + 2] += 1
+
+
+def other_size(nets, rng, views):
+    shape = (rng.choice([1, 2]), 3, rng.randint(9, 30), rng.randint(9, 30))
+    for net in nets:
+        net.blobs["data"].reshape(*shape)
+    new_picture(nets, rng, views)
+
+
+def some_param(nets, rng):
+    name = rng.choice(list(nets[0].params))
+    return name, rng.randrange(len(nets[0].params[name]))
+
+
+def edited_weights(nets, rng, views):
+    name, i = some_param(nets, rng)
+    for net in nets:
+        net.params[name][i].data.flat[-1] += 0.5
+
+
+def edited_by_tensor(nets, rng, views):
+    name, i = some_param(nets, rng)
+    for net in nets:
+        net.params[name][i].x.mul_(1.1)
+
+
+def edited_by_old_view(nets, rng, views):
+    """Through a NumPy view taken long before: a part of one, so that the view itself is gone."""
+    for view in views:
+        view[...] += 0.25
+
+
+def edited_map(nets, rng, views):
+    name = rng.choice([n for n in nets[0].blobs if n != "data"])
+    for net in nets:
+        net.blobs[name].data.flat[0] = 3
+
+
+def part_of_net(nets, rng, views):
+    names = list(nets[0].layer_dict)
+    start = rng.randrange(len(names))
+    end = rng.randrange(start, len(names))
+    for net in nets:
+        net.forward(start=names[start], end=names[end])
+
+
+def nothing(nets, rng, views):
+    pass
+
+
+def looked_at(nets, rng, views):
+    name = rng.choice(list(nets[0].blobs))
+    nets[0].blobs[name].data.sum()
+
+
+def direct_layer_call(nets, rng, views):
+    """A layer run by hand leaves its top to somebody else."""
+    for net in nets:
+        net.layer_dict["a"].forward(net._bottoms[2 if "split" in net._layer_names[1] else 1], [net.blobs["a"]])
+
+
+DEEDS = [
+    new_picture, new_picture, new_patch, new_patch, other_size, edited_weights, edited_by_tensor,
+    edited_by_old_view, edited_map, part_of_net, nothing, looked_at,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_agrees_with_computing_everything(seed, tmp_path):
+    rng = random.Random(seed)
+    text = random_net(rng)
+    net = build(text, tmp_path)
+    nets = (net, complete(build(text, tmp_path, net)))
+    views = [n.params["a"][0].data.reshape(-1)[3:5] for n in nets] if seed % 2 else []
+    new_picture(nets, rng, views)
+    for _ in range(12):
+        for each in nets:
+            each.forward()
+        agree(*nets)
+        rng.choice(DEEDS)(nets, rng, views)
+
+
+@pytest.fixture
+def padded(tmp_path):
+    """A picture of 40x40 that is padded by 30: three quarters of conv's map depend on nothing."""
+    text = source(40, 40) + conv("a", "data", 32, pad=30) + layer("a_relu", "ReLU", ["a"], "a")
+    text += layer("p", "Pooling", ["a"], "p", "pooling_param { pool: MAX kernel_size: 2 stride: 2 }")
+    net = build(text + conv("b", "p", 32), tmp_path)
+    ran = []
+    for unit in net._changes.units:
+        unit.run = lambda window, run=unit.run, unit=unit: (
+            ran.append((unit.layers[0].name, window)),
+            run(window),
+        )
+    net.ran = ran
+    return net
+
+
+def test_only_what_the_picture_reaches(padded):
+    padded.forward()
+    assert padded.ran == [("a", WHOLE), ("p", WHOLE), ("b", WHOLE)]
+    padded.ran.clear()
+    padded.blobs["data"].data[...] = 1
+    padded.forward()
+    assert padded.ran[:2] == [("a", (28, 70, 28, 70)), ("p", (14, 35, 14, 35))]
+    assert padded.ran[2] == ("b", WHOLE)  # an output, which forward() gave out through NumPy
+
+
+def test_a_patch_reaches_no_further(padded):
+    padded._forward(0, 3)
+    padded.blobs["data"].data[...] = 1
+    padded._forward(0, 3)
+    padded.ran.clear()
+    padded.blobs["data"].data[0, 1, 10, 20:22] = 5
+    padded._forward(0, 3)
+    assert padded.ran == [
+        ("a", (38, 41, 48, 52)),
+        ("p", (19, 21, 24, 26)),
+        ("b", (18, 22, 23, 27)),
+    ]
+
+
+def test_nothing_new_costs_nothing(padded):
+    padded._forward(0, 3)
+    padded.ran.clear()
+    padded._forward(0, 3)
+    padded.blobs["data"].data  # noqa: B018, read only
+    padded._forward(0, 3)
+    assert padded.ran == []
+
+
+def test_map_between_two_layers_in_place_is_true(padded):
+    padded.blobs["data"].data[...] = -1
+    padded.forward()
+    before = padded.forward(end="a")["a"].copy()
+    assert before.min() < 0
+    assert padded.forward()["b"].shape == (1, 32, 49, 49)
+    assert (padded.blobs["a"].data == np.maximum(before, 0)).all()
+
+
+def test_old_view_of_weights_is_noticed_by_content(padded):
+    view = padded.params["a"][0].data[:1]
+    padded._forward(0, 3)
+    padded.ran.clear()
+    padded._forward(0, 3)
+    assert padded.ran == []  # held, but unchanged
+    view[...] += 1
+    padded._forward(0, 3)
+    assert padded.ran[0] == ("a", WHOLE)
+
+
+def test_inference_mode(padded):
+    with torch.inference_mode():
+        padded.forward()
+        padded.blobs["data"].data[...] = 2
+        fast = padded.forward()["b"].copy()
+        assert np.allclose(complete(padded).forward()["b"], fast, atol=1e-5)
+
+
+def test_callbacks_see_every_layer(padded):
+    padded.forward()
+    seen = []
+    padded.after_forward(seen.append)
+    padded.forward()
+    assert seen == [0, 1, 2, 3, 4][: len(padded.layers)]
+
+
+@pytest.mark.skipif(not kernels.available(), reason="no C compiler here")
+@pytest.mark.parametrize("pad", [(0, 0), (1, 1), (5, 2), (-1, -2)])
+@pytest.mark.parametrize("ins, outs, height, width", [(3, 64, 23, 70), (1, 1, 9, 9), (130, 33, 12, 35)])
+def test_winograd(ins, outs, height, width, pad):
+    draw = torch.Generator().manual_seed(1)
+    x, w = (torch.randn(s, generator=draw) for s in ((ins, height, width), (outs, ins, 3, 3)))
+    bias = torch.randn(outs, generator=draw)
+    inner = torch.nn.functional.pad(x, (pad[1], pad[1], pad[0], pad[0]))
+    wanted = torch.nn.functional.conv2d(inner[None].double(), w.double(), bias.double())[0]
+    rows, columns = wanted.shape[1:]
+    for window in ((0, rows, 0, columns), (1, rows - 1, 2, columns - 1), (2, 3, 1, 2)):
+        y = torch.full(wanted.shape, 9.0)
+        kernels.winograd(x, kernels.winograd_weights(w), bias, y, pad, window, 0.25)
+        inside = (slice(None), slice(*window[:2]), slice(*window[2:]))
+        part = torch.nn.functional.leaky_relu(wanted[inside], 0.25)
+        assert (y[inside] - part).norm() <= 3e-6 * part.norm()
+        y[inside] = 9
+        assert (y == 9).all()  # nothing was written beside the window
+
+
+@pytest.mark.skipif(not kernels.available(), reason="no C compiler here")
+def test_winograd_of_the_gradient():
+    draw = torch.Generator().manual_seed(2)
+    w = torch.randn((33, 20, 3, 3), generator=draw)
+    dy = torch.randn((33, 14, 17), generator=draw)
+    wanted = torch.nn.functional.conv_transpose2d(dy[None].double(), w.double(), padding=1)[0]
+    dx = torch.empty(20, 14, 17)
+    kernels.winograd(dy, kernels.winograd_weights(w, transposed=True), None, dx, (1, 1), (0, 14, 0, 17))
+    assert (dx - wanted).norm() <= 3e-6 * wanted.norm()
+
+
+@pytest.mark.skipif(not kernels.available(), reason="no C compiler here")
+def test_kernels_pass_nan_on():
+    x = torch.zeros(1, 12, 12)
+    x[0, 5, 5] = float("nan")
+    w, y = torch.ones(1, 1, 3, 3), torch.empty(1, 10, 10)
+    kernels.winograd(x, kernels.winograd_weights(w), None, y, (0, 0), (0, 10, 0, 10), 0.0)
+    assert y[0, 3:6, 3:6].isnan().all()
+
+
+def test_without_a_compiler_there_is_a_warning_and_the_same_result(tmp_path, monkeypatch, capfd):
+    text = source(20, 20) + conv("a", "data", 32, pad=9)
+    net = build(text, tmp_path)
+    net.blobs["data"].data[...] = 1
+    wanted = net.forward()["a"].copy()
+    monkeypatch.setenv("CC", "no-such-compiler")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kernels._library.cache_clear()
+    try:
+        other = build(text, tmp_path, net)
+        other.blobs["data"].data[...] = 1
+        assert np.allclose(other.forward()["a"], wanted, atol=1e-5)
+        assert "C compiler" in capfd.readouterr().err
+    finally:
+        kernels._library.cache_clear()
