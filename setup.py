@@ -16,7 +16,11 @@ setup(
     license="BSD-2-Clause",
     python_requires=">=3.10",
     packages=find_packages(include=["caffe", "caffe.*", "data", "data.*"]),
-    package_data={"caffe.proto": ["caffe.proto"], "caffe.kernels": ["*.c", "*.h"], "data": ["*/*.txt", "*/README.md"]},
+    package_data={
+        "caffe.proto": ["caffe.proto"],
+        "caffe.kernels": ["*.c", "*.h"],
+        "data": ["*/*.txt", "*/README.md"],
+    },
     py_modules=sorted(path.stem for path in ROOT.glob("*.py") if path.stem != "setup"),
     entry_points={"console_scripts": ["caffe = caffe.__main__:main"]},
     install_requires=[

@@ -77,6 +77,7 @@ def compete(contestants, items, warm=0, reduce=median, difference=None):
                 times[c].append(seconds[c])
             if difference:
                 differs[c].append(difference(results[c], reference_of(results)))
+        del results  # whoever gives views of its own memory may write there again
     return [
         row(
             c.group,

@@ -1,8 +1,9 @@
 """Time of each layer of FCN-8s beside what this machine can do, measured in the same run.
 
-A layer that multiplies has its GMAC (10^9 multiply-adds, as the plain sum has them), GMAC/s and the
-share of the peak, which fewer multiplications, as Winograd's, can take above 1; any other the bytes
-that it reads and writes, a second, and their share of a large copy's.
+A layer that multiplies has its GMAC (10^9 multiply-adds, as the definition has them), GMAC/s and the
+share of the peak; any other the bytes of its bottoms and tops, GB/s and the share of a large copy's.
+Whoever does less than the definition says, by Winograd's filtering or by leaving what no picture
+changes as it is, gets above 100%. Layers that work in place are timed with the one they follow.
 """
 
 import time
@@ -20,22 +21,23 @@ FLOAT = 4  # bytes
 
 
 def layers(options, folder):
-    """Median milliseconds of each layer's forward, run one by one, and of whole passes."""
+    """Median milliseconds of each layer's forward, run one by one, and of whole passes between."""
     paths = [str(folder / f"fcn8s.{end}") for end in ("prototxt", "caffemodel")]
     net = caffe.Net(*paths, caffe.TEST)
     peers.switch(contest.OURS, "float32")
-    names, last = list(net.layer_dict), len(net.layers) - 1
-    times, whole = [[] for _ in names], []
+    units, last = units_of(net), len(net.layers) - 1
+    times, whole = [[] for _ in units], []
     for turn, (x, _) in enumerate(fcn8s.pictures(*options.size, 2 * (options.runs + WARM))):
         net.blobs["data"].data[...] = x
-        if turn % 2:  # every other picture in one pass
+        if turn % 2:
             whole.append(contest.timed(net._forward, 0, last)[0])
             continue
-        for i in range(len(names)):
-            times[i].append(contest.timed(net._forward, i, i)[0])
+        for own, (first, end) in zip(times, units):
+            own.append(contest.timed(net._forward, first, end)[0])
     millis = [1e3 * median(own[WARM:]) for own in times]
     peak, copy = peak_gmacs(options.device), copy_gbs(options.device)
-    rows = [row(net, name, ms, peak, copy) for name, ms in zip(names, millis)]
+    names = list(net.layer_dict)
+    rows = [row(net, names[first], ms, peak, copy) for (first, _), ms in zip(units, millis)]
     height, width = options.size
     record = {
         "title": f"layers: FCN-8s, {height}x{width}, float32, each layer's median of {options.runs}",
@@ -49,6 +51,18 @@ def layers(options, folder):
         "targets": (),
     }
     return record | {"table": table(record)}
+
+
+def units_of(net):
+    """(first, last) of every layer and those after it that work in place on its top."""
+    units, tops = [], []
+    for i, name in enumerate(net.layer_dict):
+        if i and net.bottom_names[name] == net.top_names[name] == tops:
+            units[-1] = (units[-1][0], i)
+        else:
+            units.append((i, i))
+        tops = net.top_names[name]
+    return units
 
 
 def row(net, name, ms, peak, copy):

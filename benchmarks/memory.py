@@ -72,7 +72,7 @@ def measure(options, folder, work, name, precision):
     elif name == OURS:
         run = training.ours(options, precision).run
     else:
-        run = training.eager(options, folder, precision).run
+        run = training.peer(options, folder, precision).run
     for picture, label in fcn8s.pictures(*options.size, PASSES):
         run(picture if work == "forward" else (picture, label))
     if options.device.type == "cuda":

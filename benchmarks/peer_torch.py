@@ -85,8 +85,9 @@ def crop(x, offset, height, width):
 class Trainer:
     """One training step a call, as the published recipe: summed loss, momentum .99, decay 5e-4."""
 
-    def __init__(self, model, rate=1e-14):
+    def __init__(self, model, precision="float32", rate=1e-14):
         self.model = model.train()
+        self.precision = precision
         biases = [p for n, p in model.named_parameters() if n.endswith("bias")]
         others = [
             p for n, p in model.named_parameters() if n.endswith("weight") and p.requires_grad
@@ -99,16 +100,17 @@ class Trainer:
 
     def step(self, x, label):
         self.optimizer.zero_grad(set_to_none=True)
-        value = loss(self.model, x, label)
+        value = loss(self.model, x, label, self.precision)
         value.backward()
         self.optimizer.step()
         return value.item()
 
 
-def loss(model, x, label):
+def loss(model, x, label, precision="float32"):
     """Softmax loss summed over the pixels, 255 marking those without a label."""
     label = label[:, 0].long()
-    return F.cross_entropy(model(x), label, ignore_index=255, reduction="sum")
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        return F.cross_entropy(model(x), label, ignore_index=255, reduction="sum")
 
 
 def read(folder, device):

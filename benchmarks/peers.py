@@ -82,11 +82,11 @@ DISTRIBUTIONS = (
 
 
 def switch(name, precision):
-    """Set what holds for the whole process as this contestant needs it."""
-    if hasattr(caffe, "set_precision"):
+    """Set what holds for the whole process as a contestant needs it; LeftOut if it cannot be."""
+    try:
         caffe.set_precision(precision if name == OURS else "float32")
-    elif name == OURS and precision != "float32":
-        raise LeftOut("this engine has no caffe.set_precision")
+    except RuntimeError as error:
+        raise LeftOut(str(error)) from None
     if name != OURS:
         torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
         torch.backends.cudnn.allow_tf32 = precision == "tf32"

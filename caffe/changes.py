@@ -51,7 +51,8 @@ class Track:
 
     def look(self, version):
         """Take note of what others wrote, as the new `version`."""
-        if self.is_as_left():
+        fresh = self.is_input and self.copy is None
+        if self.is_as_left() and not fresh:
             return
         window = extent(self.blob)
         if self.is_input and window:
@@ -131,6 +132,8 @@ class Unit:
         if not self.windowed or None in windows:
             return WHOLE
         window = self.layers[0].reach(union(windows))
+        if window is None:
+            return WHOLE
         return window if window[0] < window[1] and window[2] < window[3] else None
 
     def is_as_left(self, track):

@@ -69,8 +69,9 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} has no backward method")
 
     # A pure layer may also have two methods for a window of its tops, (top, bottom, left, right) on the
-    # last two axes: reach(window), the window of the tops that a window of a bottom has a part in, and
-    # forward_window(bottom, top, window), which computes that of the tops and leaves the rest.
+    # last two axes: reach(window), the window of the tops that a window of a bottom has a part in (None
+    # where all must be computed), and forward_window(bottom, top, window), which computes that of the
+    # tops and leaves the rest.
 
     def forget_weights(self):
         """Drop what was derived from the parameters: their values have changed."""

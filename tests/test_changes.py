@@ -34,7 +34,9 @@ def random_net(rng):
     k = rng.choice([4, 32, 40])
     text = source(rng.randint(9, 30), rng.randint(9, 30), num=rng.choice([1, 1, 2]))
     text += conv("a", "data", k, pad=rng.choice([1, 12, 25]))
-    text += layer("a_relu", "ReLU", ["a"], "a", rng.choice(["", "relu_param { negative_slope: 0.1 }"]))
+    text += layer(
+        "a_relu", "ReLU", ["a"], "a", rng.choice(["", "relu_param { negative_slope: 0.1 }"])
+    )
     bottom, last = "a", k
     for name in "bcd":
         kind = rng.choice(["conv", "conv", "max", "ave", "lrn", "tanh", "dropout"])
@@ -45,7 +47,7 @@ def random_net(rng):
             shape = dict(stride=rng.choice([1, 1, 2]), pad=rng.choice([0, size // 2]), group=group)
             text += conv(name, bottom, last, size, dilation=rng.choice([1, 1, 2]), **shape)
         elif kind in ("max", "ave"):
-            size, stride = rng.choice([(2, 2), (3, 2), (3, 1), (2, 3)])
+            size, stride = rng.choice([(2, 2), (3, 2), (3, 1), (4, 3)])
             pool = f"pooling_param {{ pool: {kind.upper()} kernel_size: {size} stride: {stride} }}"
             text += layer(name, "Pooling", [bottom], name, pool)
         else:
@@ -89,7 +91,9 @@ def agree(net, other):
 
 
 def new_picture(nets, rng, views):
-    values = np.random.default_rng(rng.randrange(10**9)).standard_normal(nets[0].blobs["data"].shape)
+    values = np.random.default_rng(rng.randrange(10**9)).standard_normal(
+        nets[0].blobs["data"].shape
+    )
     for net in nets:
         net.blobs["data"].data[...] = values
 
@@ -154,12 +158,6 @@ def looked_at(nets, rng, views):
     nets[0].blobs[name].data.sum()
 
 
-def direct_layer_call(nets, rng, views):
-    """A layer run by hand leaves its top to somebody else."""
-    for net in nets:
-        net.layer_dict["a"].forward(net._bottoms[2 if "split" in net._layer_names[1] else 1], [net.blobs["a"]])
-
-
 DEEDS = [
     new_picture, new_picture, new_patch, new_patch, other_size, edited_weights, edited_by_tensor,
     edited_by_old_view, edited_map, part_of_net, nothing, looked_at,
@@ -185,7 +183,9 @@ def test_agrees_with_computing_everything(seed, tmp_path):
 def padded(tmp_path):
     """A picture of 40x40 that is padded by 30: three quarters of conv's map depend on nothing."""
     text = source(40, 40) + conv("a", "data", 32, pad=30) + layer("a_relu", "ReLU", ["a"], "a")
-    text += layer("p", "Pooling", ["a"], "p", "pooling_param { pool: MAX kernel_size: 2 stride: 2 }")
+    text += layer(
+        "p", "Pooling", ["a"], "p", "pooling_param { pool: MAX kernel_size: 2 stride: 2 }"
+    )
     net = build(text + conv("b", "p", 32), tmp_path)
     ran = []
     for unit in net._changes.units:
@@ -208,12 +208,12 @@ def test_only_what_the_picture_reaches(padded):
 
 
 def test_a_patch_reaches_no_further(padded):
-    padded._forward(0, 3)
+    padded._forward(0, 4)
     padded.blobs["data"].data[...] = 1
-    padded._forward(0, 3)
+    padded._forward(0, 4)
     padded.ran.clear()
     padded.blobs["data"].data[0, 1, 10, 20:22] = 5
-    padded._forward(0, 3)
+    padded._forward(0, 4)
     assert padded.ran == [
         ("a", (38, 41, 48, 52)),
         ("p", (19, 21, 24, 26)),
@@ -222,11 +222,11 @@ def test_a_patch_reaches_no_further(padded):
 
 
 def test_nothing_new_costs_nothing(padded):
-    padded._forward(0, 3)
+    padded._forward(0, 4)
     padded.ran.clear()
-    padded._forward(0, 3)
+    padded._forward(0, 4)
     padded.blobs["data"].data  # noqa: B018, read only
-    padded._forward(0, 3)
+    padded._forward(0, 4)
     assert padded.ran == []
 
 
@@ -236,17 +236,17 @@ def test_map_between_two_layers_in_place_is_true(padded):
     before = padded.forward(end="a")["a"].copy()
     assert before.min() < 0
     assert padded.forward()["b"].shape == (1, 32, 49, 49)
-    assert (padded.blobs["a"].data == np.maximum(before, 0)).all()
+    assert np.allclose(padded.blobs["a"].data, np.maximum(before, 0), atol=1e-5)
 
 
 def test_old_view_of_weights_is_noticed_by_content(padded):
     view = padded.params["a"][0].data[:1]
-    padded._forward(0, 3)
+    padded._forward(0, 4)
     padded.ran.clear()
-    padded._forward(0, 3)
+    padded._forward(0, 4)
     assert padded.ran == []  # held, but unchanged
     view[...] += 1
-    padded._forward(0, 3)
+    padded._forward(0, 4)
     assert padded.ran[0] == ("a", WHOLE)
 
 
@@ -263,12 +263,14 @@ def test_callbacks_see_every_layer(padded):
     seen = []
     padded.after_forward(seen.append)
     padded.forward()
-    assert seen == [0, 1, 2, 3, 4][: len(padded.layers)]
+    assert seen == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.skipif(not kernels.available(), reason="no C compiler here")
 @pytest.mark.parametrize("pad", [(0, 0), (1, 1), (5, 2), (-1, -2)])
-@pytest.mark.parametrize("ins, outs, height, width", [(3, 64, 23, 70), (1, 1, 9, 9), (130, 33, 12, 35)])
+@pytest.mark.parametrize(
+    "ins, outs, height, width", [(3, 64, 23, 70), (1, 1, 9, 9), (130, 33, 12, 35)]
+)
 def test_winograd(ins, outs, height, width, pad):
     draw = torch.Generator().manual_seed(1)
     x, w = (torch.randn(s, generator=draw) for s in ((ins, height, width), (outs, ins, 3, 3)))
@@ -276,12 +278,13 @@ def test_winograd(ins, outs, height, width, pad):
     inner = torch.nn.functional.pad(x, (pad[1], pad[1], pad[0], pad[0]))
     wanted = torch.nn.functional.conv2d(inner[None].double(), w.double(), bias.double())[0]
     rows, columns = wanted.shape[1:]
-    for window in ((0, rows, 0, columns), (1, rows - 1, 2, columns - 1), (2, 3, 1, 2)):
+    scale = wanted.square().mean().sqrt()  # a cell errs by a share of its tile
+    for window in ((0, rows, 0, columns), (1, rows - 1, 1, columns), (2, 3, 1, 2)):
         y = torch.full(wanted.shape, 9.0)
         kernels.winograd(x, kernels.winograd_weights(w), bias, y, pad, window, 0.25)
         inside = (slice(None), slice(*window[:2]), slice(*window[2:]))
         part = torch.nn.functional.leaky_relu(wanted[inside], 0.25)
-        assert (y[inside] - part).norm() <= 3e-6 * part.norm()
+        assert (y[inside] - part).square().mean().sqrt() <= 3e-6 * scale
         y[inside] = 9
         assert (y == 9).all()  # nothing was written beside the window
 
@@ -293,7 +296,9 @@ def test_winograd_of_the_gradient():
     dy = torch.randn((33, 14, 17), generator=draw)
     wanted = torch.nn.functional.conv_transpose2d(dy[None].double(), w.double(), padding=1)[0]
     dx = torch.empty(20, 14, 17)
-    kernels.winograd(dy, kernels.winograd_weights(w, transposed=True), None, dx, (1, 1), (0, 14, 0, 17))
+    kernels.winograd(
+        dy, kernels.winograd_weights(w, transposed=True), None, dx, (1, 1), (0, 14, 0, 17)
+    )
     assert (dx - wanted).norm() <= 3e-6 * wanted.norm()
 
 
@@ -306,18 +311,21 @@ def test_kernels_pass_nan_on():
     assert y[0, 3:6, 3:6].isnan().all()
 
 
-def test_without_a_compiler_there_is_a_warning_and_the_same_result(tmp_path, monkeypatch, capfd):
+def test_without_a_compiler_there_is_a_warning_and_the_same_result(tmp_path, monkeypatch):
     text = source(20, 20) + conv("a", "data", 32, pad=9)
     net = build(text, tmp_path)
     net.blobs["data"].data[...] = 1
     wanted = net.forward()["a"].copy()
+    monkeypatch.delenv("CAFFE_KERNELS", raising=False)
     monkeypatch.setenv("CC", "no-such-compiler")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    said = []
+    monkeypatch.setattr("caffe.kernels.warning", lambda where, text: said.append(text))
     kernels._library.cache_clear()
     try:
         other = build(text, tmp_path, net)
         other.blobs["data"].data[...] = 1
         assert np.allclose(other.forward()["a"], wanted, atol=1e-5)
-        assert "C compiler" in capfd.readouterr().err
+        assert len(said) == 1 and "C compiler" in said[0]
     finally:
         kernels._library.cache_clear()

@@ -195,9 +195,12 @@ class Convolution(Convolving):
             self.filters[form] = make()
         return self.filters[form]
 
+    def reach(self, window):
+        return super().reach(window) if self.plain else None
+
     def forward_window(self, bottom, top, window, slope=None):
         """A window of the top; with a `slope`, through the ReLU that follows in place."""
-        if not self.plain:
+        if not self.plain:  # in full: reach allows no less
             self.forward(bottom, top)
             if slope is not None:
                 aten.leaky_relu_(top[0].x, slope)

@@ -119,7 +119,8 @@ def maxima_of_window(x, windows, y, window):
     if x.dtype == torch.float32 and not any(windows.pad) and windows.native and kernels.available():
         kernels.maxima(x, y, windows.kernel, windows.stride, window)
     else:
-        y.copy_(maxima(x, windows))
+        rows, columns = slice(*window[:2]), slice(*window[2:])
+        y[..., rows, columns].copy_(maxima(x, windows)[..., rows, columns])
 
 
 def max_pool_backward(dy, x, windows, position):
@@ -257,7 +258,9 @@ class Pooling(Layer):
             top[1].x.copy_(self.position)
 
     def reach(self, window):
-        """The window of the tops that a window of the bottom has a part in."""
+        """The window of the tops that a window of the bottom has a part in; None: all must be done."""
+        if self.param.pool != POOL.MAX or len(self.layer_param.top) > 1:
+            return None
         edges = []
         for axis, (kernel, stride, pad) in enumerate(zip(*self.windows.geometry)):
             first, end = window[2 * axis : 2 * axis + 2]
@@ -267,7 +270,7 @@ class Pooling(Layer):
 
     def forward_window(self, bottom, top, window):
         if self.param.pool != POOL.MAX or len(top) > 1 or not top[0].count:
-            self.forward(bottom, top)
+            self.forward(bottom, top)  # in full: reach allows no less
             return
         self.position = None
         maxima_of_window(bottom[0].x, self.windows, top[0].x, window)
