@@ -290,6 +290,21 @@ def test_winograd(ins, outs, height, width, pad):
 
 
 @pytest.mark.skipif(not kernels.available(), reason="no C compiler here")
+@pytest.mark.parametrize(
+    "size, stride, pad", [((16, 16), (8, 8), (0, 0)), ((4, 35), (3, 2), (1, 5))]
+)
+def test_upsample(size, stride, pad):
+    draw = torch.Generator().manual_seed(3)
+    x, filters, bias = (torch.randn(s, generator=draw) for s in ((3, 7, 9), (3, *size), (3,)))
+    wanted = torch.nn.functional.conv_transpose2d(
+        x[None], filters[:, None], bias, stride, pad, groups=3
+    )[0]
+    y = torch.empty_like(wanted)
+    kernels.upsample(x, filters, bias, y, stride, pad)
+    assert torch.allclose(y, wanted, atol=1e-5)
+
+
+@pytest.mark.skipif(not kernels.available(), reason="no C compiler here")
 def test_winograd_of_the_gradient():
     draw = torch.Generator().manual_seed(2)
     w = torch.randn((33, 20, 3, 3), generator=draw)

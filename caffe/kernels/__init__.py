@@ -156,3 +156,17 @@ def maxima(x, y, kernel, stride, window):
         *_longs(*y.shape[-2:], *window),
         torch.get_num_threads(),
     )
+
+
+def upsample(x, filters, bias, y, stride, pad):
+    """Write the deconvolution of x (C, H, W) with one kernel a channel, filters (C, h, w), into y."""
+    _library().upsample(
+        _address(x),
+        *_longs(*x.shape),
+        _address(filters),
+        *_longs(*filters.shape[1:], *stride, *pad),
+        _address(bias),
+        _address(y),
+        *_longs(*y.shape[1:]),
+        torch.get_num_threads(),
+    )

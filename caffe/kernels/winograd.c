@@ -70,8 +70,13 @@ static inline void transform_weight(const double *w, int step, double out[6]) {
 int64_t winograd_weights_size(int64_t outs, int64_t ins) { return 36 * round_up(outs, ROWS) * ins; }
 
 
+/* Where in U, of one position, the DEPTH channels from c on of a panel of outputs begin. */
+static inline int64_t u_panel(int64_t panels, int64_t ins, int64_t c, int64_t panel) {
+    return (c * panels + panel * least(DEPTH, ins - c)) * ROWS;
+}
+
 /* Weights (outs, ins, 3, 3), found at w + k * step_out + c * step_in, into U as the products read it:
- * [36][outs / ROWS][ins][ROWS]. `flip`: turned by 180 degrees, for the gradient of the input. */
+ * [36][ins / DEPTH][outs / ROWS][DEPTH][ROWS]. `flip`: turned by 180 degrees, for the gradient of the input. */
 void winograd_weights(const float *w, int64_t step_out, int64_t step_in, int64_t outs, int64_t ins,
                       int flip, float *u, int threads) {
     int64_t panels = round_up(outs, ROWS) / ROWS;
@@ -89,8 +94,8 @@ void winograd_weights(const float *w, int64_t step_out, int64_t step_in, int64_t
                     for (int i = 0; i < 6; i++) part[i][j] = column[i];
                 }
                 for (int i = 0; i < 6; i++) transform_weight(part[i], 1, whole + 6 * i);
-                for (int at = 0; at < 36; at++)
-                    u[((at * panels + panel) * ins + c) * ROWS + row] = (float)whole[at];
+                float *to = u + u_panel(panels, ins, c / DEPTH * DEPTH, panel) + c % DEPTH * ROWS + row;
+                for (int at = 0; at < 36; at++) to[at * panels * ROWS * ins] = (float)whole[at];
             }
 }
 
@@ -235,7 +240,7 @@ void winograd_convolve(const float *x, int64_t ins, int64_t height, int64_t widt
                        int64_t bottom, int64_t left, int64_t right, int64_t block, float *scratch,
                        int threads) {
     int64_t tiles = (right - left + 3) / 4, tile_rows = (bottom - top + 3) / 4;
-    int64_t u_panels = round_up(outs, ROWS) / ROWS;
+    int64_t panels = round_up(outs, ROWS) / ROWS;
     struct scratch s = layout(ins, outs, tiles, block);
     float *v = scratch, *m = v + s.v;
 #pragma omp parallel num_threads(threads)
@@ -259,11 +264,11 @@ void winograd_convolve(const float *x, int64_t ins, int64_t height, int64_t widt
             for (int64_t at = 0; at < 36; at++)
                 for (int64_t v_panel = 0; v_panel < v_panels; v_panel++)
                     for (int64_t c = 0; c < ins; c += DEPTH)
-                        for (int64_t u_panel = 0; u_panel < u_panels; u_panel++)
-                            product(u + ((at * u_panels + u_panel) * ins + c) * ROWS,
+                        for (int64_t panel = 0; panel < panels; panel++)
+                            product(u + at * panels * ROWS * ins + u_panel(panels, ins, c, panel),
                                     v + ((at * v_panels + v_panel) * ins + c) * COLUMNS,
                                     least(DEPTH, ins - c), c > 0,
-                                    m + at * s.m_step + u_panel * ROWS * s.stride + v_panel * COLUMNS,
+                                    m + at * s.m_step + panel * ROWS * s.stride + v_panel * COLUMNS,
                                     s.stride);
 #pragma omp for schedule(static)
             for (int64_t k = 0; k < outs; k++)

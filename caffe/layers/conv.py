@@ -226,6 +226,7 @@ class Convolution(Convolving):
             and self.param.group == 1
             and self.param.num_output >= 32
             and y.dtype == torch.float32
+            and y.device.type == "cpu"
             and kernels.available()
         )
 
@@ -321,36 +322,58 @@ class Deconvolution(Convolving):
             )
         return sizes
 
-    def diagonal(self, weight):
-        """The kernels of weights that mix no channels, as interpolation's do; None of all others.
+    def channelwise(self, weight):
+        """The kernels (channels, 1, kernel...) of weights that mix no channels, as interpolation's do
+        not; None of all others.
 
         Looking costs a pass over the weights, mixing zeros in costs a pass over the map a channel.
         """
+        if self.param.group == len(weight) and weight.shape[1] == 1:
+            return weight
         if self.param.group != 1 or weight.shape[0] != weight.shape[1] or weight.shape[0] == 1:
             return None
-        own = weight.diagonal().movedim(-1, 0)  # (channels, kernel...)
+        own = weight.diagonal().movedim(-1, 0)
         if weight.count_nonzero() != own.count_nonzero():
             return None
         return own.unsqueeze(1).contiguous()
 
+    def forward(self, bottom, top):
+        filters = self.channelwise(self.blobs[0].x)
+        if filters is None or not self.by_kernel(filters):
+            super().forward(bottom, top)
+            return
+        bias = self.blobs[1].x if self.param.bias_term else None
+        for x, y in zip(bottom, top):
+            for picture, result in zip(self.batch(x.x), self.batch(y.x)):
+                kernels.upsample(picture, filters[:, 0], bias, result, self.stride, self.pad)
+
+    def by_kernel(self, filters):
+        return (
+            self.num_spatial == 2
+            and self.dilation == [1, 1]
+            and filters.dtype == torch.float32
+            and filters.device.type == "cpu"
+            and kernels.available()
+        )
+
     def convolve(self, x, weight, bias):
-        kernels = self.diagonal(weight)
-        if kernels is None:
+        filters = self.channelwise(weight)
+        if filters is None:
             return super().convolve(x, weight, bias)
-        return torch.convolution(x, kernels, bias, *self.geometry()[:-1], len(kernels))
+        return torch.convolution(x, filters, bias, *self.geometry()[:-1], len(filters))
 
     def convolve_backward(self, dy, bottom, weight, wants_weight, propagates):
-        kernels = None if wants_weight else self.diagonal(weight)
-        if kernels is None:
+        filters = None if wants_weight else self.channelwise(weight)
+        if filters is None:
             return super().convolve_backward(dy, bottom, weight, wants_weight, propagates)
         # what reaches a cell through its own channel's kernel: a plain, strided convolution
         dx = torch.convolution(
             dy,
-            kernels,
+            filters,
             None,
             *self.geometry()[:3],
             False,
             self.geometry()[4],
-            len(kernels),
+            len(filters),
         )
         bottom.dx = dx.view(tuple(bottom.shape))

@@ -1,0 +1,37 @@
+/* Deconvolutions that mix no channels, as interpolation does. */
+
+#include "lanes.h"
+#include <stdlib.h>
+
+/* y (channels, out_height, out_width) from x (channels, height, width) with one kernel (kernel_h,
+ * kernel_w) a channel: cell (a, b) spreads its kernel from (a, b) * stride - pad on. */
+void upsample(const float *x, int64_t channels, int64_t height, int64_t width, const float *kernels,
+              int64_t kernel_h, int64_t kernel_w, int64_t stride_h, int64_t stride_w, int64_t pad_h,
+              int64_t pad_w, const float *bias, float *y, int64_t out_height, int64_t out_width,
+              int threads) {
+    int64_t span = stride_w * (width - 1) + kernel_w;
+#pragma omp parallel num_threads(threads)
+    {
+        float *row = malloc(span * sizeof(float));
+#pragma omp for collapse(2) schedule(static)
+        for (int64_t c = 0; c < channels; c++)
+            for (int64_t i = 0; i < out_height; i++) {
+                for (int64_t j = 0; j < span; j++) row[j] = bias ? bias[c] : 0;
+                for (int64_t r = (i + pad_h) % stride_h; r < kernel_h; r += stride_h) {
+                    int64_t a = (i + pad_h - r) / stride_h;
+                    if (i + pad_h < r || a >= height) continue;
+                    const float *from = x + (c * height + a) * width;
+                    const float *kernel = kernels + (c * kernel_h + r) * kernel_w;
+                    for (int64_t b = 0; b < width; b++) {
+                        float *to = row + b * stride_w;
+                        int64_t q = 0;
+                        for (; q + LANES <= kernel_w; q += LANES)
+                            store(to + q, load(to + q) + from[b] * load(kernel + q));
+                        for (; q < kernel_w; q++) to[q] += from[b] * kernel[q];
+                    }
+                }
+                memcpy(y + (c * out_height + i) * out_width, row + pad_w, out_width * sizeof(float));
+            }
+        free(row);
+    }
+}
