@@ -148,29 +148,39 @@ static void input_row(const float *x, int64_t height, int64_t width, int64_t top
     }
 }
 
-/* ROWS outputs of COLUMNS tiles, summed over `ins` channels: every sum stays in a register. */
-static inline void product(const float *u, const float *v, int64_t ins, int add, float *m,
-                           int64_t stride) {
+/* ROWS outputs of `parts` vectors of tiles, summed over `ins` channels: every sum stays in a register. */
+static inline __attribute__((always_inline)) void sums(const float *u, const float *v, int64_t ins,
+                                                       int add, float *m, int64_t stride, int parts) {
     vec sum[ROWS][3];
 #pragma GCC unroll 8
     for (int row = 0; row < ROWS; row++)
-        for (int part = 0; part < 3; part++)
+        for (int part = 0; part < parts; part++)
             sum[row][part] = add ? load(m + row * stride + part * LANES) : (vec){0};
     for (int64_t c = 0; c < ins; c++) {
-        vec v0 = load(v), v1 = load(v + LANES), v2 = load(v + 2 * LANES);
+        vec tiles[3];
+        for (int part = 0; part < parts; part++) tiles[part] = load(v + part * LANES);
 #pragma GCC unroll 8
         for (int row = 0; row < ROWS; row++) {
             vec weight = u[row] - (vec){0};
-            sum[row][0] += weight * v0;
-            sum[row][1] += weight * v1;
-            sum[row][2] += weight * v2;
+            for (int part = 0; part < parts; part++) sum[row][part] += weight * tiles[part];
         }
         u += ROWS;
         v += COLUMNS;
     }
 #pragma GCC unroll 8
     for (int row = 0; row < ROWS; row++)
-        for (int part = 0; part < 3; part++) store(m + row * stride + part * LANES, sum[row][part]);
+        for (int part = 0; part < parts; part++) store(m + row * stride + part * LANES, sum[row][part]);
+}
+
+/* As many tiles of a panel as there are. */
+static void product(const float *u, const float *v, int64_t ins, int add, float *m, int64_t stride,
+                    int64_t tiles) {
+    if (tiles > 2 * LANES)
+        sums(u, v, ins, add, m, stride, 3);
+    else if (tiles > LANES)
+        sums(u, v, ins, add, m, stride, 2);
+    else
+        sums(u, v, ins, add, m, stride, 1);
 }
 
 /* One output channel's tiles of one tile row, into at most `height` x `width` cells at y. */
@@ -269,7 +279,7 @@ void winograd_convolve(const float *x, int64_t ins, int64_t height, int64_t widt
                                     v + ((at * v_panels + v_panel) * ins + c) * COLUMNS,
                                     least(DEPTH, ins - c), c > 0,
                                     m + at * s.m_step + panel * ROWS * s.stride + v_panel * COLUMNS,
-                                    s.stride);
+                                    s.stride, count * tiles - v_panel * COLUMNS);
 #pragma omp for schedule(static)
             for (int64_t k = 0; k < outs; k++)
                 for (int64_t r = 0; r < count; r++) {
