@@ -1,4 +1,5 @@
-"""The command-line options that say what to compute on: a GPU where there is one, else the CPU."""
+"""The command-line options that say what to compute on, a GPU where there is one, else the CPU, and in
+which precision."""
 
 import sys
 
@@ -6,14 +7,29 @@ import caffe
 
 
 def add_options(parser):
-    """Add --gpu N and --cpu, of which one at most may be given."""
+    """Add --gpu N and --cpu, of which one at most may be given, and --precision NAME."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--gpu", type=int, metavar="N", help="compute on this GPU (default: 0)")
     group.add_argument("--cpu", action="store_true", help="compute on the CPU")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "tf32", "bf16"),
+        help="what convolutions multiply in (default: float32; weights are float32 in all)",
+    )
 
 
 def use(args):
-    """Set Caffe's mode as parsed and say which; exit if a GPU was asked for and there is none."""
+    """Set Caffe's mode and precision as parsed, say which; exit if what was asked for is not there."""
+    _use_device(args)
+    if args.precision:  # a name of our caffe's, not of BVLC's: used only where asked for
+        try:
+            caffe.set_precision(args.precision)
+        except RuntimeError as error:
+            sys.exit(str(error))
+        print(f"multiplying in {args.precision}", flush=True)
+
+
+def _use_device(args):
     if not args.cpu:
         try:
             caffe.set_device(args.gpu or 0)

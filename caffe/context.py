@@ -32,6 +32,7 @@ def set_mode_gpu():
     require_gpu(_gpu)
     _require_precision(_precision, torch.device("cuda", _gpu))
     _device = torch.device("cuda", _gpu)
+    torch.backends.cudnn.benchmark = True  # cuDNN tries its algorithms once a shape
     _set_tf32()
 
 
@@ -110,6 +111,11 @@ def _set_tf32():
 def device() -> torch.device:
     """Where layers compute now."""
     return _device
+
+
+def is_apart() -> bool:
+    """Whether layers compute on a device apart from the host, which must wait to see a value there."""
+    return _device != CPU
 
 
 def dtype() -> torch.dtype:

@@ -19,10 +19,11 @@ GOLDEN = ROOT / "tests" / "golden"  # computed by BVLC Caffe 1.0; a missing file
 
 @pytest.fixture(autouse=True)
 def fresh_engine():
-    """Every test starts on the CPU with a seed of its own."""
+    """Every test starts on the CPU, in float32, with a seed of its own."""
     caffe.set_mode_cpu()
     caffe.set_random_seed(1)
     yield
+    caffe.set_precision("float32")
     caffe.set_mode_cpu()
 
 

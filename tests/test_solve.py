@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import tiny_model
+import torch
 from conftest import ROOT
 
 import caffe
@@ -153,8 +154,26 @@ def test_what_is_missing_is_said_and_exits_2(model, monkeypatch, capsys, argumen
     assert re.search(said, capsys.readouterr().err)
 
 
+def test_a_precision_is_used_or_refused_in_one_line(model, monkeypatch, capsys):
+    monkeypatch.setattr(caffe.context, "precisions", lambda where=None: ["float32", "bf16"])
+    start = ("--weights", "../start.caffemodel")
+    with pytest.raises(SystemExit) as end:
+        run(model, *start, "--precision", "tf32", monkeypatch=monkeypatch)
+    assert "tf32 was asked for, but this CPU has float32, bf16" in end.value.code
+    run(model, *start, "--precision", "bf16", monkeypatch=monkeypatch, steps=2)
+    assert caffe.context.multiply_dtype() == torch.bfloat16
+    assert "multiplying in bf16" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
-    "arguments", [["0", "--cpu"], ["--gpu", "0", "--cpu"], ["--sample"], ["--steps", "0"]]
+    "arguments",
+    [
+        ["0", "--cpu"],
+        ["--gpu", "0", "--cpu"],
+        ["--sample"],
+        ["--steps", "0"],
+        ["--precision", "fp16"],
+    ],
 )
 def test_senseless_arguments_exit_2(model, monkeypatch, arguments):
     monkeypatch.setattr(sys, "argv", ["solve.py", *arguments])

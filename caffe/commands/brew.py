@@ -20,6 +20,7 @@ FLAGS = (
     Flag(
         "gpu", "", "number of the GPU to use, or all; without it the CPU, or what the solver says"
     ),
+    Flag("precision", "float32", "what convolutions multiply in: float32, tf32 or bf16"),
     Flag("solver", "", "the solver prototxt"),
     Flag("model", "", "the net prototxt"),
     Flag("phase", "", "TRAIN or TEST, for time (TRAIN without it)"),
@@ -65,6 +66,7 @@ def train(argv):
     param.train_state.level = flags.level
     param.train_state.stage.extend(_stages(flags))
     _set_training_mode(flags, param)
+    context.set_precision(flags.precision)
     if flags.weights:
         param.weights.append(flags.weights)
     signals = Signals(flags.sigint_effect, flags.sighup_effect)
@@ -176,6 +178,7 @@ def test(argv):
     _check_files([flags.model, *flags.weights.split(",")])
     _check_iterations(flags)
     _set_mode(flags, SimpleNamespace(spare=257, gpu=266, name=270, cpu=275))
+    context.set_precision(flags.precision)
     net = Net(flags.model, caffe_pb2.TEST, level=flags.level, stages=_stages(flags))
     for path in flags.weights.split(","):
         net.copy_from(path)
@@ -231,6 +234,7 @@ def time(argv):
         raise UsageError(f"-phase is TRAIN or TEST, got '{flags.phase}'")
     _check_iterations(flags)
     _set_mode(flags, SimpleNamespace(spare=332, gpu=339, name=None, cpu=343))
+    context.set_precision(flags.precision)
     phase = caffe_pb2.TEST if flags.phase == "TEST" else caffe_pb2.TRAIN
     net = Net(flags.model, phase, level=flags.level, stages=_stages(flags))
     last = len(net.layers) - 1
