@@ -26,7 +26,9 @@ FLAGS = ["-O3", "-march=native", "-std=gnu11", "-fopenmp", "-fPIC", "-shared"]
 BLOCK = (
     2**23
 )  # bytes of V and M of a block of tile rows, unless the weights are larger than half of it
-_scratch = torch.empty(0)
+_rooms: dict[
+    str, torch.Tensor
+] = {}  # what kernels work in; new memory at every call costs page faults
 
 
 def available() -> bool:
@@ -81,6 +83,12 @@ def _processor() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")
 
 
+def _room(name, size):
+    if name not in _rooms or _rooms[name].numel() < size:
+        _rooms[name] = torch.zeros(size)
+    return _rooms[name]
+
+
 def _address(tensor):
     return None if tensor is None else ctypes.c_void_p(tensor.data_ptr())
 
@@ -89,8 +97,10 @@ def _longs(*values):
     return map(ctypes.c_int64, values)
 
 
-def winograd_weights(weight, transposed=False):
+def winograd_weights(weight, transposed=False, keep=True):
     """Weights (outputs, inputs, 3, 3) in the form that `winograd` multiplies by.
+
+    Without `keep` they hold until the next call: training makes them afresh every time.
 
     `transposed`: for the gradient of the bottom, where outputs and inputs change places and every
     kernel is turned by 180 degrees.
@@ -100,7 +110,7 @@ def winograd_weights(weight, transposed=False):
     if transposed:
         outs, ins, steps = ins, outs, steps[::-1]
     size = _library().winograd_weights_size(*_longs(outs, ins))
-    made = torch.empty(size)
+    made = torch.empty(size) if keep else _room("weights", size)
     _library().winograd_weights(
         _address(weight),
         *_longs(*steps, outs, ins),
@@ -117,7 +127,6 @@ def winograd(x, weights, bias, y, pad, window, slope=None):
     3x3 kernels, stride 1. window: (top, bottom, left, right), in cells of y. With a `slope`, negative
     values are multiplied by it (ReLU). Maps and weights are float32 and contiguous.
     """
-    global _scratch
     library, threads = _library(), torch.get_num_threads()
     ins, outs = x.shape[0], y.shape[0]
     tiles = (window[3] - window[2] + 3) // 4
@@ -126,8 +135,6 @@ def winograd(x, weights, bias, y, pad, window, slope=None):
     block = min(rows, max(1, room // (36 * 4 * (ins + outs) * tiles)))
     block = -(-rows // -(-rows // block))  # as many blocks, of about equal size
     needed = library.winograd_scratch(*_longs(ins, outs, tiles, block), threads)
-    if _scratch.numel() < needed:
-        _scratch = torch.zeros(needed)
     library.winograd_convolve(
         _address(x),
         *_longs(*x.shape, *pad),
@@ -137,7 +144,7 @@ def winograd(x, weights, bias, y, pad, window, slope=None):
         ctypes.c_float(slope or 0),
         _address(y),
         *_longs(*y.shape, *window, block),
-        _address(_scratch),
+        _address(_room("maps", needed)),
         threads,
     )
 

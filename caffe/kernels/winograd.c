@@ -52,18 +52,19 @@ static inline void transform_output(const vec m[6], vec out[4]) {
     out[3] = (P * PP) * difference_p + (Q * QQ) * difference_q + m[5];
 }
 
-/* out = G w, along one side of a kernel, in double: weights are transformed once. */
-static inline void transform_weight(const double *w, int step, double out[6]) {
+typedef double wide __attribute__((vector_size(8 * ROWS), aligned(8)));
+
+/* out = G w, along one side of a kernel, in double: it costs little, and every tile shares its error. */
+static inline void transform_weight(wide w0, wide w1, wide w2, wide out[6]) {
     const double p = P, q = Q, pp = p * p, qq = q * q;
     const double at_p = 1 / (2 * pp * (pp - qq)), at_q = 1 / (2 * qq * (qq - pp));
-    double even_p = w[0] + pp * w[2 * step], odd_p = p * w[step];
-    double even_q = w[0] + qq * w[2 * step], odd_q = q * w[step];
-    out[0] = w[0] / (pp * qq);
+    wide even_p = w0 + pp * w2, odd_p = p * w1, even_q = w0 + qq * w2, odd_q = q * w1;
+    out[0] = w0 / (pp * qq);
     out[1] = at_p * (even_p + odd_p);
     out[2] = at_p * (even_p - odd_p);
     out[3] = at_q * (even_q + odd_q);
     out[4] = at_q * (even_q - odd_q);
-    out[5] = w[2 * step];
+    out[5] = w2;
 }
 
 /* Floats that transformed weights take. */
@@ -80,25 +81,33 @@ static inline int64_t u_panel(int64_t panels, int64_t ins, int64_t c, int64_t pa
 void winograd_weights(const float *w, int64_t step_out, int64_t step_in, int64_t outs, int64_t ins,
                       int flip, float *u, int threads) {
     int64_t panels = round_up(outs, ROWS) / ROWS;
-#pragma omp parallel for num_threads(threads)
+    /* A run of channels is transformed aside: positions of U lie far apart, often in one cache set. */
+    enum { RUN = 16 };
+#pragma omp parallel for collapse(2) num_threads(threads)
     for (int64_t panel = 0; panel < panels; panel++)
-        for (int64_t c = 0; c < ins; c++)
-            for (int row = 0; row < ROWS; row++) {
-                int64_t k = panel * ROWS + row;
-                double kernel[9] = {0}, part[6][3], column[6], whole[36];
-                if (k < outs)
-                    for (int i = 0; i < 9; i++)
-                        kernel[flip ? 8 - i : i] = w[k * step_out + c * step_in + i];
-                for (int j = 0; j < 3; j++) {
-                    transform_weight(kernel + j, 3, column);
-                    for (int i = 0; i < 6; i++) part[i][j] = column[i];
+        for (int64_t first = 0; first < ins; first += RUN) {
+            int64_t run = least(RUN, ins - first);
+            float aside[36][RUN][ROWS];
+            for (int64_t c = 0; c < run; c++) {
+                wide kernel[9] = {0}, part[3][6], whole[6];
+                for (int64_t row = 0; row < least(ROWS, outs - panel * ROWS); row++) {
+                    const float *from = w + (panel * ROWS + row) * step_out + (first + c) * step_in;
+                    for (int i = 0; i < 9; i++) kernel[flip ? 8 - i : i][row] = from[i];
                 }
-                for (int i = 0; i < 6; i++) transform_weight(part[i], 1, whole + 6 * i);
-                float *to = u + u_panel(panels, ins, c / DEPTH * DEPTH, panel) + c % DEPTH * ROWS + row;
-                for (int at = 0; at < 36; at++) to[at * panels * ROWS * ins] = (float)whole[at];
+                for (int j = 0; j < 3; j++)
+                    transform_weight(kernel[j], kernel[3 + j], kernel[6 + j], part[j]);
+                for (int i = 0; i < 6; i++) {
+                    transform_weight(part[0][i], part[1][i], part[2][i], whole);
+                    for (int j = 0; j < 6; j++)
+                        for (int row = 0; row < ROWS; row++)
+                            aside[6 * i + j][c][row] = (float)whole[j][row];
+                }
             }
+            float *to = u + u_panel(panels, ins, first / DEPTH * DEPTH, panel) + first % DEPTH * ROWS;
+            for (int at = 0; at < 36; at++)
+                memcpy(to + at * panels * ROWS * ins, aside[at], run * ROWS * sizeof(float));
+        }
 }
-
 
 /* One channel's tiles of one tile row. top, left: the input cell of the first tile's corner. */
 static void input_row(const float *x, int64_t height, int64_t width, int64_t top, int64_t left,
