@@ -5,6 +5,9 @@
 
 import difflib
 
+import torch
+
+from . import context
 from .blob import BlobVec
 from .proto import caffe_pb2
 
@@ -45,6 +48,7 @@ class Layer:
         self.blobs = BlobVec()
         self.param_propagate_down: list[bool] = []
         self._loss_weights: list[float] = []
+        self._extremes = None  # (least, -largest) of the integers in `check_range`, on the device
         field = PARAM_FIELDS.get(self.param_type or layer_param.type)
         if field:
             self.param = getattr(layer_param, field)
@@ -79,6 +83,28 @@ class Layer:
     def allow_force_backward(self, bottom_index: int) -> bool:
         """Whether force_backward reaches this bottom (labels say no)."""
         return True
+
+    def check_range(self, values, judge):
+        """judge(least, largest), which may raise, of a tensor of integers, 0 being a good one.
+
+        At once on the CPU. On a device apart, where the host would have to wait, the extremes are
+        kept there until `_raise_put_off`; the layer itself must do without harm until then.
+        """
+        low, high = values.aminmax()
+        if not context.is_apart():
+            judge(*torch.stack((low, high)).tolist())
+            return
+        if self._extremes is None:
+            self._extremes = torch.zeros(2, dtype=values.dtype, device=values.device)
+        torch.minimum(self._extremes, torch.stack((low, -high)), out=self._extremes)
+        self._judge = judge
+
+    def _raise_put_off(self):
+        """Raise what `check_range` has put off; the net calls this where it waits anyway."""
+        if self._extremes is not None:
+            low, high = self._extremes.tolist()
+            self._extremes.zero_()
+            self._judge(low, -high)
 
     def error(self, text: str, kind: type = ValueError) -> Exception:
         """An exception that names this layer; for `raise self.error(...)`."""

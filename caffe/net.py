@@ -3,6 +3,7 @@
 import difflib
 import os
 from collections import OrderedDict
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -18,6 +19,28 @@ from .proto import caffe_pb2, read
 
 class LayerVec(list):
     """A net's layers, in file order."""
+
+
+class Fetched(Mapping):
+    """name -> array, fetched from the device when asked for: who needs one score waits for no other."""
+
+    def __init__(self, net, names, side):
+        self._net, self._names, self._side = net, names, side
+
+    def __getitem__(self, name):
+        if name not in self._names:
+            raise KeyError(name)
+        self._net._raise_put_off()
+        return getattr(self._net.blobs[name], self._side)
+
+    def __iter__(self):
+        return iter(self._names)
+
+    def __len__(self):
+        return len(self._names)
+
+    def __repr__(self):
+        return repr(dict(self))
 
 
 class Net:
@@ -106,13 +129,24 @@ class Net:
 
     def _forward(self, start: int, end: int) -> float:
         """Run layers start..end; the sum over weighted tops of value times weight."""
+        loss = float(self._forward_unread(start, end))
+        self._raise_put_off()
+        return loss
+
+    def _forward_unread(self, start: int, end: int):
+        """`_forward` without waiting for the device: the loss is a tensor there, if there is any."""
         loss = 0.0
         for i in self._run(start, end):
             for blob, weight in zip(self._tops[i], self.layers[i]._loss_weights):
                 if weight:
                     # The weight is read from the diff, where it was written when the net was built.
-                    loss += float(torch.dot(blob.x.view(-1), blob.dx.view(-1)))
+                    loss = loss + torch.dot(blob.x.view(-1), blob.dx.view(-1)).double()
         return loss
+
+    def _raise_put_off(self):
+        """Raise what layers found in values on the device and put off; waits for the device."""
+        for layer in self.layers:
+            layer._raise_put_off()
 
     def _run(self, start, end):
         """Bring the tops of layers start..end up to date, yielding each layer's position."""
@@ -179,8 +213,8 @@ class Net:
         outputs = set(named) | set(blobs or ())
         if kwargs:
             self._fill(kwargs, self.inputs, "data", "Input blob arguments do not match net inputs.")
-        self._forward(first, last)
-        return {name: self.blobs[name].data for name in outputs}
+        self._forward_unread(first, last)
+        return self._arrays(outputs, "data")
 
     def backward(self, diffs=None, start=None, end=None, **kwargs):
         """Run backward from layer `start` down to `end` (names), and return {name: diff array}.
@@ -195,7 +229,12 @@ class Net:
         if kwargs:
             self._fill(kwargs, self.outputs, "diff", "Top diff arguments do not match net outputs.")
         self._backward(first, last)
-        return {name: self.blobs[name].diff for name in outputs}
+        return self._arrays(outputs, "diff")
+
+    def _arrays(self, names, side):
+        if context.is_apart():
+            return Fetched(self, names, side)
+        return {name: getattr(self.blobs[name], side) for name in names}
 
     def _fill(self, arrays, names, side, mismatch):
         if set(arrays) != set(names):
@@ -256,9 +295,10 @@ class Net:
             layer.reshape(bottom, top)
 
     def clear_param_diffs(self):
-        """Zero the derivatives of all learnable parameters."""
-        for blob in self.learnable_params:
-            blob.clear_diff()
+        """Zero the derivatives of all learnable parameters; those never touched are zero already."""
+        touched = [blob.dx for blob in self.learnable_params if blob._diff.newest is not None]
+        if touched:
+            torch._foreach_zero_(touched)
 
     def set_input_arrays(self, data, labels):
         """Feed a net whose first layer is MemoryData; the arrays are kept, not copied."""

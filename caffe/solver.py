@@ -15,6 +15,7 @@ from .net import Net
 from .proto import caffe_pb2, read
 
 _HDF5 = caffe_pb2.SolverParameter.HDF5
+_MOST_UNREAD = 1000  # losses left on the device
 _SLICE = (
     1 << 15
 )  # values an update works on at a time: they fit the cache, and one thread has no one to wait for
@@ -45,7 +46,9 @@ class Solver:
         self.iter = 0
         self.current_step = 0
         self._losses: list[float] = []
-        self._smoothed_loss = 0.0
+        self._mean_loss = 0.0
+        self._unread = []  # (iteration, loss) on the device, fetched together
+        self._unread_norms = []
         self._callbacks = []
         self.action = lambda: "none"  # asked after each pass: "stop", "snapshot" or "none"
         self._stop_requested = False
@@ -169,7 +172,7 @@ class Solver:
         if type(iterations) is not int:
             raise TypeError(f"step takes a whole number of iterations, got {iterations!r}")
         p, start, stop = self.param, self.iter, self.iter + iterations
-        self._losses, self._smoothed_loss = [], 0.0
+        self._losses, self._mean_loss = [], 0.0
         self._displayed_at, self._clock = self.iter, time.perf_counter()
         while self.iter < stop:
             self.net.clear_param_diffs()
@@ -181,8 +184,9 @@ class Solver:
             self.net.debug_info = bool(p.debug_info and p.display and self.iter % p.display == 0)
             for on_start, _ in self._callbacks:
                 on_start()
-            loss = self._forward_backward()
-            self._smooth(loss, start)
+            self._unread.append((self.iter - start, self._forward_backward()))
+            if not context.is_apart() or len(self._unread) == _MOST_UNREAD:
+                self._read_losses()
             if p.display and self.iter % p.display == 0:
                 self._display()
             for _, on_gradients_ready in self._callbacks:
@@ -195,11 +199,12 @@ class Solver:
                 self.stop()
             if self._stop_requested:
                 break
+        self._read_losses()
 
     def _forward_backward(self):
         last, loss = len(self.net.layers) - 1, 0.0
         for _ in range(self.param.iter_size):
-            loss += self.net._forward(0, last)
+            loss = loss + self.net._forward_unread(0, last)
             self.net._backward(last, 0)
             if self.net.debug_info:
                 debug_info.norms(self.net)
@@ -222,7 +227,7 @@ class Solver:
             info("solver.cpp:311", "Optimization stopped early.")
             return
         if p.display and self.iter % p.display == 0:
-            self._smooth(self.net._forward(0, len(self.net.layers) - 1), start)
+            self._smooth(self.iter - start, self.net._forward(0, len(self.net.layers) - 1))
             info("solver.cpp:327", f"Iteration {self.iter}, loss = {number(self._smoothed_loss)}")
         if p.test_interval and self.iter % p.test_interval == 0:
             self._test_all()
@@ -252,47 +257,72 @@ class Solver:
         if self.param.display and self.iter % self.param.display == 0:
             info("sgd_solver.cpp:112", f"Iteration {self.iter}, lr = {number(rate)}")
         scale = self._clip() / self.param.iter_size
-        params = self.net.learnable_params
-        for i, blob in enumerate(params):
-            local_rate = rate * self.net.params_lr[i]
-            decay = self.param.weight_decay * self.net.params_weight_decay[i]
-            decay = self._decay(decay)
-            sides = [blob.x.view(-1), blob.dx.view(-1)]
-            sides += [h.x.view(-1) for h in self.history[i :: len(params)]]
-            for at in range(0, blob.count, _SLICE):
-                w, g, *histories = (side[at : at + _SLICE] for side in sides)
-                if scale != 1:
-                    g.mul_(scale)
-                decay(g, w)
+        for (multiplier, decay_multiplier), sides in self._alike().items():
+            local_rate, decay = rate * multiplier, self.param.weight_decay * decay_multiplier
+            for w, g, *histories in self._portions(sides):
+                if isinstance(scale, torch.Tensor) or scale != 1:
+                    torch._foreach_mul_(g, scale)
+                if decay:
+                    self._add_decay(g, w, decay)
                 self.compute_update(g, local_rate, *histories)
-                w.sub_(g)
+                torch._foreach_sub_(w, g)
         self.iter += 1
 
     def compute_update(self, g, rate, *histories):
-        """Turn the gradient `g` into the update, in place, and move the histories on."""
+        """Turn the gradients `g`, a list, into the updates, in place, and move the histories on."""
         raise NotImplementedError
 
+    def _alike(self):
+        """(multiplier of rate, of decay) -> values, gradients and histories of the parameters with
+        these, each as a list of flat tensors."""
+        params, groups = self.net.learnable_params, defaultdict(list)
+        for i, blob in enumerate(params):
+            sides = [blob.x, blob.dx, *(h.x for h in self.history[i :: len(params)])]
+            key = self.net.params_lr[i], self.net.params_weight_decay[i]
+            groups[key].append([side.view(-1) for side in sides])
+        return {key: list(map(list, zip(*members))) for key, members in groups.items()}
+
+    @staticmethod
+    def _portions(sides):
+        """What an update works on at a time: on a GPU all, a few kernels for all parameters; on the
+        CPU slices that fit its cache."""
+        if context.is_apart():
+            yield sides
+            return
+        for of_one in zip(*sides):
+            for at in range(0, len(of_one[0]), _SLICE):
+                yield [[side[at : at + _SLICE]] for side in of_one]
+
     def _clip(self):
+        """What gradients are multiplied by; on a GPU a tensor there."""
         limit = self.param.clip_gradients
         if limit < 0:
             return 1.0
+        if context.is_apart():
+            norms = torch._foreach_norm([blob.dx for blob in self.net.learnable_params])
+            norm = torch.stack(norms).double().square().sum().sqrt()
+            self._unread_norms.append(norm)
+            return (limit / norm).clamp(max=1).to(norms[0].dtype)
         norm = sum(float(b.dx.square().sum()) for b in self.net.learnable_params) ** 0.5
-        if norm <= limit:
-            return 1.0
-        info(
-            "sgd_solver.cpp:93",
-            f"Gradient clipping: scaling down gradients (L2 norm {number(norm)} > {number(limit)}) "
-            f"by scale factor {number(limit / norm)}",
-        )
-        return limit / norm
+        self._tell_clipping(norm)
+        return limit / norm if norm > limit else 1.0
 
-    def _decay(self, amount):
-        if not amount:
-            return lambda g, w: None
+    def _tell_clipping(self, norm):
+        limit = self.param.clip_gradients
+        if norm > limit:
+            info(
+                "sgd_solver.cpp:93",
+                f"Gradient clipping: scaling down gradients (L2 norm {number(norm)} > "
+                f"{number(limit)}) by scale factor {number(limit / norm)}",
+            )
+
+    def _add_decay(self, g, w, amount):
         if self.param.regularization_type == "L2":
-            return lambda g, w: g.add_(w, alpha=amount)
+            torch._foreach_add_(g, w, alpha=amount)
+            return
         if self.param.regularization_type == "L1":
-            return lambda g, w: g.add_(torch.sign(w), alpha=amount)
+            torch._foreach_add_(g, torch._foreach_sign(w), alpha=amount)
+            return
         raise ValueError(
             f"{self.source}: unknown regularization_type '{self.param.regularization_type}'; "
             "known: L2, L1"
@@ -300,16 +330,38 @@ class Solver:
 
     # ---- displays and tests
 
-    def _smooth(self, loss, start):
+    def _read_losses(self):
+        """Fetch what the steps since the last call left on the device: losses, and errors to raise."""
+        (unread, self._unread), (norms, self._unread_norms) = (
+            (self._unread, []),
+            (self._unread_norms, []),
+        )
+        if not unread and not norms:
+            return
+        self.net._raise_put_off()
+        losses = [loss for _, loss in unread]
+        if any(isinstance(loss, torch.Tensor) for loss in losses):
+            losses = torch.stack(losses).tolist()
+        for (step, _), loss in zip(unread, losses):
+            self._smooth(step, loss)
+        for norm in torch.stack(norms).tolist() if norms else ():
+            self._tell_clipping(norm)
+
+    @property
+    def _smoothed_loss(self):
         """The mean of the last average_loss losses of this call of `step`."""
+        self._read_losses()
+        return self._mean_loss
+
+    def _smooth(self, step, loss):
         window = self.param.average_loss
         if len(self._losses) < window:
             self._losses.append(loss)
             n = len(self._losses)
-            self._smoothed_loss = (self._smoothed_loss * (n - 1) + loss) / n
+            self._mean_loss = (self._mean_loss * (n - 1) + loss) / n
         else:
-            at = (self.iter - start) % window
-            self._smoothed_loss += (loss - self._losses[at]) / window
+            at = step % window
+            self._mean_loss += (loss - self._losses[at]) / window
             self._losses[at] = loss
 
     def _display(self):
@@ -345,11 +397,12 @@ class Solver:
             if self._stop_requested:
                 info("solver.cpp:395", "Test interrupted.")
                 return
-            loss += net._forward(0, len(net.layers) - 1)
+            loss = loss + net._forward_unread(0, len(net.layers) - 1)
             for name in net.outputs:
                 sums[name] = sums[name] + net.blobs[name].x
+        net._raise_put_off()
         if self.param.test_compute_loss:
-            info("solver.cpp:400", f"Test loss: {number(loss / passes)}")
+            info("solver.cpp:400", f"Test loss: {number(float(loss) / passes)}")
         means = [sums[name] / passes for name in net.outputs] if passes else []
         for j, line in enumerate(_outputs(net, means)):
             info("solver.cpp:414", f"    Test net output #{j}: {line}")
@@ -358,6 +411,7 @@ class Solver:
 
     def snapshot(self):
         """Write <snapshot_prefix>_iter_<n>.caffemodel and .solverstate (or their .h5 forms)."""
+        self._read_losses()  # what has gone wrong is not written
         stem = f"{self.param.snapshot_prefix}_iter_{self.iter}"
         arrays = [h.data for h in self.history]
         if self.param.snapshot_format == _HDF5:

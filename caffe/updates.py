@@ -1,20 +1,37 @@
 """The six update rules (src/caffe/solvers/*.cpp): from a parameter's gradient to what is subtracted.
 
-Each works on equal slices of flat tensors: `g`, the gradient, becomes the update in place, and the
-histories move on. Slices that fit the cache make one trip through memory of what would be several.
+Each works on lists of flat tensors: `g`, the gradients, become the updates in place, and the
+histories move on. On a GPU a list holds all parameters of one rate, and a line is a kernel; on the
+CPU it holds one slice that fits the cache and makes one trip through memory of what would be several.
 """
 
 import math
 
+import torch
+
 from .solver import Solver
+
+
+def _decay_to_square(history, g, decay):
+    """history = decay history + (1 - decay) g^2."""
+    torch._foreach_mul_(history, decay)
+    torch._foreach_addcmul_(history, g, g, value=1 - decay)
+
+
+def _divide_by_root(g, history, delta):
+    """g /= sqrt(history) + delta."""
+    roots = torch._foreach_sqrt(history)
+    torch._foreach_add_(roots, delta)
+    torch._foreach_div_(g, roots)
 
 
 class SGDSolver(Solver):
     """h = momentum h + rate g; the rate is inside the history (sgd_solver.cpp)."""
 
     def compute_update(self, g, rate, history):
-        history.mul_(self.param.momentum).add_(g, alpha=rate)
-        g.copy_(history)
+        torch._foreach_mul_(history, self.param.momentum)
+        torch._foreach_add_(history, g, alpha=rate)
+        torch._foreach_copy_(g, history)
 
 
 class NesterovSolver(Solver):
@@ -22,9 +39,12 @@ class NesterovSolver(Solver):
 
     def compute_update(self, g, rate, history):
         momentum = self.param.momentum
-        before = history.clone()
-        history.mul_(momentum).add_(g, alpha=rate)
-        g.copy_(history).mul_(1 + momentum).sub_(before, alpha=momentum)
+        before = [h.clone() for h in history]
+        torch._foreach_mul_(history, momentum)
+        torch._foreach_add_(history, g, alpha=rate)
+        torch._foreach_copy_(g, history)
+        torch._foreach_mul_(g, 1 + momentum)
+        torch._foreach_sub_(g, before, alpha=momentum)
 
 
 class AdaGradSolver(Solver):
@@ -34,8 +54,9 @@ class AdaGradSolver(Solver):
         self.refuse(self.param.momentum, "momentum", "0: AdaGrad has none")
 
     def compute_update(self, g, rate, history):
-        history.addcmul_(g, g)
-        g.div_(history.sqrt().add_(self.param.delta)).mul_(rate)
+        torch._foreach_addcmul_(history, g, g)
+        _divide_by_root(g, history, self.param.delta)
+        torch._foreach_mul_(g, rate)
 
 
 class RMSPropSolver(Solver):
@@ -46,9 +67,9 @@ class RMSPropSolver(Solver):
         self.refuse(not 0 <= self.param.rms_decay < 1, "rms_decay", "at least 0 and below 1")
 
     def compute_update(self, g, rate, history):
-        decay = self.param.rms_decay
-        history.mul_(decay).addcmul_(g, g, value=1 - decay)
-        g.div_(history.sqrt().add_(self.param.delta)).mul_(rate)
+        _decay_to_square(history, g, self.param.rms_decay)
+        _divide_by_root(g, history, self.param.delta)
+        torch._foreach_mul_(g, rate)
 
 
 class AdaDeltaSolver(Solver):
@@ -61,10 +82,13 @@ class AdaDeltaSolver(Solver):
 
     def compute_update(self, g, rate, history, updates):
         momentum, delta = self.param.momentum, self.param.delta
-        history.mul_(momentum).addcmul_(g, g, value=1 - momentum)
-        g.mul_((updates + delta).div_(history + delta).sqrt_())
-        updates.mul_(momentum).addcmul_(g, g, value=1 - momentum)
-        g.mul_(rate)
+        _decay_to_square(history, g, momentum)
+        ratios = torch._foreach_add(updates, delta)
+        torch._foreach_div_(ratios, torch._foreach_add(history, delta))
+        torch._foreach_sqrt_(ratios)
+        torch._foreach_mul_(g, ratios)
+        _decay_to_square(updates, g, momentum)
+        torch._foreach_mul_(g, rate)
 
 
 class AdamSolver(Solver):
@@ -77,10 +101,13 @@ class AdamSolver(Solver):
 
     def compute_update(self, g, rate, first, second):
         beta1, beta2, t = self.param.momentum, self.param.momentum2, self.iter + 1
-        first.mul_(beta1).add_(g, alpha=1 - beta1)
-        second.mul_(beta2).addcmul_(g, g, value=1 - beta2)
+        torch._foreach_mul_(first, beta1)
+        torch._foreach_add_(first, g, alpha=1 - beta1)
+        _decay_to_square(second, g, beta2)
         correction = math.sqrt(1 - beta2**t) / (1 - beta1**t)
-        g.copy_(first).div_(second.sqrt().add_(self.param.delta)).mul_(rate * correction)
+        torch._foreach_copy_(g, first)
+        _divide_by_root(g, second, self.param.delta)
+        torch._foreach_mul_(g, rate * correction)
 
 
 SOLVERS = {

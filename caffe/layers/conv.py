@@ -12,6 +12,7 @@ from torch.nn.functional import pad as pad_far
 from .. import context, kernels
 from ..filler import add_filled
 from ..layer import register
+from ..proto import caffe_pb2
 from .im2col import Windowed
 
 aten = torch.ops.aten
@@ -159,6 +160,15 @@ class Convolution(Convolving):
 
         self.plain = len(bottom) == 1 and self.num_spatial == 2 and not any(self.missing)
 
+    def forward(self, bottom, top):
+        if self.phase == caffe_pb2.TRAIN and self.by_winograd(self.param.num_output, top[0].x):
+            weights = kernels.winograd_weights(self.blobs[0].x, keep=False)
+            self.forward_winograd(
+                bottom, top, weights, (0, self.top_sizes[0], 0, self.top_sizes[1])
+            )
+        else:
+            super().forward(bottom, top)
+
     def missing_cells(self, bottom, axis):
         size = bottom.shape[self.channel_axis + 1 + axis]
         return max(0, self.extent[axis] - size - 2 * self.pad[axis])
@@ -173,6 +183,11 @@ class Convolution(Convolving):
     def convolve_backward(self, dy, bottom, weight, wants_weight, propagates):
         if self.by_columns:
             return self.columns_backward(dy, bottom, weight, wants_weight, propagates)
+        if propagates and self.by_winograd(self.channels, dy):
+            self.winograd_backward(dy, bottom, weight)
+            propagates = False
+            if not wants_weight:
+                return None
         if not any(self.missing):
             return super().convolve_backward(dy, bottom, weight, wants_weight, propagates)
         x = self.batch(bottom.x)
@@ -206,8 +221,9 @@ class Convolution(Convolving):
                 aten.leaky_relu_(top[0].x, slope)
             return
         y = self.batch(top[0].x)
-        if self.by_winograd(y):
-            self.forward_winograd(self.batch(bottom[0].x), y, window, slope)
+        if self.by_winograd(self.param.num_output, y):
+            weights = self.laid_out("winograd", lambda: kernels.winograd_weights(self.blobs[0].x))
+            self.forward_winograd(bottom, top, weights, window, slope)
             return
         x, pad = self.needed(self.batch(bottom[0].x), window)
         part = self.convolve_packed(x, pad)
@@ -216,25 +232,33 @@ class Convolution(Convolving):
         rows, columns = slice(*window[:2]), slice(*window[2:])
         y[:, :, rows, columns].copy_(part)
 
-    def by_winograd(self, y):
-        """3x3 kernels of enough outputs; few and small ones gain nothing. Not where gradients are wanted:
-        there an error of 1e-6 decides which of two nearly equal values a MAX pooling's gradient takes."""
+    def by_winograd(self, outputs, like):
+        """3x3 kernels of enough outputs; few and small ones gain nothing. Not where force_backward asks
+        for gradients: an error of 1e-6 decides which of two nearly equal values a MAX pooling passes a
+        gradient to."""
         return (
             not self.for_gradients
+            and self.plain
             and self.kernel == [3, 3]
             and self.stride == self.dilation == [1, 1]
             and self.param.group == 1
-            and self.param.num_output >= 32
-            and y.dtype == torch.float32
-            and y.device.type == "cpu"
+            and outputs >= 32
+            and like.dtype == torch.float32
+            and like.device.type == "cpu"
             and kernels.available()
         )
 
-    def forward_winograd(self, x, y, window, slope):
-        weights = self.laid_out("winograd", lambda: kernels.winograd_weights(self.blobs[0].x))
+    def forward_winograd(self, bottom, top, weights, window, slope=None):
         bias = self.blobs[1].x if self.param.bias_term else None
-        for picture, result in zip(x, y):
-            kernels.winograd(picture, weights, bias, result, self.pad, window, slope)
+        for x, y in zip(self.batch(bottom[0].x), self.batch(top[0].x)):
+            kernels.winograd(x, weights, bias, y, self.pad, window, slope)
+
+    def winograd_backward(self, dy, bottom, weight):
+        """The gradient of the bottom: the same sums, with the kernels turned round."""
+        weights = kernels.winograd_weights(weight, transposed=True, keep=False)
+        pad = [2 - pad for pad in self.pad]
+        for dy_of, dx in zip(dy, self.batch(bottom.dx)):
+            kernels.winograd(dy_of, weights, None, dx, pad, (0, dx.shape[1], 0, dx.shape[2]))
 
     def needed(self, x, window):
         """The part of the bottom that a window of the top is computed from, and its padding."""
@@ -331,6 +355,8 @@ class Deconvolution(Convolving):
         if self.param.group == len(weight) and weight.shape[1] == 1:
             return weight
         if self.param.group != 1 or weight.shape[0] != weight.shape[1] or weight.shape[0] == 1:
+            return None
+        if context.is_apart():  # the host would have to wait, longer than the zeros take
             return None
         own = weight.diagonal().movedim(-1, 0)
         if weight.count_nonzero() != own.count_nonzero():

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from .. import context
 from ..filler import add_filled
 from ..layer import Layer, register
 
@@ -83,16 +84,20 @@ class Embed(Layer):
     def forward(self, bottom, top):
         self.index = bottom[0].x.view(-1).long()
         if self.index.numel():
-            low, high = torch.stack(self.index.aminmax()).tolist()
-            if low < 0 or high >= self.param.input_dim:
-                raise self.error(
-                    f"indices must lie in 0..{self.param.input_dim - 1} (input_dim "
-                    f"{self.param.input_dim}), got {low}..{high}"
-                )
+            self.check_range(self.index, self.judge)
+        if context.is_apart():  # not told yet
+            self.index.clamp_(0, self.param.input_dim - 1)
         y = top[0].x.view(-1, self.param.num_output)
         torch.index_select(self.blobs[0].x, 0, self.index, out=y)
         if self.param.bias_term:
             y.add_(self.blobs[1].x)
+
+    def judge(self, low, high):
+        if low < 0 or high >= self.param.input_dim:
+            raise self.error(
+                f"indices must lie in 0..{self.param.input_dim - 1} (input_dim "
+                f"{self.param.input_dim}), got {low}..{high}"
+            )
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:

@@ -4,6 +4,8 @@ import math
 
 import torch
 
+from .. import context
+
 
 class Labels:
     """Scores seen as (outer, classes, inner), and the labels that belong to each (outer, inner)."""
@@ -35,11 +37,12 @@ class Labels:
             valid = label != ignored
             label, valid = label * valid, valid.to(blob.x.dtype)
         if label.numel():
-            self.check(label, ignored)
+            self.layer.check_range(label, lambda low, high: self.judge(low, high, ignored))
+        if context.is_apart():  # not told yet: nobody may read beyond the scores until then
+            label = label.clamp(0, self.classes - 1)
         return label, valid
 
-    def check(self, label, ignored):
-        low, high = torch.stack(label.aminmax()).tolist()
+    def judge(self, low, high, ignored):
         wrong = [str(v) for v in sorted({low, high}) if not 0 <= v < self.classes]
         if not wrong:
             return

@@ -202,10 +202,12 @@ class InfogainLoss(Loss):
 
     def forward(self, bottom, top):
         labels = self.labels
-        matrix = self.matrix if len(bottom) < 3 else bottom[2].x
+        if self.matrix is not None:
+            self.matrix = self.matrix.to(bottom[0].x)  # to the device once
+        matrix = bottom[2].x if self.matrix is None else self.matrix
         self.label, self.valid = labels.read(bottom[1], self.ignored)
         self.prob = torch.softmax(labels.scores(bottom[0].x), 1)
-        rows = matrix.to(self.prob).view(labels.classes, -1)[self.label[:, 0]]  # (outer, inner, C)
+        rows = matrix.view(labels.classes, -1)[self.label[:, 0]]  # (outer, inner, C)
         self.rows = rows.movedim(2, 1) * self.valid
         self.divisor = divisor(
             self.normalization(MODE.VALID),

@@ -3,6 +3,7 @@
 
 import torch
 
+from .. import context
 from ..layer import Layer, register
 
 
@@ -21,13 +22,17 @@ class BatchReindex(Layer):
         self.index = bottom[1].x.long()
         if not self.index.numel():
             return
-        low, high = torch.stack(self.index.aminmax()).tolist()
-        if low < 0 or high >= bottom[0].shape[0]:
-            raise self.error(
-                f"indices must lie in 0..{bottom[0].shape[0] - 1}, the batch of bottom 0, got "
-                f"{low}..{high}"
-            )
+        last = bottom[0].shape[0] - 1
+        self.check_range(self.index, lambda low, high: self.judge(low, high, last))
+        if context.is_apart():  # not told yet
+            self.index.clamp_(0, last)
         torch.index_select(bottom[0].x, 0, self.index, out=top[0].x)
+
+    def judge(self, low, high, last):
+        if low < 0 or high > last:
+            raise self.error(
+                f"indices must lie in 0..{last}, the batch of bottom 0, got {low}..{high}"
+            )
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[1]:
