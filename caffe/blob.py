@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import xxhash
 
-from . import context
+from . import context, transfer
 
 MAX_AXES = 32
 INT_MAX = 2**31 - 1
@@ -41,18 +41,22 @@ class Memory:
     """A run of numbers with a side on every device it was needed on.
 
     Whoever touched it last, NumPy or a device, holds the newest values. Memory is allocated, zeroed,
-    when it is first touched.
+    when it is first touched; with a `pool` (memory.py) it comes from there, as it was left.
     """
 
-    __slots__ = ("size", "dtype", "sides", "newest", "_changes", "_views")
+    __slots__ = ("size", "dtype", "sides", "newest", "pool", "lost", "_changes", "_views", "_uploaded", "_settle")
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, pool=None):
         self.size = size
+        self.pool = pool
+        self.lost: str | None = None  # why there are no values to be had
         self.dtype = context.dtype()
         self.sides: dict[torch.device, torch.Tensor] = {}
         self.newest: torch.device | None = None
         self._changes = 0
         self._views: list[weakref.ref] = []  # NumPy arrays that were given out
+        self._uploaded = None  # version of the newest side while the host's has the same values
+        self._settle = None  # returns when no copy reads the host's side any more
 
     def tensor(self, count: int, where: torch.device) -> torch.Tensor:
         """The first `count` values as a flat tensor on a device, which is the newest side from now on."""
@@ -62,9 +66,12 @@ class Memory:
         return flat if flat.numel() == count else flat[:count]
 
     def _bring(self, where, size):
+        if self.lost:
+            raise RuntimeError(self.lost)
         newest, flat = self.sides.get(self.newest), self.sides.get(where)
         if flat is None or flat.numel() < size:
-            flat = self.sides[where] = torch.zeros(size, dtype=self.dtype, device=where)
+            make = self.pool.take if self.pool else torch.zeros
+            flat = self.sides[where] = make(size, dtype=self.dtype, device=where)
         if newest is not None and newest is not flat:
             flat[: newest.numel()].copy_(newest)
         self.newest = where
@@ -85,6 +92,7 @@ class Memory:
 
     def take(self, values: torch.Tensor, where: torch.device):
         """Hold the values of a contiguous tensor; take over its memory where nobody would notice."""
+        self.lost = None
         noticed = where == context.CPU and self.held
         if noticed or values._base is not None or values.dtype != self.dtype:
             self.tensor(values.numel(), where).copy_(values.view(-1))
@@ -92,6 +100,23 @@ class Memory:
             self.sides[where] = values.view(-1)
             self.newest = where
             self._changes += 1
+
+    def give_up(self, reason: str):
+        """Let the values go, and their memory to the pool; who asks for them is told the reason.
+
+        A NumPy view that somebody holds keeps what it shows.
+        """
+        if self.pool and not self.held:
+            for where, flat in self.sides.items():
+                self.pool.give(flat, where)
+        self.sides, self.newest, self.lost = {}, None, reason
+        self._changes += 1
+
+    def grown(self, size: int) -> "Memory":
+        """Memory of another size in its place, whose values are lost as these are."""
+        memory = Memory(size, self.pool)
+        memory.lost = self.lost
+        return memory
 
     def state(self):
         """While two states are equal the values are; None, equal to nothing, while a view is held.
@@ -171,7 +196,7 @@ class Blob:
         self._shape, self._count = shape, count
         if count > self._capacity:
             self._capacity = count
-            self._data, self._diff = Memory(count), Memory(count)
+            self._data, self._diff = self._data.grown(count), self._diff.grown(count)
 
     def axis(self, index: int) -> int:
         """Canonical axis: negative ones count from the end. Raises ValueError when out of range."""

@@ -224,11 +224,10 @@ class Changes:
             if self.net.layers[unit.first].type == "Input":
                 yield from range(unit.first, unit.last + 1)
                 continue
-            for blob in unit.bottom:
-                track = self.tracks[blob]
-                if track.checked != number:
-                    track.look(next(self.counter))
-                    track.checked = number
+            if self.net._reuse:
+                unit.seen = None  # its maps are given away before the next pass
+            else:
+                self._look(unit, number)
             window = unit.due(self.tracks)
             if window is not None:
                 unit.run(window)
@@ -236,6 +235,13 @@ class Changes:
             for blob in unit.top:
                 self.tracks[blob].checked = number
             yield from range(unit.first, unit.last + 1)
+
+    def _look(self, unit, number):
+        for blob in unit.bottom:
+            track = self.tracks[blob]
+            if track.checked != number:
+                track.look(next(self.counter))
+                track.checked = number
 
     def _singly(self, unit, start, end):
         for i in range(start, end + 1):

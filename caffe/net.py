@@ -14,6 +14,7 @@ from .build import Builder
 from .changes import Changes
 from .glog import warning
 from .layer import describe
+from .memory import Reuse
 from .proto import caffe_pb2, read
 
 
@@ -121,6 +122,7 @@ class Net:
             )
             for index in (self._top_index, self._bottom_index)
         )
+        self._reuse = None
         self._changes = Changes(self)
         self.inputs = [names[i] for i in self._inputs]
         self.outputs = [names[i] for i in self._outputs]
@@ -153,11 +155,20 @@ class Net:
         watched = self.debug_info or any(
             self._callbacks[key] for key in ("before_forward", "after_forward")
         )
+        if self._reuse:
+            self._reuse.begin(start, end)
         if self.phase == caffe_pb2.TEST and context.device() == context.CPU and not watched:
-            yield from self._changes.forward(start, end)
+            for i in self._changes.forward(start, end):
+                yield i
+                self._ran(i)
         else:
             self._changes.forget()
             yield from self._run_all(start, end)
+
+    def _ran(self, index):
+        """A layer's forward is done, and all who watch it have seen its tops."""
+        if self._reuse:
+            self._reuse.after_forward(index)
 
     def _run_all(self, start, end):
         """Layer by layer, each in full."""
@@ -172,9 +183,15 @@ class Net:
                 debug_info.forward(self, i)
             for call in self._callbacks["after_forward"]:
                 call(i)
+            self._ran(i)
 
     def _backward(self, start: int, end: int):
         """Run layers start..end, in falling order."""
+        if self._reuse:
+            raise RuntimeError(
+                f"net {self.name!r} has no backward: reuse_memory() gave away the maps that it needs. "
+                "A second net, on these weights by share_with(), keeps its own"
+            )
         for i in range(start, end - 1, -1):
             for call in self._callbacks["before_backward"]:
                 call(i)
@@ -213,6 +230,8 @@ class Net:
         outputs = set(named) | set(blobs or ())
         if kwargs:
             self._fill(kwargs, self.inputs, "data", "Input blob arguments do not match net inputs.")
+        if self._reuse:
+            self._reuse.asked = outputs
         self._forward_unread(first, last)
         return self._arrays(outputs, "data")
 
@@ -293,6 +312,28 @@ class Net:
         """Let every layer adapt its tops to its bottoms, as the next forward would."""
         for layer, bottom, top in zip(self.layers, self._bottoms, self._tops):
             layer.reshape(bottom, top)
+
+    def reuse_memory(self, keep=()):
+        """Let maps, once they are read for the last time, give their memory to later ones.
+
+        For TEST nets; inputs, outputs, the blobs named in `keep`, and what Python layers made stay.
+        Reading another blob raises RuntimeError then, as backward does. Every forward computes all.
+        """
+        if self.phase != caffe_pb2.TEST:
+            raise ValueError(
+                f"net {self.name!r} is a TRAIN net, whose backward needs its maps: reuse_memory is for "
+                "TEST nets"
+            )
+        self._reuse = Reuse(self, self._known_blobs(keep))
+        self._changes = Changes(self)
+
+    def _known_blobs(self, names):
+        for name in names:
+            if name not in self.blobs:
+                near = difflib.get_close_matches(name, self._blob_names, 1, 0)
+                hint = f"; the nearest known is {near[0]!r}" if near else ""
+                raise ValueError(f"no blob {name!r} in net {self.name!r}{hint}")
+        return set(names)
 
     def clear_param_diffs(self):
         """Zero the derivatives of all learnable parameters; those never touched are zero already."""
