@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import xxhash
 
-from . import context, transfer
+from . import context
 
 MAX_AXES = 32
 INT_MAX = 2**31 - 1
@@ -44,7 +44,7 @@ class Memory:
     when it is first touched; with a `pool` (memory.py) it comes from there, as it was left.
     """
 
-    __slots__ = ("size", "dtype", "sides", "newest", "pool", "lost", "_changes", "_views", "_uploaded", "_settle")
+    __slots__ = ("size", "dtype", "sides", "newest", "pool", "lost", "_changes", "_views")
 
     def __init__(self, size: int, pool=None):
         self.size = size
@@ -55,8 +55,6 @@ class Memory:
         self.newest: torch.device | None = None
         self._changes = 0
         self._views: list[weakref.ref] = []  # NumPy arrays that were given out
-        self._uploaded = None  # version of the newest side while the host's has the same values
-        self._settle = None  # returns when no copy reads the host's side any more
 
     def tensor(self, count: int, where: torch.device) -> torch.Tensor:
         """The first `count` values as a flat tensor on a device, which is the newest side from now on."""
