@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import xxhash
 
-from . import context
+from . import context, transfer
 
 MAX_AXES = 32
 INT_MAX = 2**31 - 1
@@ -44,7 +44,18 @@ class Memory:
     when it is first touched; with a `pool` (memory.py) it comes from there, as it was left.
     """
 
-    __slots__ = ("size", "dtype", "sides", "newest", "pool", "lost", "_changes", "_views")
+    __slots__ = (
+        "size",
+        "dtype",
+        "sides",
+        "newest",
+        "pool",
+        "lost",
+        "_changes",
+        "_views",
+        "_uploaded",
+        "_settle",
+    )
 
     def __init__(self, size: int, pool=None):
         self.size = size
@@ -55,6 +66,8 @@ class Memory:
         self.newest: torch.device | None = None
         self._changes = 0
         self._views: list[weakref.ref] = []  # NumPy arrays that were given out
+        self._uploaded = None  # version of the newest side while the host's has the same values
+        self._settle = None  # returns when no copy reads the host's side any more
 
     def tensor(self, count: int, where: torch.device) -> torch.Tensor:
         """The first `count` values as a flat tensor on a device, which is the newest side from now on."""
@@ -67,12 +80,26 @@ class Memory:
         if self.lost:
             raise RuntimeError(self.lost)
         newest, flat = self.sides.get(self.newest), self.sides.get(where)
+        if self.newest == context.CPU != where and newest.numel() >= size:
+            flat, self._settle = transfer.upload(newest, where)
+            self.sides[where], self.newest = flat, where
+            self._uploaded = _version(flat)
+            return flat
+        if where == context.CPU and self._settle:
+            self._settle()
+            self._settle = None
+        equal = self._uploaded is not None and _version(newest) == self._uploaded
         if flat is None or flat.numel() < size:
-            make = self.pool.take if self.pool else torch.zeros
-            flat = self.sides[where] = make(size, dtype=self.dtype, device=where)
-        if newest is not None and newest is not flat:
+            equal = False
+            if where == context.CPU and context.is_apart():
+                flat = transfer.host_memory(size, self.dtype)
+            else:
+                make = self.pool.take if self.pool else torch.zeros
+                flat = make(size, dtype=self.dtype, device=where)
+            self.sides[where] = flat
+        if newest is not None and newest is not flat and not equal:
             flat[: newest.numel()].copy_(newest)
-        self.newest = where
+        self.newest, self._uploaded = where, None
         return flat
 
     def array(self, count: int) -> np.ndarray:
@@ -96,7 +123,7 @@ class Memory:
             self.tensor(values.numel(), where).copy_(values.view(-1))
         else:
             self.sides[where] = values.view(-1)
-            self.newest = where
+            self.newest, self._uploaded = where, None
             self._changes += 1
 
     def give_up(self, reason: str):
@@ -108,6 +135,7 @@ class Memory:
             for where, flat in self.sides.items():
                 self.pool.give(flat, where)
         self.sides, self.newest, self.lost = {}, None, reason
+        self._uploaded = None
         self._changes += 1
 
     def grown(self, size: int) -> "Memory":
@@ -134,6 +162,11 @@ class Memory:
         """128 bits that tell values apart by content; None of memory that no one has touched."""
         flat = self.sides.get(self.newest)
         return None if flat is None else xxhash.xxh3_128_digest(flat.cpu().numpy())
+
+
+def _version(tensor):
+    """A number that every write to the tensor changes; None where PyTorch does not count."""
+    return None if tensor.is_inference() else tensor._version
 
 
 class Blob:

@@ -3,7 +3,6 @@
 include/caffe/layers/parameter_layer.hpp)."""
 
 import numpy as np
-import torch
 
 from ..filler import fill
 from ..layer import Layer, register
@@ -172,7 +171,7 @@ class MemoryData(Layer):
         batch = slice(self.position, self.position + self.shape[0])
         top[1].set_shape([self.shape[0], 1, 1, 1])
         for blob, array in zip(top, self.arrays):
-            blob.x.copy_(torch.from_numpy(array[batch]))
+            blob.data[...] = array[batch]
         self.position = batch.stop % len(self.arrays[0])
 
     def backward(self, top, propagate_down, bottom):

@@ -90,7 +90,7 @@ class HDF5Data(Layer):
         for i in range(self.param.batch_size):
             row = self.row_order[self.row]
             for blob, array in zip(top, self.arrays):
-                blob.x[i] = torch.from_numpy(array[row : row + 1])[0]
+                blob.data[i] = array[row : row + 1][0]
             self.advance()
 
     def advance(self):

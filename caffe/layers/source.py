@@ -82,7 +82,10 @@ class Source(Layer):
         self.upcoming = self.thread.submit(self.batch)
         for blob, array in zip(top, arrays):
             blob.set_shape(array.shape)
-            blob.x = torch.from_numpy(array).to(context.device(), blob.x.dtype)
+            if context.is_apart():
+                blob.data[...] = array  # the host's side, from where the copy waits for nothing
+            else:
+                blob.x = torch.from_numpy(array).to(blob.x.dtype)
 
     def backward(self, top, propagate_down, bottom):
         pass
