@@ -305,6 +305,18 @@ def test_upsample(size, stride, pad):
 
 
 @pytest.mark.skipif(not kernels.available(), reason="no C compiler here")
+@pytest.mark.parametrize("rows, columns, depth", [(1, 1, 1), (13, 101, 7), (64, 96, 300)])
+def test_add_outer(rows, columns, depth):
+    draw = torch.Generator().manual_seed(4)
+    a, b, m = (
+        torch.randn(*s, generator=draw) for s in ((rows, depth), (columns, depth), (rows, columns))
+    )
+    wanted = m + a @ b.t()
+    kernels.add_outer(a, b, m)
+    assert torch.allclose(m, wanted, atol=1e-4)
+
+
+@pytest.mark.skipif(not kernels.available(), reason="no C compiler here")
 def test_winograd_of_the_gradient():
     draw = torch.Generator().manual_seed(2)
     w = torch.randn((33, 20, 3, 3), generator=draw)

@@ -50,7 +50,8 @@ def _library():
             "C compiler with OpenMP (gcc), or name it in CC; CAFFE_KERNELS=0 silences this",
         )
         return None
-    library.winograd_scratch.restype = library.winograd_weights_size.restype = ctypes.c_int64
+    for name in ("winograd_scratch", "winograd_weights_size", "outer_room"):
+        getattr(library, name).restype = ctypes.c_int64
     return library
 
 
@@ -175,5 +176,19 @@ def upsample(x, filters, bias, y, stride, pad):
         _address(bias),
         _address(y),
         *_longs(*y.shape[1:]),
+        torch.get_num_threads(),
+    )
+
+
+def add_outer(a, b, m):
+    """m (R, C) += a (R, D) times the transpose of b (C, D): for D of some hundreds and a large m."""
+    (rows, depth), columns = a.shape, b.shape[0]
+    size = _library().outer_room(*_longs(rows, columns, depth))
+    _library().add_outer(
+        _address(a),
+        _address(b),
+        *_longs(rows, columns, depth),
+        _address(m),
+        _address(_room("maps", size)),
         torch.get_num_threads(),
     )

@@ -14,16 +14,7 @@
  * 0, +-1, +-2 (about 1e-6 of the result's norm, where a direct sum has 2e-7).
  */
 
-#include "lanes.h"
-
-/* A block of products: ROWS outputs of COLUMNS tiles, whose sums stay in registers. */
-#if LANES == 16
-#define ROWS 8
-#else
-#define ROWS 4
-#endif
-#define COLUMNS (3 * LANES)
-#define DEPTH 128 /* channels summed at a time: their part of a panel of V stays in the first cache */
+#include "product.h"
 
 #define P 0.75f /* the points */
 #define Q 1.5f
@@ -155,41 +146,6 @@ static void input_row(const float *x, int64_t height, int64_t width, int64_t top
             for (int j = 0; j < 6; j++) store(v + (6 * i + j) * step + t, out[j]);
         }
     }
-}
-
-/* ROWS outputs of `parts` vectors of tiles, summed over `ins` channels: every sum stays in a register. */
-static inline __attribute__((always_inline)) void sums(const float *u, const float *v, int64_t ins,
-                                                       int add, float *m, int64_t stride, int parts) {
-    vec sum[ROWS][3];
-#pragma GCC unroll 8
-    for (int row = 0; row < ROWS; row++)
-        for (int part = 0; part < parts; part++)
-            sum[row][part] = add ? load(m + row * stride + part * LANES) : (vec){0};
-    for (int64_t c = 0; c < ins; c++) {
-        vec tiles[3];
-        for (int part = 0; part < parts; part++) tiles[part] = load(v + part * LANES);
-#pragma GCC unroll 8
-        for (int row = 0; row < ROWS; row++) {
-            vec weight = u[row] - (vec){0};
-            for (int part = 0; part < parts; part++) sum[row][part] += weight * tiles[part];
-        }
-        u += ROWS;
-        v += COLUMNS;
-    }
-#pragma GCC unroll 8
-    for (int row = 0; row < ROWS; row++)
-        for (int part = 0; part < parts; part++) store(m + row * stride + part * LANES, sum[row][part]);
-}
-
-/* As many tiles of a panel as there are. */
-static void product(const float *u, const float *v, int64_t ins, int add, float *m, int64_t stride,
-                    int64_t tiles) {
-    if (tiles > 2 * LANES)
-        sums(u, v, ins, add, m, stride, 3);
-    else if (tiles > LANES)
-        sums(u, v, ins, add, m, stride, 2);
-    else
-        sums(u, v, ins, add, m, stride, 1);
 }
 
 /* One output channel's tiles of one tile row, into at most `height` x `width` cells at y. */
