@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 import tempfile
+import time
 from datetime import date
 from pathlib import Path
 
@@ -68,13 +69,33 @@ def machine(gpu):
     }
 
 
+def others():
+    """CPU seconds that everybody but us has used since the machine started; None if it is not told."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return None
+    user, nice, system, _, _, *interrupts = map(int, stat.read_text().split()[1:9])
+    busy = (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
+    return busy - sum(os.times()[:4])  # with our children
+
+
+def watched(call, *args):
+    """A work's record, and how many cores others kept busy meanwhile: with some, times say little."""
+    before, begin = others(), time.perf_counter()
+    record = call(*args)
+    if before is not None:
+        record["others_cores"] = (others() - before) / (time.perf_counter() - begin)
+    return record
+
+
 def measured(options, paths):
     """The record of each work, written to its path."""
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         fcn8s.write(Path(folder), *options.size, options.narrow)
         for work, path in paths.items():
-            record = WORKS[work](options, Path(folder)) | {"machine": machine(options.gpu)}
+            record = watched(WORKS[work], options, Path(folder))
+            record["machine"] = machine(options.gpu)
             rows = record["rows"]
             record["targets"] = [
                 contest.judge(rows, t) if isinstance(t, contest.Target) else t

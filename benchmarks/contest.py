@@ -188,6 +188,8 @@ def told(record):
     """Everything a record says but its machine: title, table, targets, absentees, what failed."""
     lines = [record["title"], record.get("table") or table(record)]
     lines += [f"target: {target['line']}" for target in record["targets"]]
+    if "others_cores" in record:
+        lines.append(f"other processes kept {record['others_cores']:.2f} cores busy meanwhile")
     lines += [f"left out: {who}: {why}" for who, why in record["left_out"].items()]
     return "\n".join(lines + record["failed"])
 

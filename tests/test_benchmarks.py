@@ -209,6 +209,15 @@ def test_a_run_on_a_narrow_net(monkeypatch, tmp_path, capsys):
     assert conv["layer"] == "conv1_1" and conv["gmac"] == pytest.approx(27 * 218 * 228 / 1e9)
 
 
+def test_the_work_of_others_is_told(monkeypatch):
+    clock, used = iter([100.0, 104.0]), iter([7.0, 10.0])
+    monkeypatch.setattr(command.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(command, "others", lambda: next(used))
+    record = command.watched(lambda: record_of(ROWS))
+    assert record["others_cores"] == 3 / 4
+    assert "other processes kept 0.75 cores busy meanwhile" in contest.told(record)
+
+
 def test_memory_is_that_of_a_process_of_its_own(tmp_path):
     if not memory.STATUS.exists():
         pytest.skip(f"peaks are read from {memory.STATUS}")
