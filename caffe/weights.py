@@ -294,7 +294,7 @@ def _write(path, pieces):
             f"{MAX_BYTES}; write HDF5 instead (save_hdf5, snapshot_format: HDF5)"
         )
     with wire.replacing(path) as temporary, open(temporary, "wb") as file:
+        # No fsync, which takes as long as the writing: a crash of the process leaves the old file, and
+        # what a power cut leaves of a new one is told as truncated when it is read.
         for piece in pieces:
             file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
