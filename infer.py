@@ -24,7 +24,7 @@ import vis
 from nyud_layers import NYUDSegDataLayer, log_depth
 from seg_layer import centred
 
-UNREADABLE = 1  # exit code: some picture could not be read
+UNREADABLE = 1  # exit code: some picture could not be read, or was too large for the memory
 MAX_PIXELS = 1_000_000  # of larger pictures FCN-8s would need 2.2 kB a pixel
 
 
@@ -57,7 +57,14 @@ def main():
         image = pictures[net.inputs[0]]
         if image.shape[0] * image.shape[1] > args.max_pixels:
             print(f"{paths[0]}: over {args.max_pixels} pixels, so segmented at a smaller scale")
-        segs = segment_inputs(net, pictures, kinds, task.mean, args.max_pixels, made)
+        try:
+            segs = segment_inputs(net, pictures, kinds, task.mean, args.max_pixels, made)
+        except MemoryError as error:
+            failed += 1
+            print(
+                f"{paths[0]}: {error}; --max-pixels makes it smaller", file=sys.stderr, flush=True
+            )
+            continue
         for task_name, seg in segs.items():
             write_result(image, seg, args.out / f"{stem}{task_name}")
             report(paths[0], image, seg, task.names_of(task_name))
@@ -217,7 +224,7 @@ def segment_inputs(net, pictures, kinds, mean, max_pixels=MAX_PIXELS, made=None)
     net.forward()
     segs = {}
     for name in net.outputs:
-        seg = net.blobs[name].data[0, :, :rows, :columns].argmax(0).astype(np.uint8)
+        seg = score.predicted(net.blobs[name])[:rows, :columns].astype(np.uint8)
         if scale < 1:
             seg = np.asarray(Image.fromarray(seg).resize((width, height), Image.NEAREST))
         segs[name.removeprefix("score")] = seg

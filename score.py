@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+import caffe
 import vis
 
 SERVER = "results/VOC2012/Segmentation/comp6_test_cls"  # comp6: trained on more than VOC's own
@@ -27,6 +28,35 @@ def fast_hist(a, b, n):
     valid = (a >= 0) & (a < n)
     pairs = n * a[valid].astype(int) + b[valid].astype(int)
     return np.bincount(pairs, minlength=n * n).reshape(n, n)
+
+
+class ArrayTally:
+    """`caffe.Tally` in NumPy, for BVLC's pycaffe, which has none."""
+
+    def __init__(self, net, scores, truth, loss=None):
+        self.scores, self.truth = net.blobs[scores], net.blobs[truth]
+        self.loss = loss and net.blobs[loss]
+        self.hist, self.total = np.zeros([self.scores.data.shape[1]] * 2, np.int64), 0.0
+
+    def add(self):
+        truth = self.truth.data[0, 0].ravel()
+        self.hist += fast_hist(truth, self.prediction().ravel(), len(self.hist))
+        self.total += float(self.loss.data.flat[0]) if self.loss else 0.0
+
+    def prediction(self):
+        return array_predicted(self.scores)
+
+    def result(self):
+        return self.hist, self.total
+
+
+def array_predicted(blob):
+    """`caffe.predicted` in NumPy, for the same reason."""
+    return blob.data[0].argmax(0)
+
+
+Tally = getattr(caffe, "Tally", ArrayTally)
+predicted = getattr(caffe, "predicted", array_predicted)
 
 
 def scores(hist):
@@ -69,21 +99,17 @@ def compute_hist(net, save_dir, dataset, layer="score", gt="label"):
 
     With a `save_dir`, made if needed, each prediction is saved there as a palette PNG, ID.png.
     """
-    classes = net.blobs[layer].data.shape[1]
     if save_dir:
         Path(save_dir).mkdir(parents=True, exist_ok=True)
-    hist = np.zeros((classes, classes), dtype=np.int64)
-    loss = 0.0
-    loss_blob = _loss_of(net, layer)
+    tally = Tally(net, layer, gt, _loss_of(net, layer))
     for idx in tqdm(dataset, desc=layer, leave=False, disable=None):  # a bar on a terminal only
         net.forward()
         if idx == dataset[0] and looks_raw(net.blobs[next(iter(net.blobs))].data):
             tqdm.write("warning: no value of the input is negative: was the mean taken off?")
-        prediction = net.blobs[layer].data[0].argmax(0)
-        hist += fast_hist(net.blobs[gt].data[0, 0].ravel(), prediction.ravel(), classes)
-        loss += float(net.blobs[loss_blob].data.flat[0]) if loss_blob else 0.0
+        tally.add()
         if save_dir:
-            save_prediction(prediction, Path(save_dir) / f"{idx}.png")
+            save_prediction(tally.prediction(), Path(save_dir) / f"{idx}.png")
+    hist, loss = tally.result()
     return hist, loss / max(len(dataset), 1)
 
 
@@ -182,7 +208,6 @@ def read_records(path):
 
 def main():
     """Score a model's weights on its data set, without a solver; returns the exit code."""
-    import caffe
     import fcn_device
     import fcn_nets
     import fcn_results
@@ -254,7 +279,5 @@ def print_classes(hist, names):
 
 
 if __name__ == "__main__":
-    import caffe
-
     caffe.init_log(1)  # the scores, not how the net is built
     sys.exit(main())

@@ -17,6 +17,7 @@ from .nccl import (
 from .net import Net
 from .net_spec import NetSpec, layers, params, to_proto
 from .proto.caffe_pb2 import TEST, TRAIN
+from .tally import Tally, predicted
 from .timer import Timer
 from .updates import (
     AdaDeltaSolver,
@@ -47,6 +48,7 @@ __all__ = [
     "SGDSolver",
     "TEST",
     "TRAIN",
+    "Tally",
     "Timer",
     "coord_map",
     "get_solver",
@@ -57,6 +59,7 @@ __all__ = [
     "layers",
     "log",
     "params",
+    "predicted",
     "set_device",
     "set_mode_cpu",
     "set_mode_gpu",

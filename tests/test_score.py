@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import caffe
 import score
 
 # truth down, prediction across: class 2 is never there, class 3 neither there nor given
@@ -68,7 +69,39 @@ def net(net_of):
     return net
 
 
-def test_compute_hist_and_saved_predictions(net, tmp_path):
+@pytest.mark.parametrize("kind", [score.Tally, score.ArrayTally])
+def test_tallies_agree_on_ties_void_and_any_label(kind, net, device):
+    assert score.Tally is caffe.Tally
+    net.blobs["data"].data[0] = np.random.default_rng(0).integers(0, 2, (3, 2, 3))
+    net.blobs["label"].data[0, 0] = [[0, 1, 2], [255, 2, 0]]
+    tally = kind(net, "score", "label", "loss")
+    assert tally.result()[0].tolist() == [[0] * 3] * 3
+    total = np.zeros((3, 3))
+    for _ in range(2):
+        net.forward()
+        tally.add()
+        prediction = net.blobs["score"].data[0].argmax(0)
+        total += score.fast_hist(net.blobs["label"].data[0, 0], prediction, 3)
+        assert (tally.prediction() == prediction).all()
+        assert (score.predicted(net.blobs["score"]) == prediction).all()
+    hist, loss = tally.result()
+    assert hist.tolist() == total.tolist() and hist.dtype == np.int64
+    assert loss == pytest.approx(2 * float(net.blobs["loss"].data), rel=1e-6)
+    net.blobs["label"].data[...] = -1  # what is no class is told by the layer, if by any
+    with pytest.raises(ValueError, match="label -1"):
+        net.forward()["loss"]
+
+
+def test_a_tally_waits_for_nothing(net, device, monkeypatch):
+    """Predictions that nobody saves stay where they are."""
+    monkeypatch.setattr("caffe.tally._fetch", None)
+    hist, _ = score.compute_hist(net, None, ["a", "b"])
+    assert hist.sum() == 10
+
+
+@pytest.mark.parametrize("tally", [score.Tally, score.ArrayTally])
+def test_compute_hist_and_saved_predictions(net, tmp_path, tally, monkeypatch):
+    monkeypatch.setattr(score, "Tally", tally)
     folder = tmp_path / "made" / "here"
     for _ in range(2):  # a folder that is there already is no error
         hist, loss = score.compute_hist(net, folder, ["a", "b"])

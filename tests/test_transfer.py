@@ -50,7 +50,7 @@ def test_what_was_uploaded_is_not_fetched_again(apart):
     assert blob.data.tolist() == [1, 1, 1]
     blob.x.add_(5)
     assert blob.data.tolist() == [6, 6, 6]
-    blob.x
+    assert blob.x.tolist() == [6, 6, 6]
     blob.x = torch.arange(3.0)
     assert blob.data.tolist() == [0, 1, 2]
 

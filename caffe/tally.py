@@ -1,0 +1,57 @@
+"""Classes that a net gives to the cells of a map, and how often which: on the device that computes."""
+
+import numpy as np
+import torch
+
+
+def predicted(blob) -> np.ndarray:
+    """The class of the largest score (axis 1) at each cell of the first item; of equal ones the first."""
+    return _fetch(_largest(blob), blob.shape[1])
+
+
+def _largest(blob):
+    return blob.x[0].max(0).indices  # `argmax` takes four times as long on a CPU
+
+
+def _fetch(predicted, classes):
+    """As few bytes as they need."""
+    return predicted.to(torch.uint8 if classes <= 256 else torch.int64).cpu().numpy()
+
+
+class Tally:
+    """Counts truth and prediction over the passes of a net, and sums up its loss.
+
+    Nothing is fetched from a GPU before `result`, but for predictions that are asked for.
+    """
+
+    def __init__(self, net, scores, truth, loss=None):
+        """Of the blobs of these names: `scores` has the classes on axis 1, `truth` class numbers."""
+        self.net = net
+        self.scores, self.truth = net.blobs[scores], net.blobs[truth]
+        self.loss = loss and net.blobs[loss]
+        self.classes = self.scores.shape[1]
+        self._counts, self._loss, self._predicted = None, 0.0, None
+
+    def add(self):
+        """Count what the last forward made of its first item; cells whose truth is no class do not."""
+        n, truth = self.classes, self.truth.x[0].flatten()
+        self._predicted = _largest(self.scores)
+        is_class = (truth >= 0) & (truth < n)
+        pairs = torch.where(is_class, truth, n).long() * n + self._predicted.flatten()
+        if self._counts is None:
+            self._counts = torch.zeros((n + 1) * n, dtype=torch.int64, device=pairs.device)
+        self._counts.scatter_add_(0, pairs, torch.ones_like(pairs))
+        if self.loss:
+            self._loss = self._loss + self.loss.x.view(-1)[0].double()
+
+    def prediction(self) -> np.ndarray:
+        """The classes that the last pass gave, H x W."""
+        return _fetch(self._predicted, self.classes)
+
+    def result(self):
+        """(counts [truth, prediction], sum of losses)."""
+        n = self.classes
+        self.net._raise_put_off()
+        if self._counts is None:
+            return np.zeros((n, n), np.int64), 0.0
+        return self._counts[: n * n].view(n, n).cpu().numpy(), float(self._loss)
