@@ -46,8 +46,9 @@ def solve(script, start, rounds, steps, scored=None, surgeon=None, sample=None):
         else:
             fill(solver.net, starts, weights, surgeon, args.sample)
         train(solver, args.rounds, args.steps, scored or {"score": "label"})
-    except FileNotFoundError as error:
-        hint = SCENES if args.sample else ""
+    except (FileNotFoundError, MemoryError) as error:
+        missing_scenes = args.sample and isinstance(error, FileNotFoundError)
+        hint = SCENES if missing_scenes else ""
         print(f"{Path(script).resolve().parent.name}/solve.py: {error}{hint}", file=sys.stderr)
         sys.exit(fcn_weights.MISSING)
 

@@ -14,7 +14,7 @@ from .build import Builder
 from .changes import Changes
 from .glog import warning
 from .layer import describe
-from .memory import Reuse
+from .memory import Reuse, check, explains
 from .proto import caffe_pb2, read
 
 
@@ -123,6 +123,8 @@ class Net:
             for index in (self._top_index, self._bottom_index)
         )
         self._reuse = None
+        self._histories = 0  # of a net that a solver trains: how many it keeps a parameter
+        self._checked = None
         self._changes = Changes(self)
         self.inputs = [names[i] for i in self._inputs]
         self.outputs = [names[i] for i in self._outputs]
@@ -135,6 +137,7 @@ class Net:
         self._raise_put_off()
         return loss
 
+    @explains
     def _forward_unread(self, start: int, end: int):
         """`_forward` without waiting for the device: the loss is a tensor there, if there is any."""
         loss = 0.0
@@ -155,6 +158,7 @@ class Net:
         watched = self.debug_info or any(
             self._callbacks[key] for key in ("before_forward", "after_forward")
         )
+        check(self)
         if self._reuse:
             self._reuse.begin(start, end)
         if self.phase == caffe_pb2.TEST and context.device() == context.CPU and not watched:
@@ -185,6 +189,7 @@ class Net:
                 call(i)
             self._ran(i)
 
+    @explains
     def _backward(self, start: int, end: int):
         """Run layers start..end, in falling order."""
         if self._reuse:
@@ -325,6 +330,7 @@ class Net:
                 "TEST nets"
             )
         self._reuse = Reuse(self, self._known_blobs(keep))
+        self._reuse.start()
         self._changes = Changes(self)
 
     def _known_blobs(self, names):

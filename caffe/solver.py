@@ -11,6 +11,7 @@ from . import context, debug_info, hdf5, weights
 from .blob import Blob
 from .glog import info, number
 from .lr_policy import learning_rate
+from .memory import explains
 from .net import Net
 from .proto import caffe_pb2, read
 
@@ -54,6 +55,7 @@ class Solver:
         self._stop_requested = False
         self._displayed_at = 0
         self.net = self._train_net()
+        self.net._histories = self.histories
         self.test_nets = self._test_nets()
         self.history = [
             Blob(blob.shape) for _ in range(self.histories) for blob in self.net.learnable_params
@@ -247,6 +249,7 @@ class Solver:
 
     # ---- the update
 
+    @explains
     def apply_update(self):
         """Update the parameters from their diffs and count the iteration.
 

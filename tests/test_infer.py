@@ -1,6 +1,7 @@
 """infer.py on pictures of every kind, with a net whose answer is known: the strongest channel."""
 
 import hashlib
+import re
 import sys
 from pathlib import Path
 
@@ -198,6 +199,22 @@ def test_an_unreadable_picture_does_not_stop_the_others(
     assert "text.jpg: cannot be read: no picture" in said.err
     assert "good.png (60x40)" in said.out and (tmp_path / "good_classes.png").exists()
     assert not (tmp_path / "cut_classes.png").exists()
+
+
+def test_a_picture_too_large_for_the_memory_does_not_stop_the_others(
+    model, scene, tmp_path, monkeypatch, capsys
+):
+    for name, pixels in (("large", np.tile(scene, (9, 9, 1))), ("small", scene)):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    monkeypatch.setattr("caffe.memory.device_memory", lambda where: (2**22, 2**22))
+    names = [str(tmp_path / f"{name}.png") for name in ("large", "small")]
+    assert run(monkeypatch, "--model", model, *names) == 1
+    err = capsys.readouterr().err
+    assert re.fullmatch(
+        r".*large\.png: .* with data .* needs about .*GiB.* fits; .*--max-pixels.*\n", err
+    )
+    made = {path.name for path in tmp_path.glob("*_classes.png")}
+    assert made == {"small_classes.png"}
 
 
 def test_pictures_of_one_name_do_not_overwrite_each_other(model, tmp_path, monkeypatch):

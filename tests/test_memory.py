@@ -1,13 +1,17 @@
 """Nets that make do with less memory compute the same."""
 
 import random
+import re
 
 import numpy as np
 import pytest
+import torch
 from conftest import ROOT
 from test_changes import build, complete, conv, layer, random_net, source
 
 import caffe
+from caffe import memory
+from caffe.memory import GIB, OutOfMemory, need
 from fcn_nets import deploy, read_net, text_of
 
 POOL = "pooling_param { pool: MAX kernel_size: 2 stride: 2 }"
@@ -214,3 +218,155 @@ def test_the_pool_does_not_grow(tmp_path):
     for _ in range(2):
         net.forward()
     assert held_by(net) < 0.6 * seen[-1]  # large blocks went when no large map wanted them
+
+
+# ---- what a net needs
+
+
+LABELS = """layer { name: "label" type: "DummyData" top: "label"
+  dummy_data_param { shape { dim: 2 dim: 1 dim: 30 dim: 26 } } }
+"""
+
+
+def training(folder, solver='type: "SGD" momentum: 0.9'):
+    """A solver, and its net with every kind of sharing and a loss."""
+    text = (
+        source(30, 26, num=2)
+        .replace('type: "Input"', 'type: "DummyData"')
+        .replace("input_param {", 'dummy_data_param { data_filler { type: "gaussian" }')
+    )
+    text += LABELS + net_with_everything().partition("\n")[2]
+    text += conv("e", "soft", 5) + layer("e_drop", "Dropout", ["e"], "e")
+    text += layer("up", "Deconvolution", ["e"], "up", UP)
+    text += layer("score", "Crop", ["up", "label"], "score", "crop_param { axis: 2 offset: 2 }")
+    text += layer("loss", "SoftmaxWithLoss", ["score", "label"], "loss")
+    text += layer("swallow", "Silence", ["sig"], "").replace('top: ""', "")
+    (folder / "train.prototxt").write_text(text)
+    (folder / "solver.prototxt").write_text(
+        f'net: "{folder}/train.prototxt" base_lr: 0.01 lr_policy: "fixed" random_seed: 3 {solver}'
+    )
+    return caffe.get_solver(str(folder / "solver.prototxt"))
+
+
+UP = """convolution_param { num_output: 5 kernel_size: 4 stride: 2
+  weight_filler { type: "bilinear" } }"""
+
+
+@pytest.mark.parametrize("kind", ['type: "SGD" momentum: 0.9', 'type: "Adam" momentum2: 0.99'])
+def test_what_is_needed_is_what_is_used(kind, tmp_path):
+    solver = training(tmp_path, kind)
+    net = solver.net
+    needed = need(net)
+    solver.step(2)
+    params = [blob for layer in net.layers for blob in layer.blobs]
+    assert needed.weights == bytes_of(params)
+    assert needed.maps == bytes_of(net._blobs)
+    assert needed.diffs == bytes_of(params, ["_diff"]) + bytes_of(net._blobs, ["_diff"])
+    assert needed.history == bytes_of(solver.history)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_what_a_test_net_needs_with_and_without_reuse(name, tmp_path):
+    net = build(NETS[name](), tmp_path)
+    net.blobs["data"].data[...] = 0
+    net._forward(0, len(net.layers) - 1)
+    assert need(net).maps == bytes_of(net._blobs)
+    net.reuse_memory()
+    needed, seen = need(net).maps, []
+    net.after_forward(lambda index: seen.append(bytes_of(net._blobs)))
+    net._forward(0, len(net.layers) - 1)
+    # blocks are of the sizes that came first: what they are larger than their maps is not foreseen
+    assert needed <= max(seen) <= 1.5 * needed
+
+
+class Exhausted:
+    """A layer's forward or backward that an allocator leaves in the lurch."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __call__(self, *args):
+        raise self.error
+
+
+ERRORS = [
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory"),
+]
+
+
+@pytest.fixture
+def room(monkeypatch):
+    """A function that sets how much memory there is."""
+
+    def to(total, room=None):
+        there = total, total if room is None else room
+        monkeypatch.setattr(memory, "device_memory", lambda where: there)
+
+    return to
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_out_of_memory_says_what_is_needed_and_what_fits(error, tmp_path, room, monkeypatch):
+    net = build(sample(), tmp_path)
+    picture = net.blobs["data"].data
+    picture[...] = 1
+    before = net.forward()["score"].copy()
+    most = need(net).total - need(net).maps // 2
+    room(32 * GIB, most)
+    monkeypatch.setattr(net.layer_dict["conv3_1"], "forward_window", Exhausted(error))
+    picture[...] = 2
+    with pytest.raises(OutOfMemory) as raised:
+        net.forward()
+    message = str(raised.value)
+    assert "data 1x3x112x144 needs about 0.0" in message and "maps" in message
+    assert "32.00 GiB" in message and "\n" not in message
+    assert "reuse_memory() makes do with" in message
+    assert raised.value.__cause__ is error
+    height, width = map(int, re.search(r"a picture of (\d+)x(\d+)", message).groups())
+    assert (height, width) < (112, 144) and abs(height / width - 112 / 144) < 0.02
+    monkeypatch.undo()
+    picture[...] = 1  # the search has left the net as it was
+    np.testing.assert_array_equal(net.forward()["score"], before)
+    net.blobs["data"].reshape(1, 3, height, width)
+    net.forward()
+    assert need(net).total <= most
+
+
+@pytest.mark.parametrize("method", ["forward", "backward"])
+def test_out_of_memory_in_training(method, tmp_path, monkeypatch, room):
+    solver = training(tmp_path)
+    monkeypatch.setattr(solver.net.layer_dict["b"], method, Exhausted(MemoryError()))
+    with pytest.raises(OutOfMemory, match=r"weights .*maps .*diffs .*history .*work"):
+        solver.step(1)
+    monkeypatch.undo()
+    monkeypatch.setattr(solver, "compute_update", Exhausted(MemoryError()))
+    with pytest.raises(OutOfMemory, match="net '.*' with data 2x3x30x26, label 2x1x30x26 needs"):
+        solver.step(1)
+
+
+def test_other_errors_pass(net, monkeypatch):
+    monkeypatch.setattr(net.layer_dict["norm"], "forward", Exhausted(RuntimeError("else")))
+    with pytest.raises(RuntimeError, match="^else$"):
+        net.forward()
+
+
+def test_what_cannot_fit_is_not_begun(tmp_path, room):
+    net = build(sample(), tmp_path)
+    room(1.5 * need(net).total)
+    net.forward()
+    net.blobs["data"].reshape(1, 3, 560, 720)
+    with pytest.raises(
+        OutOfMemory, match=r"560x720 needs about .* a picture of (\d+)x(\d+)"
+    ) as raised:
+        net.forward()
+    assert bytes_of(net._blobs) < need(net).maps  # no map of that size was made
+    fits = re.search(r"picture of (\d+)x(\d+)", str(raised.value)).groups()
+    net.blobs["data"].reshape(1, 3, *map(int, fits))
+    net.forward()
+
+
+def test_memory_of_this_machine():
+    total, mine = memory.device_memory(torch.device("cpu"))
+    assert 0 < mine <= total

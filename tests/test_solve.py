@@ -54,6 +54,14 @@ def test_trains_scores_and_saves(model, monkeypatch, capsys):
     assert "starting from zero: score_fr" in out
 
 
+def test_out_of_memory_is_told_in_one_line(model, monkeypatch, capsys):
+    monkeypatch.setattr("caffe.memory.device_memory", lambda where: (2**16, 2**16))
+    with pytest.raises(SystemExit):
+        run(model, "--weights", "../start.caffemodel", monkeypatch=monkeypatch)
+    err = capsys.readouterr().err.strip().splitlines()[-1]
+    assert re.search("voc-tiny/solve.py: net '.*' with data .* needs about .*history", err)
+
+
 def test_training_is_repeatable_and_resumes(model, monkeypatch):
     start = ("--weights", "../start.caffemodel", "--seed", "3")
     run(model, *start, monkeypatch=monkeypatch, rounds=1)
