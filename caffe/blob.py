@@ -149,8 +149,10 @@ class Memory:
 
         Kernels that write behind PyTorch's back (a C kernel into a top) do not show.
         """
-        if self.held:
-            return None
+        return None if self.held else self.written()
+
+    def written(self):
+        """`state`, whoever holds a view."""
         flat = self.sides.get(self.newest)
         if flat is None:
             return self._changes, None

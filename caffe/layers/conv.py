@@ -13,6 +13,7 @@ from .. import context, kernels
 from ..filler import add_filled
 from ..layer import register
 from ..proto import caffe_pb2
+from . import layouts
 from .im2col import Windowed
 
 aten = torch.ops.aten
@@ -41,6 +42,7 @@ class Convolving(Windowed):
             (self.channels, num_output) if self.transposed else (num_output, self.channels)
         )
         add_filled(self, [over, under // group, *self.kernel], self.param.weight_filler)
+        self.prepared = layouts.Prepared(self.blobs[0])
         if self.param.bias_term:
             add_filled(self, [num_output], self.param.bias_filler)
 
@@ -89,23 +91,44 @@ class Convolving(Windowed):
     def convolve(self, x, weight, bias):
         return self.multiply(x, weight, bias, *self.geometry())
 
-    @staticmethod
-    def multiply(x, weight, bias, *geometry):
+    def multiply(self, x, weight, bias, *geometry):
         """torch.convolution in the precision that was asked for; in and out as stored."""
         kind, stored = context.multiply_dtype(), x.dtype
-        if kind == stored:
+        if not layouts.have_a_choice(x) and kind == stored:
             return torch.convolution(x, weight, bias, *geometry)
         bias = None if bias is None else bias.to(kind)
-        return torch.convolution(x.to(kind), weight.to(kind), bias, *geometry).to(stored)
 
-    @staticmethod
-    def multiply_backward(dy, x, weight, geometry, wanted):
+        def way(layout):
+            of_layout = x.to(kind, memory_format=layout), self.prepared_weight(kind, layout)
+            y = torch.convolution(*of_layout, bias, *geometry)
+            return y.to(stored, memory_format=torch.contiguous_format)
+
+        return self.in_best_layout(way, x, geometry, ())
+
+    def multiply_backward(self, dy, x, weight, geometry, wanted):
         """The gradients of bottom and weights, as far as `wanted`, in the precision asked for."""
         kind, stored = context.multiply_dtype(), dy.dtype
-        grads = torch.ops.aten.convolution_backward(
-            *(tensor.to(kind) for tensor in (dy, x, weight)), None, *geometry, [*wanted, False]
-        )
-        return tuple(None if grad is None else grad.to(stored) for grad in grads[:2])
+
+        def way(layout):
+            dy_x = (tensor.to(kind, memory_format=layout) for tensor in (dy, x))
+            grads = aten.convolution_backward(
+                *dy_x, self.prepared_weight(kind, layout), None, *geometry, [*wanted, False]
+            )
+            return tuple(
+                None if grad is None else grad.to(stored, memory_format=torch.contiguous_format)
+                for grad in grads[:2]
+            )
+
+        return self.in_best_layout(way, x, geometry, wanted)
+
+    def prepared_weight(self, kind, layout=torch.preserve_format):
+        return self.with_plane(self.prepared.get(kind, layout))
+
+    def in_best_layout(self, way, x, geometry, wanted):
+        if not layouts.have_a_choice(x):
+            return way(torch.preserve_format)
+        key = x.shape, tuple(self.blobs[0].shape), repr(geometry), tuple(wanted)
+        return layouts.in_fastest(way, key)
 
     def backward(self, top, propagate_down, bottom):
         weight = self.with_plane(self.blobs[0].x)
@@ -301,11 +324,16 @@ class Convolution(Convolving):
         return self.kernel, self.dilation, self.pad, self.stride
 
     def convolve_columns(self, x, weight, bias):
-        weight = weight.view(self.param.num_output, -1)
+        weight = self.columns_of(weight)
         y = x.new_empty(len(x), self.param.num_output, *self.top_sizes)
         for columns, out in zip(unfold(x, *self.window()), y):
             out.copy_(product_of(columns.t(), weight, bias).t().view(out.shape))
         return y
+
+    def columns_of(self, weight):
+        kind = columns_kind(weight)
+        weight = weight if kind == weight.dtype else self.prepared_weight(kind)
+        return weight.view(self.param.num_output, -1)
 
     def columns_backward(self, dy, bottom, weight, wants_weight, propagates):
         dy = dy.reshape(len(dy), self.param.num_output, -1)
@@ -314,13 +342,21 @@ class Convolution(Convolving):
             for columns, d_out in zip(unfold(self.batch(bottom.x), *self.window()), dy):
                 if on_cpu(dw) and kernels.available():
                     kernels.add_outer(d_out, columns, dw)
+                elif columns_kind(dw) != dw.dtype:
+                    kind = columns_kind(dw)
+                    dw.add_(d_out.to(kind) @ columns.t().to(kind))
                 else:
                     dw.addmm_(d_out, columns.t())
         if propagates:
-            weight = weight.view(self.param.num_output, -1).t()
+            weight = self.columns_of(weight).t()
             columns = torch.stack([product_of(d_out.t(), weight).t() for d_out in dy])
             spatial = bottom.shape[self.channel_axis + 1 :]
             bottom.dx = fold(columns, spatial, *self.window()).view(tuple(bottom.shape))
+
+
+def columns_kind(like):
+    """What columns are multiplied in: on the CPU as they are."""
+    return context.multiply_dtype() if context.is_apart() else like.dtype
 
 
 def on_cpu(tensor):
@@ -331,9 +367,10 @@ def on_cpu(tensor):
 def product_of(x, weight, bias=None):
     """x times the transpose of weight, plus bias; by oneDNN where it is there, as MKL takes twice the
     time on processors that are not Intel's."""
-    if on_cpu(x) and torch.backends.mkldnn.is_available():
+    if on_cpu(x) and on_cpu(weight) and torch.backends.mkldnn.is_available():
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-    return torch.nn.functional.linear(x, weight, bias)
+    bias = None if bias is None else bias.to(weight.dtype)
+    return torch.nn.functional.linear(x.to(weight.dtype), weight, bias).to(x.dtype)
 
 
 @register
