@@ -330,6 +330,42 @@ def test_winograd_of_the_gradient():
 
 
 @pytest.mark.skipif(not kernels.available(), reason="no C compiler here")
+@pytest.mark.parametrize("pad", [(0, 0), (1, 1), (6, 3)])
+@pytest.mark.parametrize("num, ins, outs, height, width", [(1, 3, 7, 13, 17), (2, 101, 40, 30, 26)])
+def test_winograd_of_the_weights_gradient(num, ins, outs, height, width, pad):
+    draw = torch.Generator().manual_seed(5)
+    x = torch.randn(num, ins, height, width, generator=draw)
+    shape = num, outs, height + 2 * pad[0] - 2, width + 2 * pad[1] - 2
+    dy, dw = (torch.randn(s, generator=draw) for s in (shape, (outs, ins, 3, 3)))
+    before = dw.clone()
+    kernels.winograd_gradient(x, dy, dw, pad)
+    weight = torch.zeros(dw.shape, dtype=torch.float64, requires_grad=True)
+    torch.nn.functional.conv2d(x.double(), weight, padding=pad).backward(dy.double())
+    assert (dw - before - weight.grad).norm() <= 3e-6 * weight.grad.norm()
+
+
+@pytest.mark.skipif(not kernels.available(), reason="no C compiler here")
+def test_training_by_kernels_agrees_with_training_by_pytorch(tmp_path, monkeypatch):
+    text = (
+        source(70, 75, num=2) + conv("a", "data", 40, pad=2) + layer("a_relu", "ReLU", ["a"], "a")
+    )
+    text += conv("b", "a", 36) + layer("loss", "Reduction", ["b"], "loss", "loss_weight: 0.01")
+    path = tmp_path / "net.prototxt"
+    path.write_text(text)
+    diffs = []
+    for used in (True, False):
+        monkeypatch.setattr(kernels, "available", lambda used=used: used)
+        caffe.set_random_seed(7)
+        net = caffe.Net(str(path), caffe.TRAIN)
+        net.blobs["data"].data[...] = np.random.default_rng(1).standard_normal((2, 3, 70, 75))
+        net.forward()
+        net.backward()
+        diffs.append([blob.diff.copy() for blobs in net.params.values() for blob in blobs])
+    for a, b in zip(*diffs):
+        assert np.linalg.norm(a - b) <= 1e-5 * np.linalg.norm(b)
+
+
+@pytest.mark.skipif(not kernels.available(), reason="no C compiler here")
 def test_kernels_pass_nan_on():
     x = torch.zeros(1, 12, 12)
     x[0, 5, 5] = float("nan")

@@ -50,7 +50,12 @@ def _library():
             "C compiler with OpenMP (gcc), or name it in CC; CAFFE_KERNELS=0 silences this",
         )
         return None
-    for name in ("winograd_scratch", "winograd_weights_size", "outer_room"):
+    for name in (
+        "winograd_scratch",
+        "winograd_weights_size",
+        "winograd_gradient_room",
+        "outer_room",
+    ):
         getattr(library, name).restype = ctypes.c_int64
     return library
 
@@ -122,6 +127,16 @@ def winograd_weights(weight, transposed=False, keep=True):
     return made
 
 
+def _block(rows, per_row, weights):
+    """How many of the tile rows, of so many tiles of all channels each, are worked on at a time.
+
+    Every block reads all weights: with many of them its own numbers may be as large.
+    """
+    room = max(BLOCK, 36 * 4 * weights)
+    blocks = -(-rows // max(1, room // (36 * 4 * per_row)))
+    return -(-rows // blocks)  # of about equal size
+
+
 def winograd(x, weights, bias, y, pad, window, slope=None):
     """Write a window of the convolution of x (C, H, W), padded, into y (K, height, width).
 
@@ -132,9 +147,7 @@ def winograd(x, weights, bias, y, pad, window, slope=None):
     ins, outs = x.shape[0], y.shape[0]
     tiles = (window[3] - window[2] + 3) // 4
     rows = (window[1] - window[0] + 3) // 4
-    room = max(BLOCK, 8 * weights.numel())  # every block reads all weights
-    block = min(rows, max(1, room // (36 * 4 * (ins + outs) * tiles)))
-    block = -(-rows // -(-rows // block))  # as many blocks, of about equal size
+    block = _block(rows, (ins + outs) * tiles, 2 * ins * outs)
     needed = library.winograd_scratch(*_longs(ins, outs, tiles, block), threads)
     library.winograd_convolve(
         _address(x),
@@ -148,6 +161,28 @@ def winograd(x, weights, bias, y, pad, window, slope=None):
         _address(_room("maps", needed)),
         threads,
     )
+
+
+def winograd_gradient(x, dy, dw, pad):
+    """dw (K, C, 3, 3) += the gradient of the weights, from bottoms x (N, C, H, W) and tops' diffs dy."""
+    library, threads = _library(), torch.get_num_threads()
+    ins, outs, (height, width) = x.shape[1], dy.shape[1], dy.shape[2:]
+    tiles, rows = (width + 3) // 4, (height + 3) // 4
+    block = _block(rows, (ins + outs) * tiles, 4 * ins * outs)
+    room = _room("maps", library.winograd_gradient_room(*_longs(ins, outs, tiles, block), threads))
+    for n, (picture, diff) in enumerate(zip(x, dy)):
+        library.winograd_gradient(
+            _address(picture),
+            *_longs(*picture.shape, *pad),
+            _address(diff),
+            *_longs(*diff.shape),
+            int(n == 0),
+            int(n == len(x) - 1),
+            _address(dw),
+            *_longs(block),
+            _address(room),
+            threads,
+        )
 
 
 def maxima(x, y, kernel, stride, window):

@@ -15,23 +15,7 @@
  */
 
 #include "product.h"
-
-#define P 0.75f /* the points */
-#define Q 1.5f
-#define PP (P * P)
-#define QQ (Q * Q)
-
-/* out = B' x, along one side of a tile. */
-static inline void transform_input(const vec x[6], vec out[6]) {
-    vec even_p = x[4] - QQ * x[2], odd_p = P * (x[3] - QQ * x[1]);
-    vec even_q = x[4] - PP * x[2], odd_q = Q * (x[3] - PP * x[1]);
-    out[0] = (PP * QQ) * x[0] - (PP + QQ) * x[2] + x[4];
-    out[1] = even_p + odd_p;
-    out[2] = even_p - odd_p;
-    out[3] = even_q + odd_q;
-    out[4] = even_q - odd_q;
-    out[5] = (PP * QQ) * x[1] - (PP + QQ) * x[3] + x[5];
-}
+#include "winograd.h"
 
 /* out = A' m, along one side of a tile. */
 static inline void transform_output(const vec m[6], vec out[4]) {
@@ -100,54 +84,6 @@ void winograd_weights(const float *w, int64_t step_out, int64_t step_in, int64_t
         }
 }
 
-/* One channel's tiles of one tile row. top, left: the input cell of the first tile's corner. */
-static void input_row(const float *x, int64_t height, int64_t width, int64_t top, int64_t left,
-                      int64_t tiles, float *rows, float *phases, float *v, int64_t step) {
-    int64_t span = round_up(tiles, LANES) * 4 + 4 * LANES, room = span / 4;
-    int64_t first = left < 0 ? -left : 0, last = width - left < span ? width - left : span;
-    if (last < first) last = first;
-    if (first > span) first = last = span;
-    for (int i = 0; i < 6; i++) {
-        float *row = rows + i * span;
-        int64_t at = top + i;
-        if (at < 0 || at >= height) {
-            memset(row, 0, span * sizeof(float));
-            continue;
-        }
-        memset(row, 0, first * sizeof(float));
-        memcpy(row + first, x + at * width + left + first, (last - first) * sizeof(float));
-        memset(row + last, 0, (span - last) * sizeof(float));
-    }
-    /* down the columns, then every fourth value together: phase j holds cell j of every tile */
-    for (int64_t t = 0; t < room; t += LANES) {
-        vec done[4][6];
-        for (int part = 0; part < 4; part++) {
-            vec in[6];
-            for (int i = 0; i < 6; i++) in[i] = load(rows + i * span + 4 * t + part * LANES);
-            transform_input(in, done[part]);
-        }
-        for (int i = 0; i < 6; i++) {
-            vec even0 = every_other(done[0][i], done[1][i], 0), odd0 = every_other(done[0][i], done[1][i], 1);
-            vec even1 = every_other(done[2][i], done[3][i], 0), odd1 = every_other(done[2][i], done[3][i], 1);
-            float *phase = phases + 4 * i * room + t;
-            store(phase, every_other(even0, even1, 0));
-            store(phase + room, every_other(odd0, odd1, 0));
-            store(phase + 2 * room, every_other(even0, even1, 1));
-            store(phase + 3 * room, every_other(odd0, odd1, 1));
-        }
-    }
-    /* along the rows; what a last vector writes too much, the next tile row overwrites */
-    for (int i = 0; i < 6; i++) {
-        const float *phase = phases + 4 * i * room;
-        for (int64_t t = 0; t < tiles; t += LANES) {
-            vec in[6], out[6];
-            for (int j = 0; j < 6; j++) in[j] = load(phase + (j % 4) * room + t + j / 4);
-            transform_input(in, out);
-            for (int j = 0; j < 6; j++) store(v + (6 * i + j) * step + t, out[j]);
-        }
-    }
-}
-
 /* One output channel's tiles of one tile row, into at most `height` x `width` cells at y. */
 static void output_row(const float *m, int64_t step, int64_t tiles, float *y, int64_t stride,
                        int64_t height, int64_t width, float bias, int relu, float slope) {
@@ -191,7 +127,7 @@ struct scratch {
 static struct scratch layout(int64_t ins, int64_t outs, int64_t tiles, int64_t block) {
     struct scratch s;
     s.stride = round_up(block * tiles + LANES, COLUMNS);
-    s.rows = (round_up(tiles, LANES) * 4 + 4 * LANES) * 6;
+    s.rows = row_room(tiles);
     s.v = 36 * ins * s.stride;
     /* The outputs phase reads all 36 positions at a time: an odd number of cache lines apart they do
      * not fall into the same sets. */
@@ -225,11 +161,12 @@ void winograd_convolve(const float *x, int64_t ins, int64_t height, int64_t widt
         for (int64_t first = 0; first < tile_rows; first += block) {
             int64_t count = least(block, tile_rows - first);
             int64_t v_panels = round_up(count * tiles, COLUMNS) / COLUMNS;
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, 1)
             for (int64_t c = 0; c < ins; c++) {
                 for (int64_t r = 0; r < count; r++)
-                    input_row(x + c * height * width, height, width, top + 4 * (first + r) - pad_h,
-                              left - pad_w, tiles, rows, phases, staged + r * tiles, s.stride);
+                    transform_row(x + c * height * width, height, width, top + 4 * (first + r) - pad_h,
+                                  left - pad_w, tiles, rows, phases, staged + r * tiles, s.stride, 6,
+                                  transform_input);
                 for (int64_t at = 0; at < 36; at++)
                     for (int64_t panel = 0; panel < v_panels; panel++)
                         memcpy(v + ((at * v_panels + panel) * ins + c) * COLUMNS,
@@ -245,7 +182,7 @@ void winograd_convolve(const float *x, int64_t ins, int64_t height, int64_t widt
                                     least(DEPTH, ins - c), c > 0,
                                     m + at * s.m_step + panel * ROWS * s.stride + v_panel * COLUMNS,
                                     s.stride, count * tiles - v_panel * COLUMNS);
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, 1)
             for (int64_t k = 0; k < outs; k++)
                 for (int64_t r = 0; r < count; r++) {
                     int64_t row = top + 4 * (first + r);

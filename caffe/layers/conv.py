@@ -209,8 +209,12 @@ class Convolution(Convolving):
         if propagates and self.by_winograd(self.channels, dy):
             self.winograd_backward(dy, bottom, weight)
             propagates = False
-            if not wants_weight:
-                return None
+        enough = min(self.channels, self.param.num_output) >= 32 and dy[0, 0].numel() >= 64 * 64
+        if wants_weight and enough and self.by_winograd(self.param.num_output, dy):
+            kernels.winograd_gradient(self.batch(bottom.x), dy, self.blobs[0].dx, self.pad)
+            wants_weight = False
+        if not (wants_weight or propagates):
+            return None
         if not any(self.missing):
             return super().convolve_backward(dy, bottom, weight, wants_weight, propagates)
         x = self.batch(bottom.x)
