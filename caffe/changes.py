@@ -169,7 +169,7 @@ class Watch:
 
     def changed(self):
         memory = self.blob._data
-        state = (self.blob._shape, id(memory), memory.state())
+        state = (self.blob._shape, memory, memory.state())
         if state[-1] is not None and state == self.state:
             return False
         digest = (self.blob._shape, memory.digest())

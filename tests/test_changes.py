@@ -1,6 +1,7 @@
 """A TEST net that computes only what changed agrees with one that computes everything, every time."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -248,6 +249,27 @@ def test_old_view_of_weights_is_noticed_by_content(padded):
     view[...] += 1
     padded._forward(0, 4)
     assert padded.ran[0] == ("a", WHOLE)
+
+
+def test_nets_in_threads(tmp_path):
+    """Kernels let go of Python's lock; what they work in is each thread's own."""
+    text = source(60, 60) + conv("a", "data", 40, pad=9) + conv("b", "a", 64)
+    nets = [build(text, tmp_path) for _ in range(2)]
+    for net in nets:
+        net.blobs["data"].data[...] = np.random.default_rng(3).standard_normal((1, 3, 60, 60))
+    wanted = [net.forward()["b"].copy() for net in nets]
+
+    def often(net):
+        for _ in range(30):
+            net.blobs["data"].data[...] += 0
+            net._changes.forget()
+            net.forward()
+        return net.blobs["b"].data.copy()
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(often, nets))
+    for a, b in zip(wanted, found):
+        assert np.allclose(a, b, atol=1e-5)
 
 
 def test_inference_mode(padded):

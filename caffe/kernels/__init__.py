@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import torch
@@ -90,9 +91,11 @@ def _processor() -> str:
 
 
 def _room(name, size):
-    if name not in _rooms or _rooms[name].numel() < size:
-        _rooms[name] = torch.zeros(size)
-    return _rooms[name]
+    room = getattr(_own, name, None)
+    if room is None or room.numel() < size:
+        room = torch.zeros(size)
+        setattr(_own, name, room)
+    return room
 
 
 def _address(tensor):
