@@ -27,9 +27,7 @@ FLAGS = ["-O3", "-march=native", "-std=gnu11", "-fopenmp", "-fPIC", "-shared"]
 BLOCK = (
     2**23
 )  # bytes of V and M of a block of tile rows, unless the weights are larger than half of it
-_rooms: dict[
-    str, torch.Tensor
-] = {}  # what kernels work in; new memory at every call costs page faults
+_own = threading.local()  # what kernels work in: new memory at every call would cost page faults
 
 
 def available() -> bool:
