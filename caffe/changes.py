@@ -13,6 +13,7 @@ import itertools
 from . import context
 from .layers.conv import Convolution
 from .layers.neuron import Dropout, ReLU
+from .proto import caffe_pb2
 
 WHOLE = "whole"
 
@@ -97,11 +98,12 @@ class Unit:
         self.layers = net.layers[first : last + 1]
         self.bottom, self.top = net._bottoms[first], net._tops[first]
         head, *others = self.layers
-        self.pure = all(layer.pure for layer in self.layers)
+        # a layer's own phase beats the net's
+        self.pure = all(layer.pure and layer.phase == caffe_pb2.TEST for layer in self.layers)
         self.slope = None
         if isinstance(head, Convolution) and others and isinstance(others[0], ReLU):
             self.slope = others.pop(0).param.negative_slope
-        self.others = [layer for layer in others if not isinstance(layer, Dropout)]
+        self.others = [x for x in others if not (isinstance(x, Dropout) and not x.drops)]
         self.windowed = all(hasattr(x, "forward_window") for x in (head, *self.others))
         self.watches = [Watch(blob) for layer in self.layers for blob in layer.blobs]
         self.precision = None

@@ -251,6 +251,16 @@ def test_old_view_of_weights_is_noticed_by_content(padded):
     assert padded.ran[0] == ("a", WHOLE)
 
 
+def test_a_layer_of_phase_train_in_a_test_net_drops_afresh(tmp_path):
+    text = (
+        source(8, 8) + conv("a", "data", 4) + layer("drop", "Dropout", ["a"], "a", "phase: TRAIN")
+    )
+    net = build(text, tmp_path)
+    net.blobs["data"].data[...] = 1
+    first, second = (net.forward()["a"].copy() for _ in range(2))
+    assert (first == 0).any() and (first != second).any()
+
+
 def test_nets_in_threads(tmp_path):
     """Kernels let go of Python's lock; what they work in is each thread's own."""
     text = source(60, 60) + conv("a", "data", 40, pad=9) + conv("b", "a", 64)
