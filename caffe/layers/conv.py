@@ -12,6 +12,7 @@ from torch.nn.functional import pad as pad_far
 from .. import context, kernels
 from ..filler import add_filled
 from ..layer import register
+from ..product import on_cpu, product
 from ..proto import caffe_pb2
 from . import layouts
 from .im2col import Windowed
@@ -331,7 +332,7 @@ class Convolution(Convolving):
         weight = self.columns_of(weight)
         y = x.new_empty(len(x), self.param.num_output, *self.top_sizes)
         for columns, out in zip(unfold(x, *self.window()), y):
-            out.copy_(product_of(columns.t(), weight, bias).t().view(out.shape))
+            out.copy_(product(columns.t(), weight, bias).t().view(out.shape))
         return y
 
     def columns_of(self, weight):
@@ -353,7 +354,7 @@ class Convolution(Convolving):
                     dw.addmm_(d_out, columns.t())
         if propagates:
             weight = self.columns_of(weight).t()
-            columns = torch.stack([product_of(d_out.t(), weight).t() for d_out in dy])
+            columns = torch.stack([product(d_out.t(), weight).t() for d_out in dy])
             spatial = bottom.shape[self.channel_axis + 1 :]
             bottom.dx = fold(columns, spatial, *self.window()).view(tuple(bottom.shape))
 
@@ -361,20 +362,6 @@ class Convolution(Convolving):
 def columns_kind(like):
     """What columns are multiplied in: on the CPU as they are."""
     return context.multiply_dtype() if context.is_apart() else like.dtype
-
-
-def on_cpu(tensor):
-    """Whether the engine's own kernels and oneDNN take it."""
-    return tensor.device.type == "cpu" and tensor.dtype == torch.float32
-
-
-def product_of(x, weight, bias=None):
-    """x times the transpose of weight, plus bias; by oneDNN where it is there, as MKL takes twice the
-    time on processors that are not Intel's."""
-    if on_cpu(x) and on_cpu(weight) and torch.backends.mkldnn.is_available():
-        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-    bias = None if bias is None else bias.to(weight.dtype)
-    return torch.nn.functional.linear(x.to(weight.dtype), weight, bias).to(x.dtype)
 
 
 @register

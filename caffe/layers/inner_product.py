@@ -7,6 +7,7 @@ import torch
 from .. import context
 from ..filler import add_filled
 from ..layer import Layer, register
+from ..product import product
 
 
 @register
@@ -17,6 +18,7 @@ class InnerProduct(Layer):
     """
 
     num_bottom = num_top = 1
+    pure = True
 
     def setup(self, bottom, top):
         if self.param.num_output < 1:
@@ -41,26 +43,28 @@ class InnerProduct(Layer):
 
     def forward(self, bottom, top):
         x = bottom[0].x.reshape(-1, self.inputs)
-        w = self.blobs[0].x if self.param.transpose else self.blobs[0].x.t()
-        y = top[0].x.view(-1, self.param.num_output)
-        if self.param.bias_term:
-            torch.addmm(self.blobs[1].x, x, w, out=y)
-        else:
-            torch.mm(x, w, out=y)
+        bias = self.blobs[1].x if self.param.bias_term else None
+        top[0].x = product(x, self.weight(), bias).view(tuple(top[0].shape))
+
+    def weight(self):
+        """(num_output, inputs)"""
+        return self.blobs[0].x.t() if self.param.transpose else self.blobs[0].x
 
     def backward(self, top, propagate_down, bottom):
         x = bottom[0].x.reshape(-1, self.inputs)
         dy = top[0].dx.view(-1, self.param.num_output)
         if self.param_propagate_down[0]:
+            dw, rows, columns = self.blobs[0].dx, dy, x
             if self.param.transpose:
-                self.blobs[0].dx.addmm_(x.t(), dy)
+                rows, columns = columns, rows
+            if context.multiply_dtype() == dw.dtype:
+                dw.addmm_(rows.t(), columns)  # without a second matrix of that size
             else:
-                self.blobs[0].dx.addmm_(dy.t(), x)
+                dw.add_(product(rows.t(), columns.t()))
         if self.param.bias_term and self.param_propagate_down[1]:
             self.blobs[1].dx.add_(dy.sum(0))
         if propagate_down[0]:
-            w = self.blobs[0].x.t() if self.param.transpose else self.blobs[0].x
-            torch.mm(dy, w, out=bottom[0].dx.view(-1, self.inputs))
+            bottom[0].dx = product(dy, self.weight().t()).view(tuple(bottom[0].shape))
 
 
 @register
