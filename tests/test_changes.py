@@ -1,6 +1,7 @@
 """A TEST net that computes only what changed agrees with one that computes everything, every time."""
 
 import random
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,7 +11,9 @@ import torch
 import caffe
 from caffe import kernels
 from caffe.changes import WHOLE
+from caffe.layer import LAYER_TYPES
 
+pooling = sys.modules[LAYER_TYPES["Pooling"].__module__]  # caffe.layers is the name of NetSpec's
 CONV = "num_output: {k} kernel_size: {size} stride: {stride} pad: {pad} dilation: {dilation} group: {group}"
 
 

@@ -202,6 +202,37 @@ def maxima(x, y, kernel, stride, window):
     )
 
 
+def maxima_and_cells(x, y, kernel, stride):
+    """Fill y with the MAX pooling of x, unpadded; returns the cell of its window each value is from.
+
+    uint8, counted row by row, 255 where nothing was larger than -FLT_MAX.
+    """
+    cells = torch.empty(y.shape, dtype=torch.uint8)
+    height, width = x.shape[-2:]
+    _library().maxima_and_cells(
+        _address(x),
+        *_longs(x.numel() // (height * width), height, width, *kernel, *stride),
+        _address(y),
+        _address(cells),
+        *_longs(*y.shape[-2:]),
+        torch.get_num_threads(),
+    )
+    return cells
+
+
+def maxima_gradient(dy, cells, dx, kernel, stride):
+    """Fill dx with what dy sends to the cells that `maxima_and_cells` found."""
+    height, width = dx.shape[-2:]
+    _library().maxima_gradient(
+        _address(dy),
+        _address(cells),
+        *_longs(dx.numel() // (height * width), height, width, kernel[1], *stride),
+        _address(dx),
+        *_longs(*dy.shape[-2:]),
+        torch.get_num_threads(),
+    )
+
+
 def upsample(x, filters, bias, y, stride, pad):
     """Write the deconvolution of x (C, H, W) with one kernel a channel, filters (C, h, w), into y."""
     _library().upsample(

@@ -8,6 +8,7 @@ from torch.nn.functional import pad as pad_around
 
 from .. import context, kernels
 from ..layer import Layer, register
+from ..product import on_cpu
 from ..proto import caffe_pb2
 
 aten = torch.ops.aten
@@ -126,9 +127,21 @@ def maxima(x, windows):
     return y if math.isfinite(y.sum()) else max_pool(x, windows)[0]
 
 
+def by_kernel(x, windows):
+    """Whether the engine's own kernels compute the maxima; in training they keep a byte a window."""
+    return (
+        on_cpu(x)
+        and x.numel() > 0
+        and not any(windows.pad)
+        and windows.native
+        and math.prod(windows.kernel) < 255
+        and kernels.available()
+    )
+
+
 def maxima_of_window(x, windows, y, window):
     """A window (top, bottom, left, right) of `maxima`, written into y."""
-    if x.dtype == torch.float32 and not any(windows.pad) and windows.native and kernels.available():
+    if by_kernel(x, windows):
         kernels.maxima(x, y, windows.kernel, windows.stride, window)
     else:
         rows, columns = slice(*window[:2]), slice(*window[2:])
@@ -265,6 +278,10 @@ class Pooling(Layer):
         if self.phase == caffe_pb2.TEST and len(top) == 1:
             top[0].x, self.position = maxima(bottom[0].x, self.windows), None
             return
+        if len(top) == 1 and by_kernel(bottom[0].x, self.windows):
+            kernel, stride, _ = self.windows.geometry
+            self.position = kernels.maxima_and_cells(bottom[0].x, top[0].x, kernel, stride)
+            return
         top[0].x, self.position = max_pool(bottom[0].x, self.windows)
         if len(top) > 1:
             top[1].x.copy_(self.position)
@@ -311,7 +328,14 @@ class Pooling(Layer):
         else:
             if self.position is None:  # few ask a TEST net for gradients
                 _, self.position = max_pool(bottom[0].x, self.windows)
-            bottom[0].dx = max_pool_backward(top[0].dx, bottom[0].x, self.windows, self.position)
+            self.backward_max(top[0].dx, bottom[0])
+
+    def backward_max(self, dy, bottom):
+        if self.position.dtype == torch.uint8:  # cells of windows, from the engine's own kernel
+            kernel, stride, _ = self.windows.geometry
+            kernels.maxima_gradient(dy, self.position, bottom.dx, kernel, stride)
+        else:
+            bottom.dx = max_pool_backward(dy, bottom.x, self.windows, self.position)
 
 
 @register
