@@ -27,12 +27,14 @@ from .files import files
 from .forward import forward, stream
 from .layers import layers
 from .memory import memory
+from .parts import parts
 from .scoring import scoring
 from .training import training
 
 RESULTS = Path(__file__).resolve().parent / "results"
 WORKS = {
-    work.__name__: work for work in (files, layers, forward, stream, training, scoring, memory)
+    work.__name__: work
+    for work in (files, layers, parts, forward, stream, training, scoring, memory)
 }
 DISAGREE = 1  # exit code
 
