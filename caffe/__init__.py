@@ -1,7 +1,14 @@
 """pycaffe's public names, on an engine of PyTorch tensors."""
 
 from .classifier import Classifier
-from .context import set_device, set_mode_cpu, set_mode_gpu, set_precision, set_random_seed
+from .context import (
+    set_cuda_graphs,
+    set_device,
+    set_mode_cpu,
+    set_mode_gpu,
+    set_precision,
+    set_random_seed,
+)
 from .detector import Detector
 from .glog import init_log, log
 from .layer import Layer, layer_type_list
@@ -60,6 +67,7 @@ __all__ = [
     "log",
     "params",
     "predicted",
+    "set_cuda_graphs",
     "set_device",
     "set_mode_cpu",
     "set_mode_gpu",

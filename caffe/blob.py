@@ -126,6 +126,11 @@ class Memory:
             self.newest, self._uploaded = where, None
             self._changes += 1
 
+    def hold(self, side: torch.Tensor, where: torch.device):
+        """`side` has the values, written without a trace in its version."""
+        self.sides[where], self.newest, self._uploaded = side, where, None
+        self._changes += 1
+
     def give_up(self, reason: str):
         """Let the values go, and their memory to the pool; who asks for them is told the reason.
 

@@ -15,6 +15,7 @@ _device = CPU
 _gpu = 0
 _precision = "float32"
 _dtype = torch.float32
+_cuda_graphs = False
 _generators: dict[torch.device, torch.Generator] = {}
 _seed: int | None = None
 
@@ -32,6 +33,7 @@ def set_mode_gpu():
     require_gpu(_gpu)
     _require_precision(_precision, torch.device("cuda", _gpu))
     _device = torch.device("cuda", _gpu)
+    torch.cuda.set_device(_device)  # whose streams are the current ones
     torch.backends.cudnn.benchmark = True  # cuDNN tries its algorithms once a shape
     _set_tf32()
 
@@ -111,6 +113,17 @@ def _set_tf32():
 def device() -> torch.device:
     """Where layers compute now."""
     return _device
+
+
+def set_cuda_graphs(on):
+    """Whether passes over a whole net on a GPU are captured and launched as CUDA graphs (default: no)."""
+    global _cuda_graphs
+    _cuda_graphs = bool(on)
+
+
+def cuda_graphs() -> bool:
+    """Whether they are, where layers compute now."""
+    return _cuda_graphs and is_apart()
 
 
 def is_apart() -> bool:

@@ -13,6 +13,7 @@ from .blob import BlobVec, BoolVec, RawBlobVec
 from .build import Builder
 from .changes import Changes
 from .glog import warning
+from .graphs import Graphs
 from .layer import describe
 from .memory import Reuse, check, explains
 from .proto import caffe_pb2, read
@@ -126,6 +127,7 @@ class Net:
         self._histories = 0  # of a net that a solver trains: how many it keeps a parameter
         self._checked = None
         self._changes = Changes(self)
+        self._graphs = Graphs(self)
         self.inputs = [names[i] for i in self._inputs]
         self.outputs = [names[i] for i in self._outputs]
 
@@ -140,12 +142,27 @@ class Net:
     @explains
     def _forward_unread(self, start: int, end: int):
         """`_forward` without waiting for the device: the loss is a tensor there, if there is any."""
+        if (start, end) == (0, len(self.layers) - 1) and self._graphs.apply():
+            return self._graphs.run(backward=False)
+        return self._forward_each(start, end)
+
+    def _forward_each(self, start, end):
         loss = 0.0
         for i in self._run(start, end):
             for blob, weight in zip(self._tops[i], self.layers[i]._loss_weights):
                 if weight:
                     # The weight is read from the diff, where it was written when the net was built.
                     loss = loss + torch.dot(blob.x.view(-1), blob.dx.view(-1)).double()
+        return loss
+
+    @explains
+    def _forward_backward_unread(self):
+        """Both directions over all layers; the loss as `_forward_unread` gives it."""
+        if self._graphs.apply():
+            return self._graphs.run(backward=True)
+        last = len(self.layers) - 1
+        loss = self._forward_each(0, last)
+        self._backward(last, 0)
         return loss
 
     def _raise_put_off(self):

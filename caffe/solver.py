@@ -204,10 +204,9 @@ class Solver:
         self._read_losses()
 
     def _forward_backward(self):
-        last, loss = len(self.net.layers) - 1, 0.0
+        loss = 0.0
         for _ in range(self.param.iter_size):
-            loss = loss + self.net._forward_unread(0, last)
-            self.net._backward(last, 0)
+            loss = loss + self.net._forward_backward_unread()
             if self.net.debug_info:
                 debug_info.norms(self.net)
         return loss / self.param.iter_size

@@ -24,14 +24,22 @@ def fresh_engine():
     caffe.set_random_seed(1)
     yield
     caffe.set_precision("float32")
+    caffe.set_cuda_graphs(False)
     caffe.set_mode_cpu()
 
 
 APART = torch.device("cpu", 0)  # equal to no other key: blobs keep a side of their memory for it
 
 
+@pytest.fixture
+def apart(monkeypatch):
+    """The CPU as a device apart from the host, with no other kernels than PyTorch's, as a GPU."""
+    monkeypatch.setattr(caffe.context, "_device", APART)
+    monkeypatch.setattr(caffe.kernels, "available", lambda: False)
+
+
 @pytest.fixture(params=["cpu", "apart", pytest.param("cuda", marks=pytest.mark.cuda)])
-def device(request, monkeypatch):
+def device(request):
     """Runs a test on every device there is, and on the CPU as a device apart from the host.
 
     There a blob has two memories, as with a GPU: a layer that writes through the wrong one, or a
@@ -42,7 +50,7 @@ def device(request, monkeypatch):
             pytest.skip("no CUDA device on this machine")
         caffe.set_mode_gpu()
     elif request.param == "apart":
-        monkeypatch.setattr(caffe.context, "_device", APART)
+        request.getfixturevalue("apart")
     return request.param
 
 

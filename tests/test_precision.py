@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from conftest import APART
 from gradient_check import Layers
 
 from caffe import context
@@ -24,7 +23,7 @@ KINDS = {
 
 
 @pytest.fixture
-def choice(monkeypatch):
+def choice(apart, monkeypatch):
     """A device with tensor cores, on which channels last is the faster layout."""
     tried = []
 
@@ -32,7 +31,6 @@ def choice(monkeypatch):
         tried.append(way(layout))
         return 1.0 if layout == torch.channels_last else 2.0
 
-    monkeypatch.setattr(context, "_device", APART)
     monkeypatch.setattr(context, "precisions", lambda where=None: list(context.PRECISIONS))
     monkeypatch.setattr(
         layouts, "have_a_choice", lambda x: x.dim() == 4 and context.precision() != "float32"

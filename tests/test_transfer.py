@@ -3,16 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from conftest import APART
 
 import caffe
 from caffe import context, transfer
 from caffe.blob import Blob
-
-
-@pytest.fixture
-def apart(monkeypatch):
-    monkeypatch.setattr(context, "_device", APART)
 
 
 class Late:

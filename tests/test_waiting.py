@@ -121,11 +121,6 @@ def solver_of(tmp_path, monkeypatch):
     return build
 
 
-@pytest.fixture
-def apart(monkeypatch):
-    monkeypatch.setattr(context, "_device", APART)
-
-
 def one_step(solver):
     """What `step` does between two looks at the losses."""
     solver.net.clear_param_diffs()
@@ -204,12 +199,12 @@ def run(solver_of, more):
     + [f'type: "{rule}" momentum: 0' for rule in ("AdaGrad", "RMSProp")]
     + ['type: "AdaDelta" momentum: 0.95 delta: 1e-4'],
 )
-def test_apart_trains_as_the_cpu_does(more, solver_of, monkeypatch):
+def test_apart_trains_as_the_cpu_does(more, solver_of, monkeypatch, request):
     """Losses read late, all parameters updated at once: the same run."""
     if "momentum" in more:
         monkeypatch.setattr(f"{__name__}.SOLVER", SOLVER.replace("momentum: 0.9", ""))
     here = run(solver_of, more)
-    monkeypatch.setattr(context, "_device", APART)
+    request.getfixturevalue("apart")
     context._generators[APART] = context.generator(context.CPU)
     there = run(solver_of, more)
     np.testing.assert_allclose(there[0], here[0], rtol=1e-5)
