@@ -32,6 +32,7 @@ def solve(script, start, rounds, steps, scored=None, surgeon=None, sample=None):
     a dict of rounds and steps.
     """
     args = parse(rounds, steps, sample)
+    scored = scored or {"score": "label"}
     starts = [start] if isinstance(start, str) else list(start)
     folder = Path(script).resolve().parent / ("sample" if args.sample else "")
     try:
@@ -40,12 +41,14 @@ def solve(script, start, rounds, steps, scored=None, surgeon=None, sample=None):
         os.chdir(folder)  # paths in prototxts are relative to the model's folder
         fcn_device.use(args)
         solver = make_solver(args.seed)
+        if args.recompute:
+            use_less_memory(solver, scored)
         refuse_leakage(picture_ids(solver.net), picture_ids(solver.test_nets[0]), args.leakage)
         if state:
             solver.restore(str(state))
         else:
             fill(solver.net, starts, weights, surgeon, args.sample)
-        train(solver, args.rounds, args.steps, scored or {"score": "label"})
+        train(solver, args.rounds, args.steps, scored)
     except (FileNotFoundError, MemoryError) as error:
         missing_scenes = args.sample and isinstance(error, FileNotFoundError)
         hint = SCENES if missing_scenes else ""
@@ -70,6 +73,8 @@ def parse(rounds, steps, sample):
     parser.add_argument("--steps", type=int, help=f"steps a round ({steps})")
     parser.add_argument("--seed", type=int, help="seed of everything random but the data's order")
     parser.add_argument("--sample", action="store_true", help="on the embedded task")
+    text = "use less memory: compute maps again in backward, which takes a third more time"
+    parser.add_argument("--recompute", action="store_true", help=text)
     parser.add_argument("--leakage", action="store_true", help="score training pictures, too")
     args = parser.parse_args()
     if args.sample and not sample:
@@ -112,6 +117,13 @@ def make_solver(seed):
     settings = fcn_nets.read_text("solver.prototxt", caffe_pb2.SolverParameter())
     snapshots_of(settings).mkdir(parents=True, exist_ok=True)
     return caffe.get_solver("solver.prototxt")
+
+
+def use_less_memory(solver, scored):
+    """Only what is scored stays of the test nets' maps; the training net computes its own again."""
+    solver.net.recompute()
+    for net in solver.test_nets:
+        net.reuse_memory(keep=[*scored, *scored.values()])
 
 
 def fill(net, starts, weights, surgeon=None, sample=False):

@@ -1,5 +1,4 @@
-"""How much memory a net needs, before and after there was none left; TEST nets whose maps take over
-each other's."""
+"""How much memory a net needs, how much there is, and what to do where that is too little."""
 
 import functools
 import os
@@ -10,46 +9,18 @@ from typing import NamedTuple
 import torch
 
 from . import context
-from .blob import Blob, Memory
-from .layer import LAYER_TYPES
-from .layers import (
-    conv,
-    eltwise,
-    inner_product,
-    lrn,
-    neuron,
-    norm,
-    pooling,
-    scale,
-    select,
-    shape,
-    softmax,
-)
+from .blob import Blob
+from .layers import conv, select
 from .proto import caffe_pb2
-
-# Layers that can compute their tops a second time, without a trace, and what their forward leaves on
-# them for backward: attribute -> bytes a value of the top. (What is drawn at random needs the
-# generator as it was.)
-REPEATABLE = {
-    **dict.fromkeys((conv.Convolution, conv.Deconvolution, inner_product.InnerProduct), {}),
-    **dict.fromkeys((shape.Split, shape.Concat, shape.Slice, shape.Crop, shape.Tile), {}),
-    **dict.fromkeys((shape.Flatten, shape.Reshape, scale.Bias, softmax.Softmax), {}),
-    **dict.fromkeys((neuron.ReLU, neuron.ELU, neuron.Sigmoid, neuron.TanH, neuron.Power), {}),
-    **dict.fromkeys((neuron.AbsVal, neuron.BNLL, neuron.Clip, neuron.Exp, neuron.Log), {}),
-    neuron.Swish: {"gate": 4},
-    neuron.PReLU: {"before": 4},
-    neuron.Dropout: {"mask": 4},
-    pooling.Pooling: {"position": 8},
-    lrn.LRN: {"scale": 4},
-    norm.MVN: {"std": 0},
-    scale.Scale: {"before": 4},
-    eltwise.Eltwise: {"winner": 8},
-}
-
+from .sparing import Recompute, Reuse, Whole, built_in
 
 # Messages of allocators that raise no type of their own
 EXHAUSTED = ("can't allocate memory", "not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
 GIB = 2**30
+WAYS = {
+    caffe_pb2.TEST: ("net.reuse_memory()", Reuse),
+    caffe_pb2.TRAIN: ("net.recompute(), --recompute of solve.py,", Recompute),
+}
 SMALLEST = 0.05  # of a picture's sides, where the search for a size that fits ends
 
 
@@ -80,42 +51,21 @@ class Need(NamedTuple):
 def need(net, blobs=None, way=None) -> Need:
     """What a net needs at its present shapes, or at those of `blobs`; nothing is allocated.
 
-    For a TRAIN net: forward, backward and update. `way`: of a net with the maps kept as that object
-    (Reuse) keeps them; default: as the net does.
+    For a TRAIN net: forward, backward and update. `way`: of a net that keeps its maps as that object
+    (Reuse, Recompute) does; default: as it does.
     """
     blobs = net._blobs if blobs is None else blobs
-    way = way or net._reuse
+    way = way or net._reuse or Whole(net)
     value = torch.finfo(context.dtype()).bits // 8
     sizes = [blob._count * value for blob in blobs]
     params = {id(p._data): p._count * value for layer in net.layers for p in layer.blobs}
     weights, learned = sum(params.values()), sum(p._count * value for p in net.learnable_params)
     if net.phase == caffe_pb2.TEST:
-        maps = way.peak(sizes) if way else _distinct(net, sizes, "data", range(len(sizes)))
-        return Need(weights, maps, work=_layouts(net, value) + _largest(net, sizes))
-    maps = _distinct(net, sizes, "data", range(len(sizes)))
-    wanted = set()  # tops, whose diffs are read, and bottoms, whose are written
-    rows = zip(
-        net._layer_need_backward, net._top_index, net._bottom_index, net._bottom_need_backward
-    )
-    for needed, tops, bottoms, flags in rows:
-        if needed:
-            wanted.update(tops, (i for i, flag in zip(bottoms, flags) if flag))
-    diffs = learned + _distinct(net, sizes, "diff", wanted)
-    left = sum(
-        sum(REPEATABLE.get(type(layer), {}).values()) * blobs[ids[0]]._count
-        for layer, ids in zip(net.layers, net._top_index)
-        if ids
-    )
-    return Need(weights, maps, diffs, net._histories * learned, left + 2 * _largest(net, sizes))
-
-
-def _distinct(net, sizes, side, ids):
-    """Bytes of blobs, memory that they share counted once."""
-    roots = shared(net, side)
-    largest = {}
-    for i in ids:
-        largest[roots[i]] = max(largest.get(roots[i], 0), sizes[i])
-    return sum(largest.values())
+        work = _layouts(net, value) + _largest(net, sizes)
+        return Need(weights, way.maps(sizes), work=work)
+    diffs, history = learned + way.diffs(sizes), net._histories * learned
+    work = way.left([blob._count for blob in blobs]) + 2 * _largest(net, sizes)
+    return Need(weights, way.maps(sizes), diffs, history, work)
 
 
 def _largest(net, sizes):
@@ -139,28 +89,7 @@ def _layouts(net, value):
     return value * (sum(counts) + max(counts, default=0))  # the largest while it is made
 
 
-def shared(net, side):
-    """For each blob the first of those whose data ("data") or diffs ("diff") it shares."""
-    roots = list(range(len(net._blobs)))
-    for layer, bottoms, tops in zip(net.layers, net._bottom_index, net._top_index):
-        alone = len(bottoms) == len(tops) == 1
-        if (
-            isinstance(layer, (shape.Flatten, shape.Reshape))
-            or (isinstance(layer, shape.AlongAxis) and alone)
-            or (isinstance(layer, shape.Split) and side == "data")
-        ):
-            for i in tops:
-                roots[i] = roots[bottoms[0]]
-    return roots
-
-
 # ---- other sizes
-
-
-def built_in(layer):
-    return LAYER_TYPES.get(layer.type) is type(layer) and type(layer).__module__.startswith(
-        f"{__package__}.layers."
-    )
 
 
 def foreseeable(net):
@@ -317,129 +246,8 @@ def explanation(net, needed=None):
     size = picture_that_fits(net, room)
     if size:
         lines.append(f"a picture of {size[0]}x{size[1]} (height x width) fits")
-    if net.phase == caffe_pb2.TEST and not net._reuse:
-        less = need(net, way=Reuse(net, ())).total
-        lines.append(f"net.reuse_memory() makes do with about {less / GIB:.2f} GiB")
+    if not net._reuse:
+        call, way = WAYS[net.phase]
+        less = need(net, way=way(net)).total
+        lines.append(f"{call} makes do with about {less / GIB:.2f} GiB")
     return "; ".join(lines)
-
-
-# ---- maps that take over each other's memory
-
-
-class Pool:
-    """Memory that maps have given back, for later maps: the smallest block that fits.
-
-    On the CPU, where fresh memory costs about as much as computing a map does; PyTorch has a pool of
-    its own for GPUs.
-    """
-
-    def __init__(self):
-        self.free = []  # (device, block)
-        self.wanted = 0  # values of the largest map of this pass
-
-    def take(self, size, dtype, device):
-        self.wanted = max(self.wanted, size)
-        mine = [
-            (block.numel(), i)
-            for i, (where, block) in enumerate(self.free)
-            if where == device and block.dtype == dtype
-        ]
-        fitting = [entry for entry in mine if entry[0] >= size]
-        if fitting:
-            return self.free.pop(min(fitting)[1])[1]
-        if mine:  # a larger one takes its place
-            self.free.pop(max(mine)[1])
-        block = torch.empty(size, dtype=dtype, device=device)
-        block.pool = self
-        return block
-
-    def give(self, block, device):
-        # what a layer made itself it will make again: that would pile up here
-        if device.type == "cpu" and getattr(block, "pool", None) is self:
-            self.free.append((device, block))
-
-    def trim(self):
-        """Forget blocks that are larger than any map was since the last call."""
-        self.free = [entry for entry in self.free if entry[1].numel() <= self.wanted]
-        self.wanted = 0
-
-
-class Reuse:
-    """What `Net.reuse_memory` asked for: after its last reader has run, a map gives up its memory.
-
-    Blobs may share memory (Split, Reshape and others): it is given up when none of them is needed.
-    """
-
-    def __init__(self, net, keep):
-        self.net = net
-        self.keep = keep
-        self.asked = set()  # names that the pass's caller wants returned
-        self.pool = Pool()
-        self.first, self.last = lifetimes(net)
-        self.fixed = {*net._inputs, *net._outputs} | fixed_tops(net)
-
-    def start(self):
-        """Take what is there from a net that kept it."""
-        for index in range(len(self.net.layers)):
-            self.after_forward(index)
-
-    def peak(self, sizes):
-        """Bytes of the maps that are there at once, from the bytes of each."""
-        spans = {}  # of each memory: size, first and last layer, whether it stays
-        for i, root in enumerate(shared(self.net, "data")):
-            size, first, last, stays = spans.get(root, (0, self.first[i], 0, False))
-            ends = max(last, self.last[i]), stays or self.stays(i)
-            spans[root] = (max(size, sizes[i]), min(first, self.first[i]), *ends)
-        return max(
-            sum(size for size, first, last, stays in spans.values() if stays or first <= at <= last)
-            for at in range(len(self.net.layers))
-        )
-
-    def begin(self, start, end):
-        """Before a pass over layers start..end: what they make gets memory anew."""
-        self.pool.trim()
-        for blob, first in zip(self.net._blobs, self.first):
-            if start <= first <= end and blob._data.lost:
-                blob._data = Memory(0, self.pool)  # of the size that the layer's reshape says
-
-    def after_forward(self, index):
-        ended = (i for i, last in enumerate(self.last) if last == index)
-        for memory in {id(m): m for m in (self.net._blobs[i]._data for i in ended)}.values():
-            sharing = [i for i, blob in enumerate(self.net._blobs) if blob._data is memory]
-            if all(self.last[i] <= index and not self.stays(i) for i in sharing):
-                memory.give_up(self.reason(sharing))
-        layer = self.net.layers[index]
-        for name in REPEATABLE.get(type(layer), ()):
-            setattr(layer, name, None)
-
-    def stays(self, i):
-        name = self.net._blob_names[i]
-        return i in self.fixed or name in self.keep or name in self.asked
-
-    def reason(self, sharing):
-        names = [self.net._blob_names[i] for i in sharing]
-        one = " and ".join(map(repr, names))
-        return (
-            f"blob {one}: its memory was reused, as reuse_memory() of net {self.net.name!r} wants it; to "
-            f"read it after a forward: reuse_memory(keep=[{names[0]!r}]), or forward(blobs=[{names[0]!r}])"
-        )
-
-
-def lifetimes(net):
-    """Of each blob the first and the last layer that has it as top or bottom."""
-    first, last = [None] * len(net._blobs), [None] * len(net._blobs)
-    for index, (bottoms, tops) in enumerate(zip(net._bottom_index, net._top_index)):
-        for i in (*bottoms, *tops):
-            first[i] = index if first[i] is None else first[i]
-            last[i] = index
-    return first, last
-
-
-def fixed_tops(net):
-    """Tops that a layer may count on finding as it left them: a source's and a Python layer's."""
-    return {
-        i
-        for layer, tops in zip(net.layers, net._top_index)
-        for i in tops
-        if not layer.layer_param.bottom or not built_in(layer)
-    }

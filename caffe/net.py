@@ -15,8 +15,9 @@ from .changes import Changes
 from .glog import warning
 from .graphs import Graphs
 from .layer import describe
-from .memory import Reuse, check, explains
+from .memory import check, explains
 from .proto import caffe_pb2, read
+from .sparing import Recompute, Reuse
 
 
 class LayerVec(list):
@@ -123,7 +124,7 @@ class Net:
             )
             for index in (self._top_index, self._bottom_index)
         )
-        self._reuse = None
+        self._reuse = None  # Reuse or Recompute, where asked for
         self._histories = 0  # of a net that a solver trains: how many it keeps a parameter
         self._checked = None
         self._changes = Changes(self)
@@ -198,6 +199,8 @@ class Net:
                 call(i)
             layer, bottom, top = self.layers[i], self._bottoms[i], self._tops[i]
             layer.reshape(bottom, top)
+            if self._reuse:
+                self._reuse.before_forward(i)
             layer.forward(bottom, top)
             yield i
             if self.debug_info:
@@ -210,20 +213,21 @@ class Net:
     def _backward(self, start: int, end: int):
         """Run layers start..end, in falling order."""
         if self._reuse:
-            raise RuntimeError(
-                f"net {self.name!r} has no backward: reuse_memory() gave away the maps that it needs. "
-                "A second net, on these weights by share_with(), keeps its own"
-            )
+            self._reuse.begin_backward(start, end)
         for i in range(start, end - 1, -1):
             for call in self._callbacks["before_backward"]:
                 call(i)
             if self._layer_need_backward[i]:
                 layer = self.layers[i]
+                if self._reuse:
+                    self._reuse.before_backward(i)
                 layer.backward(self._tops[i], self._bottom_need_backward[i], self._bottoms[i])
                 if self.debug_info:
                     debug_info.backward(self, i)
             for call in self._callbacks["after_backward"]:
                 call(i)
+            if self._reuse:
+                self._reuse.after_backward(i)
 
     def _bottom_ids(self, index: int) -> list[int]:
         """Positions in `_blobs` of a layer's bottoms, as pycaffe has it."""
@@ -269,6 +273,8 @@ class Net:
         outputs = set(named) | set(diffs or ())
         if kwargs:
             self._fill(kwargs, self.outputs, "diff", "Top diff arguments do not match net outputs.")
+        if self._reuse:
+            self._reuse.asked = outputs
         self._backward(first, last)
         return self._arrays(outputs, "diff")
 
@@ -349,6 +355,19 @@ class Net:
         self._reuse = Reuse(self, self._known_blobs(keep))
         self._reuse.start()
         self._changes = Changes(self)
+
+    def recompute(self, keep=()):
+        """Compute maps again in backward instead of keeping them: less memory, a third more time, the
+        very same gradients.
+
+        For TRAIN nets; inputs, outputs, the blobs named in `keep`, and what data and Python layers made
+        stay. Reading another blob, or its diff, raises RuntimeError then.
+        """
+        if self.phase != caffe_pb2.TRAIN:
+            raise ValueError(
+                f"net {self.name!r} is a TEST net, which may reuse_memory(): recompute is for TRAIN nets"
+            )
+        self._reuse = Recompute(self, self._known_blobs(keep))
 
     def _known_blobs(self, names):
         for name in names:

@@ -62,6 +62,17 @@ def test_out_of_memory_is_told_in_one_line(model, monkeypatch, capsys):
     assert re.search("voc-tiny/solve.py: net '.*' with data .* needs about .*history", err)
 
 
+def test_less_memory_changes_nothing(model, monkeypatch):
+    start = ("--weights", "../start.caffemodel", "--seed", "3")
+    called, recompute = [], caffe.Net.recompute
+    monkeypatch.setattr(caffe.Net, "recompute", lambda net: called.append(net) or recompute(net))
+    for more in ((), ("--recompute",)):
+        assert not called
+        run(model, *start, *more, monkeypatch=monkeypatch, rounds=1)
+    once, again = records(model)
+    assert called and once == again
+
+
 def test_training_is_repeatable_and_resumes(model, monkeypatch):
     start = ("--weights", "../start.caffemodel", "--seed", "3")
     run(model, *start, monkeypatch=monkeypatch, rounds=1)
