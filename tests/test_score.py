@@ -8,6 +8,7 @@ from PIL import Image
 
 import caffe
 import score
+from caffe.blob import Blob
 
 # truth down, prediction across: class 2 is never there, class 3 neither there nor given
 HIST = np.array([[6, 2, 0, 0], [1, 3, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
@@ -90,6 +91,15 @@ def test_tallies_agree_on_ties_void_and_any_label(kind, net, device):
     net.blobs["label"].data[...] = -1  # what is no class is told by the layer, if by any
     with pytest.raises(ValueError, match="label -1"):
         net.forward()["loss"]
+
+
+@pytest.mark.parametrize("classes", [1, 3, 300])
+def test_predictions_by_blocks_are_the_first_of_the_largest(classes, monkeypatch, device):
+    monkeypatch.setattr("caffe.tally._BLOCK", 7)  # 30 cells: four blocks and a part
+    blob = Blob([2, classes, 5, 6])
+    blob.data[...] = np.random.default_rng(classes).integers(0, 9, blob.data.shape)
+    wanted = blob.data[0].argmax(0)
+    assert (caffe.predicted(blob) == wanted).all() and caffe.predicted(blob).shape == (5, 6)
 
 
 def test_a_tally_waits_for_nothing(net, device, monkeypatch):
