@@ -144,6 +144,13 @@ DEVIATIONS = [
         "it was a wrong number",
     ),
     (
+        "`time` runs the layers one by one, on inputs that stay",
+        "every pass has new inputs; the averages are of whole passes, the layers' times of others "
+        "between; behind Caffe's lines: GMAC/s, GB/s and shares of the machine's measured peak",
+        "what did not change is not computed again; layers computed as one have their time in the "
+        "first",
+    ),
+    (
         "the tools are programs of their own",
         "they are subcommands: `caffe convert_imageset ...`",
         "one program to find",

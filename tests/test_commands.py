@@ -15,10 +15,11 @@ from conftest import GOLDEN, ROOT
 from PIL import Image
 
 import caffe
-from caffe import glog
+from caffe import glog, roofline
 from caffe.__main__ import main
 from caffe.commands import COMMANDS, flags, logs
 from caffe.layers import hdf5 as hdf5_layers
+from caffe.layers.conv import Convolution
 from caffe.layers.inner_product import InnerProduct
 from caffe.proto import caffe_pb2
 
@@ -27,7 +28,9 @@ PREFIX = re.compile(r"^([IWEF])\d{8} \d\d:\d\d:\d\d\.\d{6} +\d+ ([\w.]+:\d+\] .*
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """An empty working directory, everything logged, one thread: the machine may be busy."""
+    """An empty working directory, everything logged, one thread: the machine may be busy. Its peaks
+    are not measured."""
+    monkeypatch.setattr(roofline, "peak", lambda: roofline.Peak(100.0, 10.0))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GLOG_minloglevel", "0")
     glog.init_log()
@@ -72,7 +75,11 @@ def test_train_test_and_time_print_caffe_s_lines(training, capfd):
         assert main(arguments) == 0
         out, err = capfd.readouterr()
         assert out == ""
-        assert normalized(err) == normalized((GOLDEN / "log" / golden).read_text())
+        wanted, lines = normalized((GOLDEN / "log" / golden).read_text()), normalized(err)
+        assert lines[: len(wanted)] == wanted
+        ours = lines[len(wanted) :]  # behind Caffe's
+        assert bool(ours) == ("time" in arguments)
+        assert all(line.startswith("I roofline:0] ") for line in ours)
         hdf5_layers._logged.clear()
 
     check("train.txt", "train", "-solver", "solver.prototxt")
@@ -188,7 +195,50 @@ def test_time_runs_backward_in_a_net_without_loss(tmp_path, monkeypatch):
         InnerProduct, "backward", lambda *args: (calls.append(args[2]), backward(*args))
     )
     assert main(["time", "-model=net.prototxt", "-iterations=2"]) == 0
-    assert calls == [[False], [False]]  # as Caffe: the weights' gradient only
+    # Once untimed, then twice an iteration. As Caffe: the weights' gradient only
+    assert calls == [[False]] * 5
+
+
+FED = """
+layer { name: "data" type: "Input" top: "data" top: "label"
+  input_param { shape { dim: 1 dim: 3 dim: 40 dim: 40 } shape { dim: 1 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 32 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "ip" type: "InnerProduct" bottom: "conv" top: "ip" inner_product_param { num_output: 2 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+"""
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_time_runs_passes_on_new_inputs_and_tells_rates(folder, capfd, monkeypatch, phase):
+    (folder / "net.prototxt").write_text(FED)
+    seen = []
+    name = "forward_window" if phase == "TEST" else "forward"
+    own = getattr(Convolution, name)
+
+    def spy(self, bottom, top, *more):
+        seen.append((bottom[0].x.sum().item(), more))
+        own(self, bottom, top, *more)
+
+    monkeypatch.setattr(Convolution, name, spy)
+    assert main(["time", "-model=net.prototxt", f"-phase={phase}", "-iterations=2"]) == 0
+    # Caffe's first pass and an untimed one; then, an iteration, a whole pass and one layer by layer
+    assert len({total for total, _ in seen}) == len(seen) == 6
+    if phase == "TEST":
+        assert all(more == ((0, 38, 0, 38), 0) for _, more in seen)  # through the ReLU
+    lines = capfd.readouterr().err.splitlines()
+    assert "peak of this machine: 100 GMAC/s" in lines[-1] and "; 10.0 GB/s" in lines[-1]
+    relu = next(line for line in lines if "relu\tforward: " in line)
+    assert relu.endswith(": 0 ms.") == (phase == "TEST")
+    told = [line.partition("roofline:0] ")[2] for line in lines if " roofline:0] " in line]
+    assert told[0] == "Forward:" and told[len(told) // 2] == "Backward:"
+    tables = told[: len(told) // 2], told[len(told) // 2 :]
+    for table in tables:
+        rows = {row.split()[0]: row.split() for row in table[2:7]}
+        assert list(rows) == ["data", "conv", "relu", "ip", "loss"]
+        assert rows["conv"][4] == "0.001"  # backward: the weights' gradient, no other is wanted
+        assert table[7].startswith("sum of layers ")
 
 
 @pytest.mark.parametrize(

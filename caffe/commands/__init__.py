@@ -9,7 +9,7 @@ import importlib
 COMMANDS = {
     "train": ("brew", "train or finetune a model"),
     "test": ("brew", "score a model"),
-    "time": ("brew", "measure how long each layer of a model takes"),
+    "time": ("brew", "measure how long each layer of a model takes, beside the machine's peak"),
     "device_query": ("brew", "show what is known of the GPUs"),
     "upgrade_net_proto_text": ("upgrades", "bring a net's prototxt up to date"),
     "upgrade_net_proto_binary": ("upgrades", "bring a net's caffemodel up to date"),

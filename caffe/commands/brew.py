@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import torch
 
-from .. import context
+from .. import context, roofline
 from ..glog import info, number
 from ..layer import Layer
 from ..net import Net
@@ -244,53 +244,93 @@ def time(argv):
     net._backward(last, 0)
     info("caffe.cpp:365", "*** Benchmark begins ***")
     info("caffe.cpp:366", f"Testing for {flags.iterations} iterations.")
-    _report_times(net, flags.iterations, *_measure(net, flags.iterations))
+    forward, backward = _measure(net, flags.iterations)
+    _report_times(net, flags.iterations, forward, backward)
     info("caffe.cpp:415", "*** Benchmark ends ***")
+    _report_rates(net, forward, backward)
     return 0
 
 
+class Direction:
+    """Forward or backward: mean ms of each layer, and of passes that no layer is timed in."""
+
+    def __init__(self, layers):
+        self.each, self.whole = [0.0] * layers, 0.0
+
+    def add(self, each, whole, iterations):
+        self.each = [total + ms / iterations for total, ms in zip(self.each, each)]
+        self.whole += whole / iterations
+
+
 def _measure(net, iterations):
-    """Sums in ms: each layer's forward, each layer's backward, whole passes, and everything."""
-    layers = range(len(net.layers))
-    forward, backward = [0.0] * len(layers), [0.0] * len(layers)
-    passes = [0.0, 0.0]
-    timer, whole, each, everything = Timer(), Timer(), Timer(), Timer()
-    everything.start()
+    """The times of both directions, every pass being one that a user would run."""
+    count, timer = len(net.layers), Timer()
+    forward, backward = Direction(count), Direction(count)
+    # A pass that does not count. The second still prepares weights for what changes of the inputs, and
+    # without a loss there was no backward yet, in the first of which kernels are chosen.
+    _renew_inputs(net)
+    net._forward(0, count - 1)
+    _backward_all(net)
     for iteration in range(iterations):
-        each.start()
-        whole.start()
-        for i in layers:
-            timer.start()
-            net._forward(i, i)
-            forward[i] += timer.ms
-        passes[0] += whole.ms
-        whole.start()
-        for i in reversed(layers):
-            timer.start()
-            _backward_alone(net, i)
-            backward[i] += timer.ms
-        passes[1] += whole.ms
-        text = f"Iteration: {iteration + 1} forward-backward time: {number(each.ms)} ms."
+        _renew_inputs(net)
+        timer.start()
+        net._forward(0, count - 1)
+        ahead = timer.ms
+        timer.start()
+        _backward_all(net)
+        back = timer.ms
+        _renew_inputs(net)
+        forward.add(roofline.forward_ms(net), ahead, iterations)
+        backward.add(roofline.millis(_backwards(net), count), back, iterations)
+        text = f"Iteration: {iteration + 1} forward-backward time: {number(ahead + back)} ms."
         info("caffe.cpp:394", text)
-    return forward, backward, passes, everything.ms
+    return forward, backward
 
 
-def _backward_alone(net, i):
-    """A layer's backward, run as Caffe times it: without a loss above, too, as in a deploy net."""
-    layer = net.layers[i]
-    if type(layer).backward is not Layer.backward:  # a user's layer without gradient
-        layer.backward(net._tops[i], net._bottom_need_backward[i], net._bottoms[i])
+def _renew_inputs(net):
+    """Other values in the Input layers' blobs."""
+    # A TEST net does not compute again what did not change. Values between 0 and 1 are 0 as integers,
+    # and in range wherever an Input layer gives labels or indices.
+    for i in net._inputs:
+        net._blobs[i].x.uniform_(generator=context.generator())
 
 
-def _report_times(net, iterations, forward, backward, passes, total):
+def _backward_all(net):
+    for _ in _backwards(net):
+        pass
+
+
+def _backwards(net):
+    """Run each layer's backward as Caffe times it, without a loss above, too; yields its position."""
+    for i in reversed(range(len(net.layers))):
+        layer = net.layers[i]
+        if type(layer).backward is not Layer.backward:  # a user's layer without gradient
+            layer.backward(net._tops[i], net._bottom_need_backward[i], net._bottoms[i])
+        yield i
+
+
+def _report_times(net, iterations, forward, backward):
     info("caffe.cpp:397", "Average time per layer: ")
-    for name, ahead, back in zip(net._layer_names, forward, backward):
-        info("caffe.cpp:400", f"{name:>10}\tforward: {number(ahead / iterations)} ms.")
-        info("caffe.cpp:403", f"{name:>10}\tbackward: {number(back / iterations)} ms.")
-    info("caffe.cpp:408", f"Average Forward pass: {number(passes[0] / iterations)} ms.")
-    info("caffe.cpp:410", f"Average Backward pass: {number(passes[1] / iterations)} ms.")
-    info("caffe.cpp:412", f"Average Forward-Backward: {number(total / iterations)} ms.")
-    info("caffe.cpp:414", f"Total Time: {number(total)} ms.")
+    for name, ahead, back in zip(net._layer_names, forward.each, backward.each):
+        info("caffe.cpp:400", f"{name:>10}\tforward: {number(ahead)} ms.")
+        info("caffe.cpp:403", f"{name:>10}\tbackward: {number(back)} ms.")
+    both = forward.whole + backward.whole
+    info("caffe.cpp:408", f"Average Forward pass: {number(forward.whole)} ms.")
+    info("caffe.cpp:410", f"Average Backward pass: {number(backward.whole)} ms.")
+    info("caffe.cpp:412", f"Average Forward-Backward: {number(both)} ms.")
+    info("caffe.cpp:414", f"Total Time: {number(both * iterations)} ms.")
+
+
+def _report_rates(net, forward, backward):
+    """After Caffe's lines, ours: what layers did in their time, and what the machine can do."""
+    peak = roofline.peak()
+    for title, times, work in (
+        ("Forward", forward, roofline.forward_work),
+        ("Backward", backward, roofline.backward_work),
+    ):
+        record = roofline.record(net, times.each, times.whole, work, peak)
+        for line in (f"{title}:", *roofline.table(record).splitlines()):
+            info("roofline:0", line)
 
 
 # ---- device_query
