@@ -3,13 +3,14 @@
 import functools
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from . import context
-from .blob import Blob
+from .blob import Blob, Memory
 from .layers import conv, select
 from .proto import caffe_pb2
 from .sparing import Recompute, Reuse, Whole, built_in
@@ -204,10 +205,27 @@ def explains(method):
             if not exhausted and not any(text in str(error) for text in EXHAUSTED):
                 raise
             reason = error
-        # outside of the handler: its frames hold what was allocated for the pass
-        raise OutOfMemory(explanation(getattr(self, "net", self))) from reason
+        net = getattr(self, "net", self)
+        text = explanation(net)
+        traceback.clear_frames(reason.__traceback__)  # they hold what was allocated for the pass
+        release(net)
+        raise OutOfMemory(text) from reason
 
     return explaining
+
+
+def release(net):
+    """Let go of all maps of a pass that failed, so that a smaller one fits; the next makes them anew."""
+    fixed = Whole(net).fixed.difference(net._outputs)
+    net._changes.forget()
+    if isinstance(net._reuse, Reuse):
+        net._reuse.pool.free.clear()
+    for i, blob in enumerate(net._blobs):
+        if i in fixed or blob._data.held or blob._diff.held:
+            continue
+        blob._data = Memory(0, blob._data.pool)
+        if not net._blob_loss_weights[i]:  # which stands in the diff
+            blob._diff = Memory(0)
 
 
 def check(net):
@@ -216,20 +234,24 @@ def check(net):
     if shapes == net._checked:
         return
     net._checked = shapes
-    try:
-        blobs = shapes_if(net, tuple) if foreseeable(net) else net._blobs
-    except ValueError:
-        return  # the layer that cannot take the shape will say so
-    needed = need(net, blobs)
+    needed = need_of_pass(net)
     certain = needed.weights + needed.maps
     if net._histories:  # a solver's: there will be a backward
         certain += needed.diffs + needed.history
     if certain > device_memory(context.device())[0]:
         net._checked = None
-        raise OutOfMemory(explanation(net, needed))
+        raise OutOfMemory(explanation(net))
 
 
-def explanation(net, needed=None):
+def need_of_pass(net):
+    """`need` at the shapes that a pass would give the maps, where its inputs alone decide on them."""
+    try:
+        return need(net, shapes_if(net, tuple) if foreseeable(net) else None)
+    except ValueError:  # the layer that cannot take a shape will say so
+        return need(net)
+
+
+def explanation(net):
     where = context.device()
     total, room = device_memory(where)
     sizes = ", ".join(
@@ -240,7 +262,7 @@ def explanation(net, needed=None):
     )
     name = "this machine" if where.type == "cpu" else context._name_of(where)
     lines = [
-        f"net {net.name!r} with {sizes or 'no input'} needs {needed or need(net)}; {name} has "
+        f"net {net.name!r} with {sizes or 'no input'} needs {need_of_pass(net)}; {name} has "
         f"{total / GIB:.2f} GiB, of which {room / GIB:.2f} are to be had"
     ]
     size = picture_that_fits(net, room)

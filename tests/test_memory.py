@@ -348,6 +348,26 @@ def test_out_of_memory_in_training(method, tmp_path, monkeypatch, room):
         solver.step(1)
 
 
+@pytest.mark.parametrize("reuses", [False, True])
+def test_after_it_a_smaller_picture_fits(reuses, tmp_path, monkeypatch):
+    """What the pass that failed had allocated is free again."""
+    net, plain = build(sample(), tmp_path), None
+    fill(net)
+    plain = build(sample(), tmp_path, net)
+    if reuses:
+        net.reuse_memory()
+    net.blobs["data"].reshape(1, 3, 240, 240)
+    net.blobs["data"].data[...] = 1
+    with monkeypatch.context() as patch, pytest.raises(OutOfMemory, match="240x240"):
+        patch.setattr(net.layer_dict["score"], "forward", Exhausted(MemoryError()))
+        net.forward()
+    assert bytes_of(net._blobs) == net.blobs["data"].count * 4
+    for each in (net, plain):
+        each.blobs["data"].reshape(1, 3, 112, 144)
+        each.blobs["data"].data[...] = 2
+    np.testing.assert_array_equal(net.forward()["score"], plain.forward()["score"])
+
+
 def test_other_errors_pass(net, monkeypatch):
     monkeypatch.setattr(net.layer_dict["norm"], "forward", Exhausted(RuntimeError("else")))
     with pytest.raises(RuntimeError, match="^else$"):
