@@ -9,13 +9,20 @@ and what is suspect is computed whole.
 """
 
 import itertools
+import os
+from typing import NamedTuple
+
+import torch
 
 from . import context
+from .blob import Memory
 from .layers.conv import Convolution
 from .layers.neuron import Dropout, ReLU
 from .proto import caffe_pb2
 
 WHOLE = "whole"
+# Bytes of maps of other shapes that a net may keep: VOC's eight common sizes take 3.5 GiB of FCN-8s
+ASIDE = min(2**32, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4)
 
 
 class Track:
@@ -25,6 +32,7 @@ class Track:
         self.blob = blob
         self.version = self.before = 0
         self.window = None  # where `version` differs from `before`; None: anywhere
+        self.reached = None  # the window in which the net's inputs have a part; None: anywhere
         self.writer = None  # the unit whose work the blob holds; None: somebody else's
         self.checked = 0  # the pass in which this was last known to be true
         self.is_input = is_input
@@ -63,14 +71,28 @@ class Track:
         else:
             self.remember()
 
+    def put_aside(self):
+        """The blob's content and what is known of it, for `take_back`; None if somebody has touched it."""
+        untouched = self.state is not None and self.memory.state() == self.state
+        return dict(vars(self), copy=None) if untouched else None
+
+    def take_back(self, known):
+        vars(self).update(known)
+        self.blob._data = self.memory
+
     def compare(self, window):
         """The smallest window with all differences from the last look; (0, 0, 0, 0) without any."""
         x, before = self.blob.x, self.copy
         if before is None or before.shape != x.shape:
             self.copy = x.clone()
             return window
-        differs = (x != before).flatten(0, 1).any(0)
-        self.copy.copy_(x)
+        ends = [x[:, :, i] for i in (0, -1)] + [x[..., i] for i in (0, -1)]
+        ends_before = [before[:, :, i] for i in (0, -1)] + [before[..., i] for i in (0, -1)]
+        whole = all((a != b).any() for a, b in zip(ends, ends_before))  # as of any other picture
+        differs = None if whole else (x != before).flatten(0, 1).any(0)
+        before.copy_(x)
+        if whole:
+            return window
         if not differs.any():
             return (0, 0, 0, 0)
         edges = []
@@ -108,6 +130,8 @@ class Unit:
         self.watches = [Watch(blob) for layer in self.layers for blob in layer.blobs]
         self.precision = None
         self.seen = None  # version and shape of every bottom that the tops were computed from
+        self.lasting = False  # whether a part of the tops does not depend on the net's inputs
+        self.aside = {}  # shapes of the bottoms -> what the tops held when they had these
 
     def due(self, tracks_of):
         """The window of the tops that is not up to date; WHOLE, or None if all is."""
@@ -117,6 +141,8 @@ class Unit:
                 layer.forget_weights()
         if self.precision != context.precision():
             self.precision, self.seen = context.precision(), None
+        if any(changed) or self.seen is None:
+            self.aside.clear()
         tops = [tracks_of[top] for top in self.top]
         if any(changed) or not self.pure or self.seen is None:
             return WHOLE
@@ -139,11 +165,36 @@ class Unit:
         return window if window[0] < window[1] and window[2] < window[3] else None
 
     def is_as_left(self, track):
-        if self.layers[
-            0
-        ].shares:  # whoever writes there writes to the bottom, and is found out there
+        # whoever writes to a top that shares its memory writes to the bottom, and is found out there
+        if self.layers[0].shares:
             return track.blob._data is self.bottom[0]._data and track.blob._shape == track.shape
         return track.is_as_left()
+
+    def swap(self, tracks_of, number):
+        """When the bottoms' shapes have changed: put the tops' maps aside for when they come again, and
+        take out what they were the last time the shapes were as now."""
+        shapes = tuple(blob._shape for blob in self.bottom)
+        if not self.lasting or self.seen is None or shapes == tuple(s for _, s in self.seen):
+            return
+        tracks = [tracks_of[blob] for blob in self.top]
+        known = [track.put_aside() for track in tracks if track.writer is self]
+        if len(known) == len(tracks) and None not in known:
+            own = not self.layers[0].shares
+            self.aside[tuple(s for _, s in self.seen)] = Aside(number, self.seen, known, own)
+            for blob in self.top if own else ():
+                blob._data = Memory(blob._count)
+                blob.x = torch.empty(blob._shape)  # not zeroed: all of it will be written
+        if found := self.aside.pop(shapes, None):
+            self.seen = found.seen
+            for track, known in zip(tracks, found.known):
+                track.take_back(known)
+
+    def reached(self, tracks_of):
+        """The window of the tops in which the net's inputs have a part; None where it is not known."""
+        windows = [tracks_of[blob].reached or extent(blob) for blob in self.bottom]
+        if not self.windowed or not self.top or None in windows:
+            return None
+        return self.layers[0].reach(union(windows))
 
     def run(self, window):
         head = self.layers[0]
@@ -160,6 +211,19 @@ class Unit:
             head.forward_window(self.bottom, self.top, window, self.slope)
         for layer in self.others:
             layer.forward_window(self.top, self.top, window)
+
+
+class Aside(NamedTuple):
+    """Maps put aside in a pass, and the versions of the bottoms that they were computed from."""
+
+    number: int
+    seen: list
+    known: list
+    own: bool  # whether they are in memory of their own
+
+    @property
+    def bytes(self):
+        return sum(known["memory"].size for known in self.known) * 4 * self.own
 
 
 class Watch:
@@ -214,6 +278,7 @@ class Changes:
     def forward(self, start, end):
         """Layers start..end; yields each unit's layers when they are up to date."""
         number = next(self.passes)
+        self._make_room()
         for unit in self.units:
             if unit.last < start or unit.first > end:
                 continue
@@ -229,6 +294,7 @@ class Changes:
             if self.net._reuse:
                 unit.seen = None  # its maps are given away before the next pass
             else:
+                unit.swap(self.tracks, number)
                 self._look(unit, number)
             window = unit.due(self.tracks)
             if window is not None:
@@ -237,6 +303,19 @@ class Changes:
             for blob in unit.top:
                 self.tracks[blob].checked = number
             yield from range(unit.first, unit.last + 1)
+
+    def _make_room(self):
+        """Let go of the maps that were put aside first, where there are too many."""
+        aside = [
+            (known.number, unit, shapes)
+            for unit in self.units
+            for shapes, known in unit.aside.items()
+        ]
+        too_much = sum(unit.aside[shapes].bytes for _, unit, shapes in aside) - ASIDE
+        for _, unit, shapes in sorted(aside, key=lambda entry: entry[0]):
+            if too_much <= 0:
+                break
+            too_much -= unit.aside.pop(shapes).bytes
 
     def _look(self, unit, number):
         for blob in unit.bottom:
@@ -256,6 +335,9 @@ class Changes:
 
     def _enter(self, unit, window):
         unit.seen = [(self.tracks[b].version, b._shape) for b in unit.bottom]
+        reached = unit.reached(self.tracks)
+        unit.lasting = reached is not None and reached != extent(unit.top[0])
         for blob in unit.top:
             changed = extent(blob) if window == WHOLE else window
+            self.tracks[blob].reached = reached
             self.tracks[blob].advance(next(self.counter), changed, unit)

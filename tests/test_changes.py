@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import caffe
-from caffe import kernels
+from caffe import changes, kernels
 from caffe.changes import WHOLE
 from caffe.layer import LAYER_TYPES
 
@@ -36,7 +36,7 @@ def source(height, width, channels=3, num=1):
 def random_net(rng):
     """Convolutions, poolings and layers in place, with a big pad first, a branch, and a way back up."""
     k = rng.choice([4, 32, 40])
-    text = source(rng.randint(9, 30), rng.randint(9, 30), num=rng.choice([1, 1, 2]))
+    text = source(rng.randint(14, 30), rng.randint(14, 30), num=rng.choice([1, 1, 2]))
     text += conv("a", "data", k, pad=rng.choice([1, 12, 25]))
     text += layer(
         "a_relu", "ReLU", ["a"], "a", rng.choice(["", "relu_param { negative_slope: 0.1 }"])
@@ -49,7 +49,9 @@ def random_net(rng):
             last = rng.choice([8, 32, 36])
             group = rng.choice([1, 1, 2])
             shape = dict(stride=rng.choice([1, 1, 2]), pad=rng.choice([0, size // 2]), group=group)
-            text += conv(name, bottom, last, size, dilation=rng.choice([1, 1, 2]), **shape)
+            text += conv(
+                name, bottom, last, size, dilation=rng.choice([1, 1, 2]) if size < 5 else 1, **shape
+            )
         elif kind in ("max", "ave"):
             size, stride = rng.choice([(2, 2), (3, 2), (3, 1), (4, 3)])
             pool = f"pooling_param {{ pool: {kind.upper()} kernel_size: {size} stride: {stride} }}"
@@ -110,7 +112,9 @@ def new_patch(nets, rng, views):
 
 
 def other_size(nets, rng, views):
-    shape = (rng.choice([1, 2]), 3, rng.randint(9, 30), rng.randint(9, 30))
+    sizes = [(1, 20, 23), (2, 17, 30), (1, 28, 28), (1, rng.randint(14, 30), rng.randint(14, 30))]
+    num, height, width = rng.choice(sizes)
+    shape = (num, 3, height, width)
     for net in nets:
         net.blobs["data"].reshape(*shape)
     new_picture(nets, rng, views)
@@ -163,7 +167,7 @@ def looked_at(nets, rng, views):
 
 
 DEEDS = [
-    new_picture, new_picture, new_patch, new_patch, other_size, edited_weights, edited_by_tensor,
+    new_picture, new_patch, new_patch, other_size, other_size, other_size, edited_weights, edited_by_tensor,
     edited_by_old_view, edited_map, part_of_net, nothing, looked_at,
 ]  # fmt: skip
 
@@ -223,6 +227,33 @@ def test_a_patch_reaches_no_further(padded):
         ("p", (19, 21, 24, 26)),
         ("b", (18, 22, 23, 27)),
     ]
+
+
+def test_maps_of_other_sizes_are_put_aside(padded):
+    """The second time, a size costs what the picture reaches; it holds until weights change."""
+    for height, width in ((40, 40), (33, 38), (40, 40), (33, 38)):
+        padded.ran.clear()
+        padded.blobs["data"].reshape(1, 3, height, width)
+        padded.blobs["data"].data[...] = height
+        padded._forward(0, 4)
+    windows = [("a", (28, 63, 28, 68)), ("p", (14, 32, 14, 34)), ("b", (13, 33, 13, 35))]
+    assert padded.ran == windows
+    padded.params["a"][0].data[...] *= 2
+    padded.blobs["data"].reshape(1, 3, 40, 40)
+    padded.ran.clear()
+    padded._forward(0, 4)
+    assert padded.ran[0] == ("a", WHOLE)
+
+
+def test_maps_put_aside_have_a_limit(padded, monkeypatch):
+    monkeypatch.setattr(changes, "ASIDE", 3_000_000)
+    for size in (40, 33, 34, 35, 36):
+        padded.blobs["data"].reshape(1, 3, size, size)
+        padded._forward(0, 4)
+    padded._changes._make_room()
+    aside = [known for unit in padded._changes.units for known in unit.aside.values()]
+    assert 0 < sum(known.bytes for known in aside) <= 3_000_000
+    assert max(known.number for known in aside) == 5  # the latest are kept
 
 
 def test_nothing_new_costs_nothing(padded):
