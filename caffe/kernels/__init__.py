@@ -27,6 +27,10 @@ FLAGS = ["-O3", "-march=native", "-std=gnu11", "-fopenmp", "-fPIC", "-shared"]
 BLOCK = (
     2**23
 )  # bytes of V and M of a block of tile rows, unless the weights are larger than half of it
+SPAN, OWN = (
+    32,
+    256,
+)  # tiles of as many channels at the most, in and out, that a core's second cache holds
 _own = threading.local()  # what kernels work in: new memory at every call would cost page faults
 
 
@@ -149,7 +153,8 @@ def winograd(x, weights, bias, y, pad, window, slope=None):
     tiles = (window[3] - window[2] + 3) // 4
     rows = (window[1] - window[0] + 3) // 4
     block = _block(rows, (ins + outs) * tiles, 2 * ins * outs)
-    needed = library.winograd_scratch(*_longs(ins, outs, tiles, block), threads)
+    span = SPAN if ins + outs <= OWN else 0
+    needed = library.winograd_scratch(*_longs(ins, outs, tiles, block, span), threads)
     library.winograd_convolve(
         _address(x),
         *_longs(*x.shape, *pad),
@@ -158,7 +163,7 @@ def winograd(x, weights, bias, y, pad, window, slope=None):
         int(slope is not None),
         ctypes.c_float(slope or 0),
         _address(y),
-        *_longs(*y.shape, *window, block),
+        *_longs(*y.shape, *window, block, span),
         _address(_room("maps", needed)),
         threads,
     )

@@ -128,7 +128,7 @@ static struct scratch layout(int64_t ins, int64_t outs, int64_t tiles, int64_t b
     struct scratch s;
     s.stride = round_up(block * tiles + LANES, COLUMNS);
     s.rows = row_room(tiles);
-    s.v = 36 * ins * s.stride;
+    s.v = 36 * (ins * s.stride + 48);
     /* The outputs phase reads all 36 positions at a time: an odd number of cache lines apart they do
      * not fall into the same sets. */
     s.m_step = round_up(round_up(outs, ROWS) * s.stride, 32) + 16;
@@ -137,59 +137,126 @@ static struct scratch layout(int64_t ins, int64_t outs, int64_t tiles, int64_t b
     return s;
 }
 
+/* What a convolution is given. */
+struct task {
+    const float *x;
+    int64_t ins, height, width, pad_h, pad_w;
+    const float *u, *bias;
+    int relu;
+    float slope;
+    float *y;
+    int64_t outs, out_height, out_width, top, bottom, left, right;
+    struct scratch s;
+};
+
+/* A block of it: `count` tile rows from `first` on, of `tiles` tiles from `column` on, and its V and M. */
+struct block {
+    int64_t first, count, column, tiles;
+    float *v, *m;
+};
+
+/* Floats from one position of V to the next; as with M an odd number of cache lines. */
+static int64_t v_step(const struct task *w, const struct block *b) {
+    return round_up(round_up(b->count * b->tiles, COLUMNS) * w->ins, 32) + 16;
+}
+
+static int64_t panels_of(const struct block *b) { return round_up(b->count * b->tiles, COLUMNS) / COLUMNS; }
+
+/* One channel of V. rows: room for s.own floats. */
+static void inputs(const struct task *w, const struct block *b, int64_t c, float *rows) {
+    float *phases = rows + w->s.rows, *staged = phases + w->s.rows;
+    int64_t panels = panels_of(b), step = v_step(w, b);
+    for (int64_t r = 0; r < b->count; r++)
+        transform_row(w->x + c * w->height * w->width, w->height, w->width,
+                      w->top + 4 * (b->first + r) - w->pad_h, w->left + 4 * b->column - w->pad_w, b->tiles,
+                      rows, phases, staged + r * b->tiles, w->s.stride, 6, transform_input);
+    for (int64_t at = 0; at < 36; at++)
+        for (int64_t panel = 0; panel < panels; panel++) {
+            float *to = b->v + at * step + (panel * w->ins + c) * COLUMNS;
+            const float *from = staged + at * w->s.stride + panel * COLUMNS;
+            for (int part = 0; part < 3; part++) store(to + part * LANES, load(from + part * LANES));
+        }
+}
+
+/* One position and one panel of tiles of M. */
+static void products(const struct task *w, const struct block *b, int64_t at, int64_t v_panel) {
+    int64_t panels = round_up(w->outs, ROWS) / ROWS;
+    for (int64_t c = 0; c < w->ins; c += DEPTH)
+        for (int64_t panel = 0; panel < panels; panel++)
+            product(w->u + at * panels * ROWS * w->ins + u_panel(panels, w->ins, c, panel),
+                    b->v + at * v_step(w, b) + (v_panel * w->ins + c) * COLUMNS, least(DEPTH, w->ins - c),
+                    c > 0, b->m + at * w->s.m_step + panel * ROWS * w->s.stride + v_panel * COLUMNS,
+                    w->s.stride, b->count * b->tiles - v_panel * COLUMNS);
+}
+
+/* One channel of y. */
+static void outputs(const struct task *w, const struct block *b, int64_t k) {
+    int64_t left = w->left + 4 * b->column;
+    for (int64_t r = 0; r < b->count; r++) {
+        int64_t row = w->top + 4 * (b->first + r);
+        output_row(b->m + k * w->s.stride + r * b->tiles, w->s.m_step, b->tiles,
+                   w->y + (k * w->out_height + row) * w->out_width + left, w->out_width, w->bottom - row,
+                   least(w->right - left, 4 * b->tiles), w->bias ? w->bias[k] : 0, w->relu, w->slope);
+    }
+}
+
+/* Blocks of tile rows, one after the other: the threads share out each phase of a block. */
+static void together(const struct task *w, int64_t block, float *scratch, int threads) {
+    int64_t tiles = (w->right - w->left + 3) / 4, tile_rows = (w->bottom - w->top + 3) / 4;
+    float *v = scratch, *m = v + w->s.v, *own = m + w->s.m;
+#pragma omp parallel num_threads(threads)
+    for (int64_t first = 0; first < tile_rows; first += block) {
+        struct block b = {first, least(block, tile_rows - first), 0, tiles, v, m};
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t c = 0; c < w->ins; c++) inputs(w, &b, c, own + omp_get_thread_num() * w->s.own);
+#pragma omp for schedule(dynamic, 1) collapse(2)
+        for (int64_t at = 0; at < 36; at++)
+            for (int64_t panel = 0; panel < round_up(b.count * tiles, COLUMNS) / COLUMNS; panel++)
+                products(w, &b, at, panel);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t k = 0; k < w->outs; k++) outputs(w, &b, k);
+    }
+}
+
+/* Blocks of `span` tiles of one row, each by one thread from beginning to end: V and M of few channels
+ * never leave its second cache. */
+static void apart(const struct task *w, int64_t span, float *scratch, int threads) {
+    int64_t tiles = (w->right - w->left + 3) / 4, tile_rows = (w->bottom - w->top + 3) / 4;
+    int64_t blocks = (tiles + span - 1) / span;
+#pragma omp parallel for collapse(2) schedule(dynamic, 1) num_threads(threads)
+    for (int64_t first = 0; first < tile_rows; first++)
+        for (int64_t i = 0; i < blocks; i++) {
+            float *v = scratch + omp_get_thread_num() * (w->s.v + w->s.m + w->s.own), *m = v + w->s.v;
+            struct block b = {first, 1, i * span, least(span, tiles - i * span), v, m};
+            for (int64_t c = 0; c < w->ins; c++) inputs(w, &b, c, m + w->s.m);
+            for (int64_t at = 0; at < 36; at++)
+                for (int64_t panel = 0; panel < panels_of(&b); panel++) products(w, &b, at, panel);
+            for (int64_t k = 0; k < w->outs; k++) outputs(w, &b, k);
+        }
+}
+
 /* Floats of scratch that winograd_convolve needs. */
-int64_t winograd_scratch(int64_t ins, int64_t outs, int64_t tiles, int64_t block, int threads) {
-    struct scratch s = layout(ins, outs, tiles, block);
-    return s.v + s.m + threads * s.own;
+int64_t winograd_scratch(int64_t ins, int64_t outs, int64_t tiles, int64_t block, int64_t span,
+                         int threads) {
+    struct scratch s = span ? layout(ins, outs, span, 1) : layout(ins, outs, tiles, block);
+    return span ? threads * (s.v + s.m + s.own) : s.v + s.m + threads * s.own;
 }
 
 /* The window [top, bottom) x [left, right) of y (outs, out_height, out_width), from x (ins, height,
- * width) padded by pad_h and pad_w (negative: cut off), with U of winograd_weights; bias may be NULL. */
+ * width) padded by pad_h and pad_w (negative: cut off), with U of winograd_weights; bias may be NULL.
+ * With a `span` each thread works on blocks of as many tiles, without on blocks of `block` tile rows
+ * together with the others. */
 void winograd_convolve(const float *x, int64_t ins, int64_t height, int64_t width, int64_t pad_h,
                        int64_t pad_w, const float *u, const float *bias, int relu, float slope,
                        float *y, int64_t outs, int64_t out_height, int64_t out_width, int64_t top,
-                       int64_t bottom, int64_t left, int64_t right, int64_t block, float *scratch,
-                       int threads) {
-    int64_t tiles = (right - left + 3) / 4, tile_rows = (bottom - top + 3) / 4;
-    int64_t panels = round_up(outs, ROWS) / ROWS;
-    struct scratch s = layout(ins, outs, tiles, block);
-    float *v = scratch, *m = v + s.v;
-#pragma omp parallel num_threads(threads)
-    {
-        float *rows = m + s.m + omp_get_thread_num() * s.own, *phases = rows + s.rows;
-        float *staged = phases + s.rows;
-        for (int64_t first = 0; first < tile_rows; first += block) {
-            int64_t count = least(block, tile_rows - first);
-            int64_t v_panels = round_up(count * tiles, COLUMNS) / COLUMNS;
-#pragma omp for schedule(dynamic, 1)
-            for (int64_t c = 0; c < ins; c++) {
-                for (int64_t r = 0; r < count; r++)
-                    transform_row(x + c * height * width, height, width, top + 4 * (first + r) - pad_h,
-                                  left - pad_w, tiles, rows, phases, staged + r * tiles, s.stride, 6,
-                                  transform_input);
-                for (int64_t at = 0; at < 36; at++)
-                    for (int64_t panel = 0; panel < v_panels; panel++)
-                        memcpy(v + ((at * v_panels + panel) * ins + c) * COLUMNS,
-                               staged + at * s.stride + panel * COLUMNS, COLUMNS * sizeof(float));
-            }
-#pragma omp for schedule(dynamic, 1) collapse(2)
-            for (int64_t at = 0; at < 36; at++)
-                for (int64_t v_panel = 0; v_panel < v_panels; v_panel++)
-                    for (int64_t c = 0; c < ins; c += DEPTH)
-                        for (int64_t panel = 0; panel < panels; panel++)
-                            product(u + at * panels * ROWS * ins + u_panel(panels, ins, c, panel),
-                                    v + ((at * v_panels + v_panel) * ins + c) * COLUMNS,
-                                    least(DEPTH, ins - c), c > 0,
-                                    m + at * s.m_step + panel * ROWS * s.stride + v_panel * COLUMNS,
-                                    s.stride, count * tiles - v_panel * COLUMNS);
-#pragma omp for schedule(dynamic, 1)
-            for (int64_t k = 0; k < outs; k++)
-                for (int64_t r = 0; r < count; r++) {
-                    int64_t row = top + 4 * (first + r);
-                    output_row(m + k * s.stride + r * tiles, s.m_step, tiles,
-                               y + (k * out_height + row) * out_width + left, out_width,
-                               bottom - row, right - left, bias ? bias[k] : 0, relu, slope);
-                }
-        }
-    }
+                       int64_t bottom, int64_t left, int64_t right, int64_t block, int64_t span,
+                       float *scratch, int threads) {
+    int64_t tiles = (right - left + 3) / 4;
+    struct task w = {x,    ins,        height,    width, pad_h,  pad_w, u,     bias, relu, slope, y,
+                     outs, out_height, out_width, top,   bottom, left,  right, {0}};
+    w.s = span ? layout(ins, outs, span, 1) : layout(ins, outs, tiles, block);
+    if (span)
+        apart(&w, span, scratch, threads);
+    else
+        together(&w, block, scratch, threads);
 }

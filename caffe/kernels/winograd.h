@@ -33,9 +33,15 @@ static inline __attribute__((always_inline)) void transform_row(
     int64_t first = left < 0 ? -left : 0, last = width - left < span ? width - left : span;
     if (last < first) last = first;
     if (first > span) first = last = span;
+    const float *from[6];
     for (int i = 0; i < size; i++) {
-        float *row = rows + i * span;
         int64_t at = top + i;
+        if (at >= 0 && at < height && first == 0 && last == span) { /* needs no copy with zeros around */
+            from[i] = x + at * width + left;
+            continue;
+        }
+        float *row = rows + i * span;
+        from[i] = row;
         if (at < 0 || at >= height) {
             memset(row, 0, span * sizeof(float));
             continue;
@@ -49,7 +55,7 @@ static inline __attribute__((always_inline)) void transform_row(
         vec done[4][6];
         for (int part = 0; part < 4; part++) {
             vec in[6];
-            for (int i = 0; i < size; i++) in[i] = load(rows + i * span + 4 * t + part * LANES);
+            for (int i = 0; i < size; i++) in[i] = load(from[i] + 4 * t + part * LANES);
             transform(in, done[part]);
         }
         for (int i = 0; i < 6; i++) {
