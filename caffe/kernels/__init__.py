@@ -135,9 +135,9 @@ def winograd_weights(weight, transposed=False, keep=True):
 def _block(rows, per_row, weights):
     """How many of the tile rows, of so many tiles of all channels each, are worked on at a time.
 
-    Every block reads all weights: with many of them its own numbers may be as large.
+    Every block reads all weights: it should have several times as many numbers of its own.
     """
-    room = max(BLOCK, 36 * 4 * weights)
+    room = max(BLOCK, 4 * 36 * 4 * weights)
     blocks = -(-rows // max(1, room // (36 * 4 * per_row)))
     return -(-rows // blocks)  # of about equal size
 
@@ -152,7 +152,7 @@ def winograd(x, weights, bias, y, pad, window, slope=None):
     ins, outs = x.shape[0], y.shape[0]
     tiles = (window[3] - window[2] + 3) // 4
     rows = (window[1] - window[0] + 3) // 4
-    block = _block(rows, (ins + outs) * tiles, 2 * ins * outs)
+    block = _block(rows, (ins + outs) * tiles, ins * outs)
     span = SPAN if ins + outs <= OWN else 0
     needed = library.winograd_scratch(*_longs(ins, outs, tiles, block, span), threads)
     library.winograd_convolve(
@@ -174,7 +174,7 @@ def winograd_gradient(x, dy, dw, pad):
     library, threads = _library(), torch.get_num_threads()
     ins, outs, (height, width) = x.shape[1], dy.shape[1], dy.shape[2:]
     tiles, rows = (width + 3) // 4, (height + 3) // 4
-    block = _block(rows, (ins + outs) * tiles, 4 * ins * outs)
+    block = _block(rows, (ins + outs) * tiles, ins * outs)
     room = _room("maps", library.winograd_gradient_room(*_longs(ins, outs, tiles, block), threads))
     for n, (picture, diff) in enumerate(zip(x, dy)):
         library.winograd_gradient(

@@ -9,7 +9,7 @@ void upsample(const float *x, int64_t channels, int64_t height, int64_t width, c
               int64_t kernel_h, int64_t kernel_w, int64_t stride_h, int64_t stride_w, int64_t pad_h,
               int64_t pad_w, const float *bias, float *y, int64_t out_height, int64_t out_width,
               int threads) {
-    int64_t span = stride_w * (width - 1) + kernel_w;
+    int64_t span = stride_w * (width - 1) + kernel_w, apart = (kernel_w + stride_w - 1) / stride_w;
 #pragma omp parallel num_threads(threads)
     {
         float *row = malloc(span * sizeof(float));
@@ -22,13 +22,15 @@ void upsample(const float *x, int64_t channels, int64_t height, int64_t width, c
                     if (i + pad_h < r || a >= height) continue;
                     const float *from = x + (c * height + a) * width;
                     const float *kernel = kernels + (c * kernel_h + r) * kernel_w;
-                    for (int64_t b = 0; b < width; b++) {
-                        float *to = row + b * stride_w;
-                        int64_t q = 0;
-                        for (; q + LANES <= kernel_w; q += LANES)
-                            store(to + q, load(to + q) + from[b] * load(kernel + q));
-                        for (; q < kernel_w; q++) to[q] += from[b] * kernel[q];
-                    }
+                    /* cells whose kernels do not overlap first: a load that meets a store under way waits */
+                    for (int64_t begin = 0; begin < apart; begin++)
+                        for (int64_t b = begin; b < width; b += apart) {
+                            float *to = row + b * stride_w;
+                            int64_t q = 0;
+                            for (; q + LANES <= kernel_w; q += LANES)
+                                store(to + q, load(to + q) + from[b] * load(kernel + q));
+                            for (; q < kernel_w; q++) to[q] += from[b] * kernel[q];
+                        }
                 }
                 memcpy(y + (c * out_height + i) * out_width, row + pad_w, out_width * sizeof(float));
             }
