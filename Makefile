@@ -49,6 +49,7 @@ protos:
 	build/protoc/bin/python -m grpc_tools.protoc -Icaffe/proto --python_out=caffe/proto caffe/proto/caffe.proto
 
 bench: $(READY)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	$(PY) -m benchmarks
 
 results: $(READY)

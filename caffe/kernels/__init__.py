@@ -24,13 +24,9 @@ from ..glog import warning
 
 SOURCES = Path(__file__).parent
 FLAGS = ["-O3", "-march=native", "-std=gnu11", "-fopenmp", "-fPIC", "-shared"]
-BLOCK = (
-    2**23
-)  # bytes of V and M of a block of tile rows, unless the weights are larger than half of it
-SPAN, OWN = (
-    32,
-    256,
-)  # tiles of as many channels at the most, in and out, that a core's second cache holds
+BLOCK = 2**23  # bytes of V and M of a block of tile rows, unless the weights are many
+SPAN = 32  # tiles a thread works on alone
+OWN = 256  # channels, in and out, of which its second cache holds so many
 _own = threading.local()  # what kernels work in: new memory at every call would cost page faults
 
 
