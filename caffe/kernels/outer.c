@@ -7,29 +7,26 @@ int64_t outer_room(int64_t rows, int64_t columns, int64_t depth) {
     return (round_up(rows, ROWS) + round_up(columns, COLUMNS)) * depth;
 }
 
+/* Rows of `from` (rows, depth) side by side in panels of `width`, shared out among the threads. */
+static void lay_out(const float *from, int64_t rows, int64_t depth, int64_t width, float *panels) {
+#pragma omp for
+    for (int64_t first = 0; first < rows; first += width)
+        for (int64_t d = 0; d < depth; d++)
+            for (int64_t i = 0; i < width; i++)
+                panels[(first * depth) + d * width + i] = first + i < rows ? from[(first + i) * depth + d] : 0;
+}
+
 /* m (rows, columns) += a (rows, depth) times the transpose of b (columns, depth), all row by row; `room` is
  * for both, laid out in panels. */
 void add_outer(const float *a, const float *b, int64_t rows, int64_t columns, int64_t depth, float *m,
                float *room, int threads) {
     float *u = room, *v = room + round_up(rows, ROWS) * depth;
-    int64_t u_panels = round_up(rows, ROWS) / ROWS, v_panels = round_up(columns, COLUMNS) / COLUMNS;
+    int64_t v_panels = round_up(columns, COLUMNS) / COLUMNS;
 #pragma omp parallel num_threads(threads)
     {
         float edge[ROWS * COLUMNS]; /* a block that reaches over an end */
-#pragma omp for
-        for (int64_t panel = 0; panel < u_panels; panel++)
-            for (int64_t d = 0; d < depth; d++)
-                for (int64_t row = 0; row < ROWS; row++) {
-                    int64_t r = panel * ROWS + row;
-                    u[(panel * depth + d) * ROWS + row] = r < rows ? a[r * depth + d] : 0;
-                }
-#pragma omp for
-        for (int64_t panel = 0; panel < v_panels; panel++)
-            for (int64_t d = 0; d < depth; d++)
-                for (int64_t column = 0; column < COLUMNS; column++) {
-                    int64_t c = panel * COLUMNS + column;
-                    v[(panel * depth + d) * COLUMNS + column] = c < columns ? b[c * depth + d] : 0;
-                }
+        lay_out(a, rows, depth, ROWS, u);
+        lay_out(b, columns, depth, COLUMNS, v);
 #pragma omp for schedule(dynamic, 4)
         for (int64_t panel = 0; panel < v_panels; panel++)
             for (int64_t r = 0; r < rows; r += ROWS) {
