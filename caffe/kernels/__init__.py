@@ -41,7 +41,11 @@ def _library():
         return None
     try:
         library = ctypes.CDLL(os.fspath(_compiled()))
-    except (OSError, subprocess.SubprocessError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        subprocess.SubprocessError,
+    ) as error:  # no home folder, no compiler
         said = getattr(error, "stderr", "") or error
         warning(
             "kernels:0",
