@@ -149,10 +149,14 @@ class Memory:
         memory.lost = self.lost
         return memory
 
+    def count_write(self):
+        """Take note of a write that PyTorch did not see."""
+        self._changes += 1
+
     def state(self):
         """While two states are equal the values are; None, equal to nothing, while a view is held.
 
-        Kernels that write behind PyTorch's back (a C kernel into a top) do not show.
+        Whoever writes behind PyTorch's back (a C kernel into a top) calls `count_write`.
         """
         return None if self.held else self.written()
 

@@ -60,16 +60,20 @@ class Track:
 
     def look(self, version):
         """Take note of what others wrote, as the new `version`."""
-        fresh = self.is_input and self.copy is None
-        if self.is_as_left() and not fresh:
+        if self.is_as_left() and not (self.is_input and self.copy is None):
             return
-        window = extent(self.blob)
+        window, copy = extent(self.blob), None
+        before, self.copy = (
+            self.copy,
+            None,
+        )  # until this is through, there is nothing to compare with
         if self.is_input and window:
-            window = self.compare(window)
+            window, copy = self.compare(before, window)
         if window != (0, 0, 0, 0):
             self.advance(version, window, None)
         else:
             self.remember()
+        self.copy = copy
 
     def put_aside(self):
         """The blob's content and what is known of it, for `take_back`; None if somebody has touched it."""
@@ -80,26 +84,25 @@ class Track:
         vars(self).update(known)
         self.blob._data = self.memory
 
-    def compare(self, window):
-        """The smallest window with all differences from the last look; (0, 0, 0, 0) without any."""
-        x, before = self.blob.x, self.copy
-        if before is None or before.shape != x.shape:
-            self.copy = x.clone()
-            return window
+    def compare(self, before, window):
+        """The smallest window with all differences from `before`, (0, 0, 0, 0) without any; a copy."""
+        x = self.blob.x
+        if before is None or before.shape != x.shape or not x.numel():
+            return window, x.clone()
         ends = [x[:, :, i] for i in (0, -1)] + [x[..., i] for i in (0, -1)]
         ends_before = [before[:, :, i] for i in (0, -1)] + [before[..., i] for i in (0, -1)]
         whole = all((a != b).any() for a, b in zip(ends, ends_before))  # as of any other picture
         differs = None if whole else (x != before).flatten(0, 1).any(0)
         before.copy_(x)
         if whole:
-            return window
+            return window, before
         if not differs.any():
-            return (0, 0, 0, 0)
+            return (0, 0, 0, 0), before
         edges = []
         for axis in (1, 0):
             cells = differs.any(axis).nonzero()
             edges += [int(cells[0]), int(cells[-1]) + 1]
-        return tuple(edges)
+        return tuple(edges), before
 
 
 def extent(blob):
@@ -131,14 +134,27 @@ class Unit:
         self.precision = None
         self.seen = None  # version and shape of every bottom that the tops were computed from
         self.lasting = False  # whether a part of the tops does not depend on the net's inputs
+        self.unfinished = False
         self.aside = {}  # shapes of the bottoms -> what the tops held when they had these
 
     def due(self, tracks_of):
         """The window of the tops that is not up to date; WHOLE, or None if all is."""
+        if self.unfinished:  # a pass that an exception or Ctrl-C ended here: nothing it knew counts
+            self.seen = None
+            self.forget_weights()
+        self.unfinished = True
+        window = self.not_up_to_date(tracks_of)
+        self.unfinished = window is not None
+        return window
+
+    def forget_weights(self):
+        for layer in self.layers:
+            layer.forget_weights()
+
+    def not_up_to_date(self, tracks_of):
         changed = [watch.changed() for watch in self.watches]
         if any(changed):
-            for layer in self.layers:
-                layer.forget_weights()
+            self.forget_weights()
         if self.precision != context.precision():
             self.precision, self.seen = context.precision(), None
         if any(changed) or self.seen is None:
@@ -183,7 +199,9 @@ class Unit:
             self.aside[tuple(s for _, s in self.seen)] = Aside(number, self.seen, known, own)
             for blob in self.top if own else ():
                 blob._data = Memory(blob._count)
-                blob.x = torch.empty(blob._shape)  # not zeroed: all of it will be written
+                blob.x = torch.empty(
+                    blob._shape, dtype=blob._data.dtype, device=context.CPU
+                )  # not zeroed: all of it will be written
         if found := self.aside.pop(shapes, None):
             self.seen = found.seen
             for track, known in zip(tracks, found.known):
@@ -312,9 +330,11 @@ class Changes:
             for shapes, known in unit.aside.items()
         ]
         too_much = sum(unit.aside[shapes].bytes for _, unit, shapes in aside) - ASIDE
-        for _, unit, shapes in sorted(aside, key=lambda entry: entry[0]):
-            if too_much <= 0:
+        last = None
+        for number, unit, shapes in sorted(aside, key=lambda entry: entry[0]):
+            if too_much <= 0 and number != last:  # a pass's maps share memory
                 break
+            last = number
             too_much -= unit.aside.pop(shapes).bytes
 
     def _look(self, unit, number):
@@ -325,19 +345,29 @@ class Changes:
                 track.checked = number
 
     def _singly(self, unit, start, end):
-        for i in range(start, end + 1):
-            layer, bottom, top = self.net.layers[i], self.net._bottoms[i], self.net._tops[i]
-            layer.reshape(bottom, top)
-            layer.forward(bottom, top)
-            yield i
-        for blob in unit.top:
-            self.tracks[blob].writer = None
+        try:
+            for i in range(start, end + 1):
+                layer, bottom, top = self.net.layers[i], self.net._bottoms[i], self.net._tops[i]
+                layer.reshape(bottom, top)
+                layer.forward(bottom, top)
+                yield i
+        finally:
+            self._advance(unit, [extent(blob) for blob in unit.top], None)
 
     def _enter(self, unit, window):
-        unit.seen = [(self.tracks[b].version, b._shape) for b in unit.bottom]
+        seen = [(self.tracks[b].version, b._shape) for b in unit.bottom]
         reached = unit.reached(self.tracks)
         unit.lasting = reached is not None and reached != extent(unit.top[0])
         for blob in unit.top:
-            changed = extent(blob) if window == WHOLE else window
             self.tracks[blob].reached = reached
-            self.tracks[blob].advance(next(self.counter), changed, unit)
+        changed = [extent(blob) if window == WHOLE else window for blob in unit.top]
+        self._advance(unit, changed, unit)
+        unit.seen, unit.unfinished = seen, False
+
+    def _advance(self, unit, windows, writer):
+        """A unit's tops are new versions of themselves."""
+        read = {id(blob._data) for blob in unit.bottom}
+        for blob, window in zip(unit.top, windows):
+            if id(blob._data) not in read:
+                blob._data.count_write()  # of a C kernel, for whoever shares the memory
+            self.tracks[blob].advance(next(self.counter), window, writer)

@@ -189,12 +189,15 @@ def test_agrees_with_computing_everything(seed, tmp_path):
 
 @pytest.fixture
 def padded(tmp_path):
-    """A picture of 40x40 that is padded by 30: three quarters of conv's map depend on nothing."""
-    text = source(40, 40) + conv("a", "data", 32, pad=30) + layer("a_relu", "ReLU", ["a"], "a")
+    """A picture of 40x40 that is padded by 30: three quarters of conv's map depend on nothing.
+
+    31 outputs are too few for Winograd's filtering, whose windows are of whole tiles.
+    """
+    text = source(40, 40) + conv("a", "data", 31, pad=30) + layer("a_relu", "ReLU", ["a"], "a")
     text += layer(
         "p", "Pooling", ["a"], "p", "pooling_param { pool: MAX kernel_size: 2 stride: 2 }"
     )
-    net = build(text + conv("b", "p", 32), tmp_path)
+    net = build(text + conv("b", "p", 31), tmp_path)
     ran = []
     for unit in net._changes.units:
         unit.run = lambda window, run=unit.run, unit=unit: (
@@ -270,7 +273,7 @@ def test_map_between_two_layers_in_place_is_true(padded):
     padded.forward()
     before = padded.forward(end="a")["a"].copy()
     assert before.min() < 0
-    assert padded.forward()["b"].shape == (1, 32, 49, 49)
+    assert padded.forward()["b"].shape == (1, 31, 49, 49)
     assert np.allclose(padded.blobs["a"].data, np.maximum(before, 0), atol=1e-5)
 
 
@@ -314,6 +317,63 @@ def test_nets_in_threads(tmp_path):
         found = list(pool.map(often, nets))
     for a, b in zip(wanted, found):
         assert np.allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), 1e8])
+def test_a_bad_picture_is_gone_with_the_next(tmp_path, bad):
+    """NaN, or the rounding of a huge value, fills a whole tile of Winograd's filtering."""
+    text = source(21, 22) + conv("a", "data", 32, pad=10) + layer("a_relu", "ReLU", ["a"], "a")
+    net = build(text + conv("b", "a", 33) + conv("c", "b", 34), tmp_path)
+    other = complete(build(text + conv("b", "a", 33) + conv("c", "b", 34), tmp_path, net))
+    draw = np.random.default_rng(8)
+    for turn in range(3):
+        picture = draw.standard_normal((1, 3, 21, 22))
+        picture[0, :, 0, 3] = picture[0, :, 0, 3] if turn else bad
+        for each in (net, other):
+            each.blobs["data"].data[...] = picture
+            each._forward(0, len(each.layers) - 1)
+    agree(net, other)
+
+
+def test_an_interrupted_pass_is_done_again(padded, monkeypatch):
+    padded._forward(0, 4)
+    padded.params["a"][0].data[...] *= 2
+    unit = padded._changes.units[1]
+
+    def interrupted(window, run=unit.run):
+        run(window)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(unit, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        padded._forward(0, 4)
+    monkeypatch.undo()
+    padded._forward(0, 4)
+    found = padded.blobs["b"].x.clone()
+    complete(padded)._forward(0, 4)
+    assert torch.allclose(found, padded.blobs["b"].x, atol=1e-5)
+
+
+def test_memory_shared_between_nets(tmp_path):
+    """What a C kernel writes is seen by a net that shares the map."""
+    first = build(source(20, 20) + conv("a", "data", 32), tmp_path)
+    second = build(source(20, 20, 32) + conv("a", "data", 32), tmp_path)
+    second.blobs["data"].share_data(first.blobs["a"])
+    for turn in range(3):
+        first.blobs["data"].data[...] = turn
+        first._forward(0, 1)
+        second._forward(0, 1)
+    found = second.blobs["a"].x.clone()
+    complete(second)._forward(0, 1)
+    assert torch.allclose(found, second.blobs["a"].x, atol=1e-4)
+
+
+def test_maps_of_no_cells(tmp_path):
+    net = build(source(5, 5) + layer("r", "ReLU", ["data"], "r"), tmp_path)
+    net.blobs["data"].reshape(1, 3, 0, 4)
+    for _ in range(3):
+        net.blobs["data"].data[...] = 1
+        assert net.forward()["r"].shape == (1, 3, 0, 4)
 
 
 def test_inference_mode(padded):

@@ -95,7 +95,7 @@ def _processor() -> str:
 def _room(name, size):
     room = getattr(_own, name, None)
     if room is None or room.numel() < size:
-        room = torch.zeros(size)
+        room = torch.zeros(size, dtype=torch.float32, device="cpu")
         setattr(_own, name, room)
     return room
 
@@ -121,7 +121,7 @@ def winograd_weights(weight, transposed=False, keep=True):
     if transposed:
         outs, ins, steps = ins, outs, steps[::-1]
     size = _library().winograd_weights_size(*_longs(outs, ins))
-    made = torch.empty(size) if keep else _room("weights", size)
+    made = torch.empty(size, dtype=torch.float32, device="cpu") if keep else _room("weights", size)
     _library().winograd_weights(
         _address(weight),
         *_longs(*steps, outs, ins),
@@ -212,7 +212,7 @@ def maxima_and_cells(x, y, kernel, stride):
 
     uint8, counted row by row, 255 where nothing was larger than -FLT_MAX.
     """
-    cells = torch.empty(y.shape, dtype=torch.uint8)
+    cells = torch.empty(y.shape, dtype=torch.uint8, device="cpu")
     height, width = x.shape[-2:]
     _library().maxima_and_cells(
         _address(x),

@@ -239,7 +239,16 @@ class Convolution(Convolving):
         return self.filters[form]
 
     def reach(self, window):
-        return super().reach(window) if self.plain else None
+        if not self.plain:
+            return None
+        top, bottom, left, right = super().reach(window)
+        if self.by_winograd(self.param.num_output, self.blobs[0].x):
+            # whole tiles of the map: a NaN, or the rounding of a huge value, fills all of its tile
+            top, left = top // 4 * 4, left // 4 * 4
+            bottom, right = (
+                min(size, -(-end // 4) * 4) for size, end in zip(self.top_sizes, (bottom, right))
+            )
+        return top, bottom, left, right
 
     def forward_window(self, bottom, top, window, slope=None):
         """A window of the top; with a `slope`, through the ReLU that follows in place."""
