@@ -66,7 +66,7 @@ class Track:
         before, self.copy = (
             self.copy,
             None,
-        )  # until this is through, there is nothing to compare with
+        )  # not until this is through is there anything to compare
         if self.is_input and window:
             window, copy = self.compare(before, window)
         if window != (0, 0, 0, 0):

@@ -49,7 +49,7 @@ def _library():
         said = getattr(error, "stderr", "") or error
         warning(
             "kernels:0",
-            f"the C kernels could not be compiled ({said}): forward is about half as fast. Install a "
+            f"the C kernels could not be compiled ({said}): forward takes over twice as long. Install a "
             "C compiler with OpenMP (gcc), or name it in CC; CAFFE_KERNELS=0 silences this",
         )
         return None
