@@ -63,10 +63,7 @@ class Track:
         if self.is_as_left() and not (self.is_input and self.copy is None):
             return
         window, copy = extent(self.blob), None
-        before, self.copy = (
-            self.copy,
-            None,
-        )  # not until this is through is there anything to compare
+        before, self.copy = self.copy, None  # if this is not finished, all is new
         if self.is_input and window:
             window, copy = self.compare(before, window)
         if window != (0, 0, 0, 0):
