@@ -3,7 +3,7 @@
 from statistics import median
 
 import caffe
-from caffe import roofline
+from caffe.running import roofline
 
 from . import contest, fcn8s, peers
 

@@ -1,6 +1,7 @@
 """pycaffe's public names, on an engine of PyTorch tensors."""
 
 from .classifier import Classifier
+from .confusion import Tally, predicted
 from .context import (
     set_cuda_graphs,
     set_device,
@@ -24,7 +25,6 @@ from .nccl import (
 from .net import Net
 from .net_spec import NetSpec, layers, params, to_proto
 from .proto.caffe_pb2 import TEST, TRAIN
-from .tally import Tally, predicted
 from .timer import Timer
 from .updates import (
     AdaDeltaSolver,
@@ -37,6 +37,7 @@ from .updates import (
 )
 
 from . import coord_map, io  # isort: skip
+from .running import memory  # isort: skip
 
 __version__ = "1.0.0"  # of the Caffe whose behaviour this is
 
@@ -65,6 +66,7 @@ __all__ = [
     "layer_type_list",
     "layers",
     "log",
+    "memory",
     "params",
     "predicted",
     "set_cuda_graphs",

@@ -4,8 +4,9 @@ import os
 import re
 import shutil
 
+from caffe.files import upgrade
 from caffe.glog import warning
-from caffe.proto import caffe_pb2, upgrade
+from caffe.proto import caffe_pb2
 
 LAYER_STYLE_DEFAULT = {"shape": "record", "fillcolor": "#6495ED", "style": "filled"}
 NEURON_LAYER_STYLE = {"shape": "record", "fillcolor": "#90EE90", "style": "filled"}

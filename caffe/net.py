@@ -8,16 +8,18 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from . import context, debug_info, hdf5, weights
+from . import context
 from .blob import BlobVec, BoolVec, RawBlobVec
 from .build import Builder
-from .changes import Changes
+from .files import hdf5, read, weights
 from .glog import warning
-from .graphs import Graphs
 from .layer import describe
-from .memory import check, explains
-from .proto import caffe_pb2, read
-from .sparing import Recompute, Reuse
+from .proto import caffe_pb2
+from .running import debug_info
+from .running.cuda_graphs import Graphs
+from .running.incremental import Changes
+from .running.memory import check, explains
+from .running.sparing import Recompute, Reuse
 
 
 class LayerVec(list):

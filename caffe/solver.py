@@ -7,13 +7,15 @@ from collections import defaultdict
 
 import torch
 
-from . import context, debug_info, hdf5, weights
+from . import context
 from .blob import Blob
+from .files import hdf5, read, weights
 from .glog import info, number
 from .lr_policy import learning_rate
-from .memory import explains
 from .net import Net
-from .proto import caffe_pb2, read
+from .proto import caffe_pb2
+from .running import debug_info
+from .running.memory import explains
 
 _HDF5 = caffe_pb2.SolverParameter.HDF5
 _MOST_UNREAD = 1000  # losses left on the device

@@ -1,20 +1,15 @@
 """Fixtures of all tests: engine state as at import, golden files, devices."""
 
 import os
-import pathlib
-import sys
 
 os.environ.setdefault("GLOG_minloglevel", "2")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads stall a busy machine
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 
-import pytest  # noqa: E402
-import torch  # noqa: E402
+import pytest
+import torch
+from devices import APART
 
-import caffe  # noqa: E402
-
-GOLDEN = ROOT / "tests" / "golden"  # computed by BVLC Caffe 1.0; a missing file fails its test
+import caffe
 
 
 @pytest.fixture(autouse=True)
@@ -26,9 +21,6 @@ def fresh_engine():
     caffe.set_precision("float32")
     caffe.set_cuda_graphs(False)
     caffe.set_mode_cpu()
-
-
-APART = torch.device("cpu", 0)  # equal to no other key: blobs keep a side of their memory for it
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 
 import pytest
-from conftest import ROOT
+from places import ROOT
 
 import caffe
 from caffe.commands import COMMANDS

@@ -6,11 +6,13 @@ from types import SimpleNamespace
 
 import torch
 
-from .. import context, roofline
+from .. import context
+from ..files import read
 from ..glog import info, number
 from ..layer import Layer
 from ..net import Net
-from ..proto import caffe_pb2, read
+from ..proto import caffe_pb2
+from ..running import roofline
 from ..timer import Timer
 from ..updates import get_solver
 from .flags import Flag, UsageError, parse

@@ -10,7 +10,8 @@ import random
 import numpy as np
 from PIL import Image
 
-from .. import context, wire
+from .. import context
+from ..files import wire
 from ..glog import error, info, warning
 from ..io import array_to_datum, datum_to_array
 from ..layers.transform import read_picture, resize

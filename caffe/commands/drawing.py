@@ -1,7 +1,8 @@
 """draw_net (python/draw_net.py)."""
 
 from .. import draw
-from ..proto import caffe_pb2, read
+from ..files import read
+from ..proto import caffe_pb2
 from .logs import Parser
 
 

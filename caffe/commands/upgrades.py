@@ -4,9 +4,9 @@ import re
 
 from google.protobuf import text_format
 
-from .. import wire
+from ..files import read, upgrade, wire
 from ..glog import error, info
-from ..proto import caffe_pb2, read, upgrade
+from ..proto import caffe_pb2
 from .flags import UsageError, parse
 
 _NET = "NetParameter"

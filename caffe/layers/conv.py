@@ -11,10 +11,10 @@ from torch.nn.functional import pad as pad_far
 
 from .. import context, kernels
 from ..filler import add_filled
+from ..kernels import layouts
+from ..kernels.product import on_cpu, product
 from ..layer import register
-from ..product import on_cpu, product
 from ..proto import caffe_pb2
-from . import layouts
 from .im2col import Windowed
 
 aten = torch.ops.aten

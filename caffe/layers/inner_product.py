@@ -6,8 +6,8 @@ import torch
 
 from .. import context
 from ..filler import add_filled
+from ..kernels.product import product
 from ..layer import Layer, register
-from ..product import product
 
 
 @register

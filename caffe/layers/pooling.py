@@ -7,8 +7,8 @@ import torch
 from torch.nn.functional import pad as pad_around
 
 from .. import context, kernels
+from ..kernels.product import on_cpu
 from ..layer import Layer, register
-from ..product import on_cpu
 from ..proto import caffe_pb2
 
 aten = torch.ops.aten

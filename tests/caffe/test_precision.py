@@ -1,0 +1,97 @@
+"""What convolutions multiply in, and in which layout: the choice a GPU has, tried on the CPU."""
+
+import numpy as np
+import pytest
+import torch
+from gradient_check import Layers
+
+from caffe import context
+from caffe.kernels import layouts
+
+CONVOLUTION = """type: "Convolution" convolution_param { num_output: 5 kernel_size: 3 pad: 1
+  weight_filler { type: "xavier" } bias_filler { type: "constant" value: 0.5 } }"""
+KINDS = {
+    "plain": (CONVOLUTION, (2, 3, 9, 8)),
+    "grouped": (CONVOLUTION.replace("pad", "group: 5 pad"), (2, 5, 9, 8)),
+    "transposed": (CONVOLUTION.replace("Conv", "Deconv", 1), (1, 3, 5, 4)),
+    "columns": (CONVOLUTION.replace("num_output: 5", "num_output: 2048"), (1, 64, 3, 3)),
+    "one_axis": (
+        CONVOLUTION.replace("kernel_size: 3 pad: 1", "kernel_size: 3 axis: 2"),
+        (2, 3, 4, 9),
+    ),
+}
+
+
+@pytest.fixture
+def choice(apart, monkeypatch):
+    """A device with tensor cores, on which channels last is the faster layout."""
+    tried = []
+
+    def took(way, layout):
+        tried.append(way(layout))
+        return 1.0 if layout == torch.channels_last else 2.0
+
+    monkeypatch.setattr(context, "precisions", lambda where=None: list(context.PRECISIONS))
+    monkeypatch.setattr(
+        layouts, "have_a_choice", lambda x: x.dim() == 4 and context.precision() != "float32"
+    )
+    monkeypatch.setattr(layouts, "milliseconds", took)
+    monkeypatch.setattr(layouts, "_fastest", {})
+    return tried
+
+
+def forward_and_backward(kind, precision):
+    context.set_precision(precision)
+    text, shape = KINDS[kind]
+    run = Layers(text, [shape])
+    rng = run.randomize(-1, 1, {})
+    y = run.forward()[0].copy()
+    run.top[0].diff[...] = rng.standard_normal(y.shape)
+    run.backward([True])
+    return [y, run.bottom[0].diff.copy(), *(blob.diff.copy() for blob in run.params)]
+
+
+@pytest.mark.parametrize("precision, tolerance", [("tf32", 1e-5), ("bf16", 2e-2)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_precision_and_layout_multiplies_the_same(kind, precision, tolerance, choice):
+    wanted = forward_and_backward(kind, "float32")
+    for a, b in zip(wanted, forward_and_backward(kind, precision)):
+        assert a.dtype == b.dtype == np.float32 and a.shape == b.shape
+        assert np.abs(a - b).max() <= tolerance * np.abs(a).max()
+
+
+def test_a_layout_is_tried_once_a_shape(choice):
+    first = forward_and_backward("plain", "tf32")
+    assert len(choice) == 4  # two layouts, forward and backward
+    for a, b in zip(first, forward_and_backward("plain", "tf32")):
+        assert (a == b).all()
+    assert len(choice) == 4
+    assert set(layouts._fastest.values()) == {torch.channels_last}
+    forward_and_backward("grouped", "tf32")
+    assert len(choice) == 8
+
+
+def test_prepared_weights_follow_the_parameter(choice):
+    """However it is written: on the device, from the host, by another blob's memory."""
+    context.set_precision("bf16")
+    text, shape = KINDS["plain"]
+    run, other = Layers(text, [shape]), Layers(text, [shape])
+    weight = run.params[0]
+
+    def seen():
+        return run.layer.prepared_weight(torch.bfloat16, torch.channels_last)
+
+    assert seen() is not None and seen().data_ptr() == seen().data_ptr()
+    weight.x.fill_(1)
+    assert (seen() == 1).all()
+    weight.data[...] = 2
+    assert (seen() == 2).all()
+    for value in (3, 4):  # two uploads, of which the second may lie where another lay
+        weight.data[...] = value
+        assert (weight.x == value).all()
+    assert (seen() == 4).all()
+    other.params[0].data[...] = 5
+    weight.share_data(other.params[0])
+    assert (seen() == 5).all()
+    weight.x = torch.full(tuple(weight.shape), 6.0)
+    assert (seen() == 6).all()

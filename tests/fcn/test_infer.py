@@ -1,0 +1,466 @@
+"""infer.py on pictures of every kind, with a net whose answer is known: the strongest channel."""
+
+import hashlib
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_model
+from PIL import Image
+
+import caffe
+import fcn_nets
+import fcn_weights
+import infer
+import score
+import vis
+from nyud_layers import NYUDSegDataLayer
+
+RED, GREEN, BLUE, GREY = (200, 20, 20), (20, 200, 20), (20, 20, 200), (128, 128, 128)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """40 x 60 RGB: green on the left, red on the right, blue below; no two sides alike."""
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:, :20], pixels[:, 20:], pixels[30:] = GREEN, RED, BLUE
+    return pixels
+
+
+def save(image, path, **options):
+    image.save(path, **options)
+    return infer.read_picture(path)
+
+
+def test_plain_files(scene, tmp_path):
+    image = Image.fromarray(scene)
+    assert np.array_equal(save(image, tmp_path / "a.png"), scene)
+    jpeg = save(image, tmp_path / "a.jpg", quality=95, subsampling=0)
+    assert np.abs(jpeg.astype(int) - scene).mean() < 2
+    assert np.array_equal(save(image, tmp_path / "a.bmp"), scene)
+    palette = image.quantize(8)
+    assert np.array_equal(save(palette, tmp_path / "p.png"), np.asarray(palette.convert("RGB")))
+
+
+def test_grey_and_bilevel(tmp_path):
+    ramp = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    grey = save(Image.fromarray(ramp), tmp_path / "l.png")
+    assert np.array_equal(grey, np.repeat(ramp[..., None], 3, 2))
+    bits = save(Image.fromarray(ramp > 100), tmp_path / "1.png")
+    assert set(bits.ravel().tolist()) == {0, 255} and np.array_equal(bits[..., 0] > 0, ramp > 100)
+
+
+def test_sixteen_bits_keep_their_brightness(tmp_path):
+    ramp = np.array([[0, 257, 32896, 65535]], np.uint16)
+    found = save(Image.fromarray(ramp), tmp_path / "16.png")
+    assert found[0, :, 0].tolist() == [0, 1, 128, 255]
+    found = save(Image.fromarray(ramp), tmp_path / "16.tiff")
+    assert found[0, :, 2].tolist() == [0, 1, 128, 255]
+
+
+def test_floating_point(tmp_path):
+    fractions = np.array([[0, 0.5, 1]], np.float32)
+    assert save(Image.fromarray(fractions), tmp_path / "f.tiff")[0, :, 0].tolist() == [0, 127, 255]
+    bytes_ = np.array([[0, 77.2, 255]], np.float32)
+    assert save(Image.fromarray(bytes_), tmp_path / "g.tiff")[0, :, 0].tolist() == [0, 77, 255]
+
+
+def test_transparency_is_white(scene, tmp_path):
+    rgba = np.dstack([scene, np.full(scene.shape[:2], 255, np.uint8)])
+    rgba[:10, :, 3] = 0
+    found = save(Image.fromarray(rgba), tmp_path / "rgba.png")
+    assert (found[:10] == 255).all() and np.array_equal(found[10:], scene[10:])
+    grey = np.zeros((2, 2, 2), np.uint8)
+    grey[..., 1] = [[0, 255], [255, 0]]
+    found = save(Image.fromarray(grey), tmp_path / "la.png")
+    assert found[..., 0].tolist() == [[255, 0], [0, 255]]
+    image = Image.fromarray(np.array([[0, 1]], np.uint8))
+    image.putpalette([*RED, *BLUE])
+    found = save(image, tmp_path / "transparent.png", transparency=0)
+    assert found[0].tolist() == [[255, 255, 255], list(BLUE)]
+
+
+def test_cmyk(scene, tmp_path):
+    found = save(Image.fromarray(scene).convert("CMYK"), tmp_path / "c.tiff")
+    assert np.array_equal(found, scene)
+    jpeg = save(
+        Image.fromarray(scene).convert("CMYK"), tmp_path / "c.jpg", quality=95, subsampling=0
+    )
+    assert np.abs(jpeg.astype(int) - scene).mean() < 3
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_turns_the_picture_upright(scene, tmp_path, orientation):
+    """The eight ways a camera may have stored the scene, made by undoing what the tag says."""
+    stored = {
+        1: scene,
+        2: scene[:, ::-1],
+        3: scene[::-1, ::-1],
+        4: scene[::-1],
+        5: scene.transpose(1, 0, 2),
+        6: np.rot90(scene),
+        7: scene[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(scene, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(np.ascontiguousarray(stored))
+    found = save(image, tmp_path / "e.png", exif=exif)
+    assert np.array_equal(found, scene)
+
+
+# ---- the command
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """A model folder called by its path; class 0, 1, 2: blue, green, red is strongest (BGR)."""
+    folder = tmp_path / "voc-tiny"
+    tiny_model.write_model(folder)
+    weights = folder / "voc-tiny.caffemodel"
+    tiny_model.write_weights(folder, weights, score=np.eye(3))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["infer.py", "--cpu", *map(str, arguments)])
+    return infer.main()
+
+
+def test_classes_overlay_and_shares(model, scene, tmp_path, monkeypatch, capsys):
+    Image.fromarray(scene).save(tmp_path / "s.png")
+    assert run(monkeypatch, "--model", model, "--out", "made/here", "s.png") == 0
+    with Image.open("made/here/s_classes.png") as image:
+        assert image.mode == "P" and image.getpalette()[3:6] == [128, 0, 0]
+        seg = np.asarray(image)
+    assert seg.shape == (40, 60)
+    # pooling and upsampling blur the edges by two pixels; away from them the answer is exact
+    assert (seg[2:28, 2:18] == 1).all() and (seg[2:28, 23:58] == 2).all()
+    assert (seg[33:38, 2:58] == 0).all()
+    with Image.open("made/here/s_overlay.png") as image:
+        overlay = np.asarray(image)
+    assert np.array_equal(overlay, vis.vis_seg(scene, seg, vis.make_palette(256)))
+    line = capsys.readouterr().out.splitlines()[-1]
+    counts = np.bincount(seg.ravel())
+    for name, count in zip(("background", "aeroplane", "bicycle"), counts):
+        assert f"{name} {100 * count / 2400:.1f}%" in line
+    assert line.startswith("s.png (60x40): bicycle")  # the largest share first
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 77), (41, 3)])
+def test_any_size(model, tmp_path, monkeypatch, size):
+    Image.fromarray(np.full((*size, 3), GREEN, np.uint8)).save(tmp_path / "g.png")
+    assert run(monkeypatch, "--model", model, "g.png") == 0
+    with Image.open("g_classes.png") as image:
+        seg = np.asarray(image)
+    assert seg.shape == size and (seg == 1).all()
+
+
+def test_sizes_that_the_small_net_cannot_take(tmp_path, monkeypatch):
+    """The embedded task's FCN-8s takes no 100 x 37: the picture gets a border, and loses it again."""
+    monkeypatch.chdir(tmp_path)
+    prototxt = Path(infer.__file__).parent / "voc-fcn8s/sample/val.prototxt"
+    (tmp_path / "deploy.prototxt").write_text(
+        fcn_nets.text_of(fcn_nets.deploy(fcn_nets.read_net(prototxt)))
+    )
+    caffe.Net("deploy.prototxt", caffe.TEST).save("w.caffemodel")
+    Image.new("RGB", (37, 100)).save("s.png")
+    assert run(monkeypatch, "--sample", "--weights", "w.caffemodel", "s.png") == 0
+    assert indices("s_classes.png").shape == (100, 37)
+
+
+def test_large_pictures_are_segmented_smaller_but_answered_in_full(
+    model, scene, tmp_path, monkeypatch, capsys
+):
+    large = np.repeat(np.repeat(scene, 5, 0), 5, 1)
+    Image.fromarray(large).save(tmp_path / "large.png")
+    assert run(monkeypatch, "--model", model, "--max-pixels", 2400, "large.png") == 0
+    with Image.open("large_classes.png") as image:
+        seg = np.asarray(image)
+    assert seg.shape == (200, 300) and "over 2400 pixels" in capsys.readouterr().out
+    assert (seg[15:140, 10:85] == 1).all() and (seg[15:140, 115:290] == 2).all()
+
+
+def test_an_unreadable_picture_does_not_stop_the_others(
+    model, scene, tmp_path, monkeypatch, capsys
+):
+    Image.fromarray(scene).save(tmp_path / "good.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "good.png").read_bytes()[:90])
+    (tmp_path / "text.jpg").write_text("not a picture")
+    names = ["absent.jpg", "cut.png", "text.jpg", "good.png"]
+    assert run(monkeypatch, "--model", model, *names) == 1
+    said = capsys.readouterr()
+    for name in names[:3]:
+        assert f"{name}: cannot be read: " in said.err
+    assert "absent.jpg: cannot be read: No such file or directory" in said.err
+    assert "text.jpg: cannot be read: no picture" in said.err
+    assert "good.png (60x40)" in said.out and (tmp_path / "good_classes.png").exists()
+    assert not (tmp_path / "cut_classes.png").exists()
+
+
+def test_a_picture_too_large_for_the_memory_does_not_stop_the_others(
+    model, scene, tmp_path, monkeypatch, capsys
+):
+    for name, pixels in (("large", np.tile(scene, (9, 9, 1))), ("small", scene)):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    monkeypatch.setattr("caffe.running.memory.device_memory", lambda where: (2**22, 2**22))
+    names = [str(tmp_path / f"{name}.png") for name in ("large", "small")]
+    assert run(monkeypatch, "--model", model, *names) == 1
+    err = capsys.readouterr().err
+    assert re.fullmatch(
+        r".*large\.png: .* with data .* needs about .*GiB.* fits; .*--max-pixels.*\n", err
+    )
+    made = {path.name for path in tmp_path.glob("*_classes.png")}
+    assert made == {"small_classes.png"}
+
+
+def test_pictures_of_one_name_do_not_overwrite_each_other(model, tmp_path, monkeypatch):
+    for folder, colour in (("a", GREEN), ("b", RED)):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(np.full((9, 9, 3), colour, np.uint8)).save(tmp_path / folder / "x.png")
+    assert run(monkeypatch, "--model", model, "a/x.png", "b/x.png") == 0
+    for name, wanted in (("x", 1), ("x_2", 2)):
+        with Image.open(f"{name}_classes.png") as image:
+            assert (np.asarray(image) == wanted).all()
+
+
+def test_missing_weights_exit_2(model, tmp_path, monkeypatch, capsys):
+    (model / "voc-tiny.caffemodel").unlink()
+    assert run(monkeypatch, "--model", model, "s.png") == 2
+    said = capsys.readouterr().err
+    assert str(model / "voc-tiny.caffemodel") in said and "train it: python" in said
+    assert run(monkeypatch, "--model", model, "--weights", "w.caffemodel", "s.png") == 2
+    assert str(tmp_path / "w.caffemodel") in capsys.readouterr().err
+
+
+def test_a_model_that_does_not_exist_exits_2(monkeypatch, capsys):
+    assert run(monkeypatch, "--model", "voc-fcn4s", "s.png") == 2
+    said = capsys.readouterr().err
+    assert str(fcn_weights.ROOT / "voc-fcn4s") in said and "did you mean voc-fcn" in said
+
+
+def test_a_model_may_be_named_by_any_path_to_it(model, monkeypatch):
+    """What a shell completes, `voc-fcn8s/`, still has its published names."""
+    root = fcn_weights.ROOT
+    for name in ("voc-fcn8s", "voc-fcn8s/", str(root / "voc-fcn8s")):
+        assert fcn_weights.model(name) == "voc-fcn8s"
+    monkeypatch.chdir(root / "voc-fcn8s")
+    assert fcn_weights.model(".") == fcn_weights.model("../voc-fcn8s/") == "voc-fcn8s"
+    assert fcn_weights.model(str(model) + "/") == str(model)  # one's own, wherever it is
+
+
+def test_weights_that_do_not_do_are_told(model, scene, tmp_path, monkeypatch, capsys):
+    """Damaged: exit code 2 and no traceback. Of another net: which layers stay at zero."""
+    Image.fromarray(scene).save("s.png")
+    weights = model / "voc-tiny.caffemodel"
+    (tmp_path / "cut.caffemodel").write_bytes(weights.read_bytes()[:-20])
+    assert run(monkeypatch, "--model", model, "--weights", "cut.caffemodel", "s.png") == 2
+    said = capsys.readouterr().err
+    assert "cut.caffemodel: damaged" in said and "truncated" in said
+    tiny_model.write_weights(model, weights)
+    assert run(monkeypatch, "--model", model, "s.png") == 0
+    assert f"{weights} leaves score_fr at zero" in capsys.readouterr().err
+
+
+def test_a_prototxt_that_does_not_parse_is_told_with_its_line(model, monkeypatch, capsys):
+    path = model / "val.prototxt"
+    path.write_text(path.read_text().replace("kernel_size", "kernel_sise", 1))
+    line = 1 + path.read_text()[: path.read_text().index("kernel_sise")].count("\n")
+    assert run(monkeypatch, "--model", model, "s.png") == 2
+    assert f"{path}:{line}:" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=f"val.prototxt:{line}:"):
+        fcn_nets.read_net(path)
+
+
+def test_out_that_is_a_file_is_told(model, scene, monkeypatch, capsys):
+    Image.fromarray(scene).save("s.png")
+    assert run(monkeypatch, "--model", model, "--out", "s.png", "s.png") == 2
+    assert "File exists: 's.png'" in capsys.readouterr().err
+
+
+def indices(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+# ---- models that read depth or HHA
+
+
+NYUD = """
+layer {{ name: "a" type: "Python" {tops} python_param {{ module: "nyud_layers"
+  layer: "NYUDSegDataLayer" param_str: "{{'nyud_dir': 'x', 'split': 'test', 'tops': {params}}}" }} }}
+layer {{ name: "all" type: "Concat" {bottoms} top: "all" }}
+layer {{ name: "score" type: "Convolution" bottom: "all" top: "score"
+  convolution_param {{ num_output: 40 kernel_size: 1 }} }}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" }}
+"""
+
+
+@pytest.fixture
+def nyud_model(tmp_path, monkeypatch):
+    """A function from {blob: kind} to a model that gives class 7 where the last channel is over 1.
+
+    With the pictures c.png, d.png (depth) and h.png in the working directory.
+    """
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.RandomState(0)
+    for name in "ch":
+        Image.fromarray(rng.randint(0, 256, (20, 30, 3)).astype(np.uint8)).save(f"{name}.png")
+    depth = np.full((20, 30), 1000, np.uint16)
+    depth[5:15, 10:] = 9000  # logarithms less the mean: -0.9 and 1.3
+    Image.fromarray(depth).save("d.png")
+
+    def build(kinds):
+        folder = tmp_path / "nyud-tiny"
+        folder.mkdir(exist_ok=True)
+        tops = " ".join(f'top: "{blob}"' for blob in [*kinds, "label"])
+        bottoms = " ".join(f'bottom: "{blob}"' for blob in kinds)
+        text = NYUD.format(tops=tops, bottoms=bottoms, params=[*kinds.values(), "label"])
+        (folder / "test.prototxt").write_text(text)
+        deployed = fcn_nets.deploy(fcn_nets.read_net(folder / "test.prototxt"))
+        (folder / "made.prototxt").write_text(fcn_nets.text_of(deployed))
+        net = caffe.Net(str(folder / "made.prototxt"), caffe.TEST)
+        net.params["score"][0].data[7, -1] = 1
+        net.params["score"][1].data[0] = 1
+        net.save(str(folder / "nyud-tiny.caffemodel"))
+        return folder
+
+    return build
+
+
+@pytest.mark.parametrize("more", [[], ["--max-pixels", 300]])
+def test_depth_beside_colours(nyud_model, monkeypatch, capsys, more):
+    model = nyud_model({"color": "color", "depth": "depth"})
+    assert run(monkeypatch, "--model", model, "c.png", "--depth", "d.png", *more) == 0
+    seg = indices("c_classes.png")
+    assert seg.shape == (20, 30) and (seg[7:13, 13:] == 7).all() and (seg[:3] == 0).all()
+    assert "wall" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kinds", [{"data": "hha"}, {"color": "color", "hha": "hha"}])
+def test_what_a_net_is_given_is_what_the_data_layer_yields(nyud_model, kinds):
+    found = infer.input_kinds(nyud_model(kinds) / "test.prototxt")
+    assert found == kinds
+    Path("data/hha").mkdir(parents=True)
+    layer = NYUDSegDataLayer.reader(nyud_dir=".", split="test", tops=["color", "hha", "depth"])
+    layer.files = {"color": "c.png", "hha": "h.png", "depth": "d.png"}
+    for kind in ("color", "hha", "depth"):
+        picture = infer.READ[kind](layer.files[kind])
+        given = infer.PREPARE[kind](picture, NYUDSegDataLayer.mean_bgr)
+        np.testing.assert_array_equal(given, layer.load(kind, "any"))
+
+
+@pytest.mark.parametrize(
+    "kinds, arguments, status, said",
+    [
+        ({"color": "color", "hha": "hha"}, ["c.png"], 2, "--hha wants a file for each of the 1"),
+        ({"color": "color", "depth": "depth"}, ["c.png", "c.png", "--depth", "d.png"], 2, "got 1"),
+        ({"data": "hha"}, ["h.png", "--depth", "d.png"], 2, "reads hha, so not --depth"),
+        ({"a": "color", "b": "depth"}, ["c.png", "--depth", "h.png"], 1, "3 channels, not one"),
+        ({"a": "color", "b": "hha"}, ["c.png", "--hha", "small.png"], 1, "small.png 5x4"),
+        ({"a": "color", "b": "hha"}, ["c.png", "--hha", "gone.png"], 1, "gone.png: cannot be read"),
+    ],
+)
+def test_wrong_inputs_are_told(nyud_model, monkeypatch, capsys, kinds, arguments, status, said):
+    Image.new("RGB", (4, 5)).save("small.png")
+    model = nyud_model(kinds)
+    assert run(monkeypatch, "--model", model, *arguments) == status
+    assert said in capsys.readouterr().err
+
+
+# ---- score.py, the other command that runs a finished net
+
+
+def test_score_command(model, tmp_path, monkeypatch, capsys):
+    tiny_model.write_data(tmp_path / "data")
+    weights = tmp_path / "train_iter_500.caffemodel"
+    # background is what is dark: minus the strongest of red and green
+    tiny_model.write_weights(model, weights, score=[[0, -1, -1], [0, -1, 1], [0, 1, -1]])
+    arguments = ["--model", model, "--weights", weights, "--save", "seg", "--record", "r.jsonl"]
+    monkeypatch.setattr(sys, "argv", ["score.py", "--cpu", *map(str, arguments)])
+    assert score.main() == 0
+    out = capsys.readouterr().out
+    assert "Iteration 500 mean IU" in out and "aeroplane" in out
+    (record,) = score.read_records(tmp_path / "r.jsonl")
+    assert record["images"] == 3 and record["mean_iu"] > 0.6
+    assert record["model"] == Path(model).name and record["weights"] == weights.name
+    assert record["sha1"] == hashlib.sha1(weights.read_bytes()).hexdigest()
+    hist = np.zeros((3, 3))
+    for name in "cde":
+        truth = indices(tmp_path / "data/voc/SegmentationClass" / f"{name}.png")
+        given = indices(tmp_path / "seg/label" / f"{name}.png")
+        hist += score.fast_hist(truth, given, 3)
+    assert record["iu"] == pytest.approx(score.scores(hist)["iu"])
+
+
+def test_score_command_refuses_pictures_that_were_trained_on(model, tmp_path, monkeypatch, capsys):
+    tiny_model.write_data(tmp_path / "data")
+    (tmp_path / "data/sbd/train.txt").write_text("a\nd\n")
+    command = ["score.py", "--cpu", "--model", str(model)]
+    monkeypatch.setattr(sys, "argv", command)
+    assert score.main() == 2
+    said = capsys.readouterr()
+    assert "1 of the 3 pictures to score are trained on (d" in said.err and ">>>" not in said.out
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [*command, "--leakage"])
+    assert score.main() == 0
+    assert "3 pictures of seg11valid" in capsys.readouterr().out
+    (tmp_path / "data/sbd/train.txt").unlink()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", command)
+    assert score.main() == 0
+    assert "not checked whether these pictures were trained on: SBDD" in capsys.readouterr().out
+
+
+def test_score_command_tells_wrong_labels(model, tmp_path, monkeypatch, capsys):
+    tiny_model.write_data(tmp_path / "data")
+    path = tmp_path / "data/voc/SegmentationClass/c.png"
+    with Image.open(path) as label:
+        label.convert("RGB").save(path)
+    monkeypatch.setattr(sys, "argv", ["score.py", "--cpu", "--model", str(model)])
+    assert score.main() == 2
+    assert "c.png: label is a RGB picture, not a palette PNG" in capsys.readouterr().err
+
+
+def test_predictions_for_voc_s_server_are_of_voc(monkeypatch, capsys):
+    arguments = ["score.py", "--model", "siftflow-fcn8s", "--save", "out", "--server"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit):
+        score.main()
+    assert "VOC's evaluation server takes predictions of VOC's classes" in capsys.readouterr().err
+
+
+def test_score_command_lays_predictions_out_for_voc_s_server(model, tmp_path, monkeypatch):
+    tiny_model.write_data(tmp_path / "data")
+    weights = tmp_path / "w.caffemodel"
+    tiny_model.write_weights(model, weights)
+    arguments = ["--model", model, "--weights", weights, "--save", tmp_path / "out", "--server"]
+    monkeypatch.setattr(sys, "argv", ["score.py", "--cpu", *map(str, arguments)])
+    assert score.main() == 0
+    laid = tmp_path / "out" / "results" / "VOC2012" / "Segmentation" / "comp6_test_cls"
+    assert sorted(path.name for path in laid.iterdir()) == ["c.png", "d.png", "e.png"]
+
+
+def test_score_command_without_weights_exits_2(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(fcn_weights, "ROOT", tmp_path)
+    (tmp_path / "voc-fcn8s").mkdir()
+    monkeypatch.setattr(sys, "argv", ["score.py", "--cpu"])
+    assert score.main() == 2
+    assert "no weights for voc-fcn8s" in capsys.readouterr().err
+
+
+def test_score_command_without_scenes_tells_what_makes_them(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(fcn_weights, "ROOT", tmp_path)
+    model = tmp_path / "voc-tiny"
+    tiny_model.write_model(model / "sample")
+    weights = tmp_path / "w.caffemodel"
+    tiny_model.write_weights(model / "sample", weights)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--cpu", "--sample", "--model", str(model), "--weights", str(weights)]
+    monkeypatch.setattr(sys, "argv", ["score.py", *arguments])
+    assert score.main() == 2
+    said = capsys.readouterr().err
+    assert "seg11valid" in said and "made by: python -m data.sample" in said

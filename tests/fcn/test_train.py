@@ -1,0 +1,294 @@
+"""The training loop behind every solve.py, on a net that trains in a second."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tiny_model
+import torch
+from places import ROOT
+
+import caffe
+import fcn_solve
+import fcn_weights
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """A model folder with data and starting weights; the working directory is elsewhere."""
+    folder = tmp_path / "voc-tiny"
+    tiny_model.write_data(tmp_path / "data")
+    tiny_model.write_model(folder, snapshot=20)
+    tiny_model.write_weights(folder, tmp_path / "start.caffemodel")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    return folder
+
+
+def run(folder, *arguments, monkeypatch, rounds=2, steps=30, **wishes):
+    command = ["solve.py", *map(str, arguments), "--cpu"]
+    monkeypatch.setattr(sys, "argv", command)
+    fcn_solve.solve(str(folder / "solve.py"), "voc-start", rounds, steps, **wishes)
+
+
+def records(folder):
+    lines = (folder / "snapshot" / "scores.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_trains_scores_and_saves(model, monkeypatch, capsys):
+    run(model, "--weights", "../start.caffemodel", "--seed", 3, monkeypatch=monkeypatch)
+    first, last = records(model)
+    assert (first["iteration"], last["iteration"]) == (30, 60)
+    assert last["images"] == 3 and last["layer"] == "score"
+    assert last["loss"] < first["loss"] < np.log(3)
+    assert last["mean_iu"] > 0.5 and len(last["iu"]) == 3
+    saved = sorted(path.name for path in (model / "snapshot").glob("*.caffemodel"))
+    assert saved == [f"train_iter_{n}.caffemodel" for n in (20, 40, 60)]
+    out = capsys.readouterr().out
+    assert len(re.findall(r"^>>> .* Iteration 60 mean IU [01]\.\d", out, re.M)) == 1
+    assert "starting from zero: score_fr" in out
+
+
+def test_out_of_memory_is_told_in_one_line(model, monkeypatch, capsys):
+    monkeypatch.setattr("caffe.running.memory.device_memory", lambda where: (2**16, 2**16))
+    with pytest.raises(SystemExit):
+        run(model, "--weights", "../start.caffemodel", monkeypatch=monkeypatch)
+    err = capsys.readouterr().err.strip().splitlines()[-1]
+    assert re.search("voc-tiny/solve.py: net '.*' with data .* needs about .*history", err)
+
+
+def test_less_memory_changes_nothing(model, monkeypatch):
+    start = ("--weights", "../start.caffemodel", "--seed", "3")
+    called, recompute = [], caffe.Net.recompute
+    monkeypatch.setattr(caffe.Net, "recompute", lambda net: called.append(net) or recompute(net))
+    for more in ((), ("--recompute",)):
+        assert not called
+        run(model, *start, *more, monkeypatch=monkeypatch, rounds=1)
+    once, again = records(model)
+    assert called and once == again
+
+
+def test_training_is_repeatable_and_resumes(model, monkeypatch):
+    start = ("--weights", "../start.caffemodel", "--seed", "3")
+    run(model, *start, monkeypatch=monkeypatch, rounds=1)
+    once = records(model)[-1]
+    run(model, *start, monkeypatch=monkeypatch, rounds=1)
+    again = records(model)[-1]
+    assert once == again
+    run(
+        model, "--resume", monkeypatch=monkeypatch, rounds=2
+    )  # another round, from the newest state
+    assert [record["iteration"] for record in records(model)] == [30, 30, 60]
+    assert records(model)[-1]["loss"] < once["loss"]
+
+
+def test_own_snapshots_are_found_newest_first(model, monkeypatch, tmp_path):
+    monkeypatch.setattr(fcn_weights, "ROOT", tmp_path)
+    (model / "snapshot").mkdir()
+    for iteration in (4000, 100000, 96000):  # not in the order of their names' letters
+        (model / "snapshot" / f"train_iter_{iteration}.caffemodel").write_bytes(b"")
+    assert fcn_weights.find("voc-tiny").name == "train_iter_100000.caffemodel"
+    assert fcn_weights.prototxt_of("voc-tiny") == model / "val.prototxt"
+
+
+def test_interrupt_saves_what_was_learned(model, monkeypatch, capsys):
+    steps = []
+
+    def interrupted(solver, count):
+        solver.step(7)
+        steps.append(count)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fcn_solve, "step", interrupted)
+    with pytest.raises(SystemExit) as end:
+        run(model, "--weights", "../start.caffemodel", monkeypatch=monkeypatch)
+    assert end.value.code == 130 and steps == [30]
+    assert (model / "snapshot" / "train_iter_7.solverstate").exists()
+    assert "--resume" in capsys.readouterr().out
+
+
+def test_several_starting_nets_go_through_the_surgeon(model, monkeypatch):
+    seen = []
+
+    def surgeon(net, one, two):
+        seen.extend(
+            [one.params["body"][0].data[0, 0, 0, 0], two.params["body"][0].data[0, 0, 0, 0]]
+        )
+        net.params["body"][0].data[...] = one.params["body"][0].data
+
+    tiny_model.write_weights(model, model.parent / "two.caffemodel", body=np.eye(3) / 50)
+    monkeypatch.setattr(fcn_weights, "ROOT", model.parent)
+    arguments = ["solve.py", "--weights", "../start.caffemodel", "../two.caffemodel", "--cpu"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    starts = ("voc-tiny", "voc-tiny")
+    fcn_solve.solve(str(model / "solve.py"), starts, 1, 2, surgeon=surgeon)
+    assert seen == pytest.approx([0.01, 0.02])
+
+
+def test_a_net_of_zeros_is_refused(model, monkeypatch):
+    """Weights whose names do not match leave every layer zero: nothing would ever be learned."""
+    renamed = (model / "val.prototxt").read_text().replace('"body"', '"bodies"')
+    (model / "val.prototxt").write_text(renamed)
+    tiny = model.parent / "misnamed.caffemodel"
+    deploy = fcn_solve.fcn_nets.deploy(fcn_solve.fcn_nets.read_net(model / "val.prototxt"))
+    (model / "made.prototxt").write_text(fcn_solve.fcn_nets.text_of(deploy))
+    caffe.Net(str(model / "made.prototxt"), caffe.TEST).save(str(tiny))
+    with pytest.raises(ValueError, match="2 of 2 layers are zero"):
+        run(model, "--weights", tiny, monkeypatch=monkeypatch)
+
+
+def test_scoring_what_is_trained_on_is_refused(model, monkeypatch):
+    data = model.parent / "data"
+    (data / "voc" / "ImageSets" / "Segmentation" / "seg11valid.txt").write_text("c\na\n")
+    for folder, end in (("JPEGImages", "jpg"), ("SegmentationClass", "png")):
+        source = data / "voc" / folder / f"c.{end}"
+        (data / "voc" / folder / f"a.{end}").write_bytes(source.read_bytes())
+    with pytest.raises(ValueError, match="1 of the 2 pictures to score are trained on .a"):
+        run(model, "--weights", "../start.caffemodel", monkeypatch=monkeypatch)
+    run(model, "--weights", "../start.caffemodel", "--leakage", monkeypatch=monkeypatch, steps=1)
+
+
+@pytest.mark.parametrize(
+    "arguments, gone, said",
+    [
+        ([], None, r"no weights for voc-start(.|\n)*voc-start/snapshot/train_iter_N\.caffemodel"),
+        (["--weights", "nowhere.caffemodel"], None, r"no weights file .*nowhere\.caffemodel"),
+        (["--resume"], None, r"nothing to resume: no .*voc-tiny/snapshot"),
+        (["--weights", "../start.caffemodel"], "sbd", r"no folder .*data/sbd(.|\n)*README"),
+        (["--weights", "../start.caffemodel"], "sbd/train.txt", r"no split 'train'.*train\.txt"),
+    ],
+)
+def test_what_is_missing_is_said_and_exits_2(model, monkeypatch, capsys, arguments, gone, said):
+    if gone:
+        path = model.parent / "data" / gone
+        path.rename(path.with_name("moved"))
+    with pytest.raises(SystemExit) as end:
+        run(model, *arguments, monkeypatch=monkeypatch)
+    assert end.value.code == 2
+    assert re.search(said, capsys.readouterr().err)
+
+
+def test_a_precision_is_used_or_refused_in_one_line(model, monkeypatch, capsys):
+    monkeypatch.setattr(caffe.context, "precisions", lambda where=None: ["float32", "bf16"])
+    start = ("--weights", "../start.caffemodel")
+    with pytest.raises(SystemExit) as end:
+        run(model, *start, "--precision", "tf32", monkeypatch=monkeypatch)
+    assert "tf32 was asked for, but this CPU has float32, bf16" in end.value.code
+    run(model, *start, "--precision", "bf16", monkeypatch=monkeypatch, steps=2)
+    assert caffe.context.multiply_dtype() == torch.bfloat16
+    assert "multiplying in bf16" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["0", "--cpu"],
+        ["--gpu", "0", "--cpu"],
+        ["--sample"],
+        ["--steps", "0"],
+        ["--precision", "fp16"],
+    ],
+)
+def test_senseless_arguments_exit_2(model, monkeypatch, arguments):
+    monkeypatch.setattr(sys, "argv", ["solve.py", *arguments])
+    with pytest.raises(SystemExit) as end:
+        fcn_solve.solve(str(model / "solve.py"), "voc-start", 1, 1)
+    assert end.value.code == 2
+
+
+def test_the_originals_one_argument_is_a_gpu(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["solve.py", "3"])
+    assert fcn_solve.parse(25, 4000, None).gpu == 3
+
+
+def test_script_from_anywhere_without_weights(tmp_path):
+    """A published model in a fresh clone: exit code 2, the path and the way to get the file."""
+    script = ROOT / "voc-fcn-alexnet" / "solve.py"
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "GLOG_minloglevel": "2"}
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    if (ROOT / "ilsvrc-nets" / "alexnet-fcn.caffemodel").exists():
+        pytest.skip("the starting weights are there")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert f"{ROOT}/ilsvrc-nets/alexnet-fcn.caffemodel" in done.stderr
+    assert "python ilsvrc-nets/convert.py --model alexnet" in done.stderr
+
+
+# ---- which file holds which weights
+
+
+def test_published_names_and_their_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(fcn_weights, "ROOT", tmp_path)
+    folder = tmp_path / "voc-fcn16s"
+    (folder / "snapshot").mkdir(parents=True)
+    expected = []
+    for name in (
+        "voc-fcn16s.caffemodel",
+        "fcn16s-heavy-pascal.caffemodel",
+        "snapshot/train_iter_8000.caffemodel",
+        "snapshot/train_iter_12000.caffemodel",
+    ):  # from the least to the most preferred
+        (folder / name).write_bytes(b"")
+        expected.append(folder / name)
+        assert fcn_weights.find("voc-fcn16s") == expected[-1]
+    found = [path for path in fcn_weights.candidates("voc-fcn16s") if path.exists()]
+    assert found == expected[::-1]
+
+
+@pytest.mark.parametrize(
+    "net, path",
+    [
+        ("ilsvrc-nets/vgg16-fcn", "vgg16fc.caffemodel"),  # so nyud-fcn32s-color-d asks for it
+        ("ilsvrc-nets/vgg16-fcn", "ilsvrc-nets/vgg16fc.caffemodel"),
+        ("nyud-fcn32s-color", "nyud-rgb-32s/nyud-rgb-32s-28k.caffemodel"),  # -color-hha
+        ("nyud-fcn32s-hha", "nyud-hha-32s/nyud-hha-32s-60k.caffemodel"),
+        ("nyud-fcn32s-hha", "nyud-fcn32s-hha/nyud-fcn32s-hha-heavy.caffemodel"),
+        ("siftflow-fcn16s", "siftflow-fcn16s/siftflow-fcn16s.caffemodel"),
+        ("pascalcontext-fcn8s", "pascalcontext-fcn8s/fcn-8s-pascalcontext.caffemodel"),
+        ("voc-fcn16s", "voc-fcn16s/fcn-16s-pascal.caffemodel"),
+        ("ilsvrc-nets/alexnet-fcn", "ilsvrc-nets/alexnet-fcn.caffemodel"),
+    ],
+)
+def test_the_names_of_older_editions_and_original_scripts(net, path, tmp_path, monkeypatch):
+    monkeypatch.setattr(fcn_weights, "ROOT", tmp_path)
+    monkeypatch.setattr(fcn_weights, "SHA1", {})
+    place = tmp_path / path
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(b"")
+    assert fcn_weights.find(net).samefile(place)
+
+
+def test_sha1_is_checked_and_said(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "fcn8s-heavy-pascal.caffemodel"
+    path.write_bytes(b"abc")
+    fcn_weights.check(path)
+    sha1 = "a9993e364706816aba3e25717850c26c9cd0d89d"  # of "abc"
+    assert "warning" in capsys.readouterr().out
+    monkeypatch.setitem(fcn_weights.SHA1, path.name, sha1)
+    fcn_weights.check(path)
+    assert f"sha1 {sha1}, as published" in capsys.readouterr().out
+
+
+def test_what_is_missing_tells_how_to_get_it():
+    with pytest.raises(FileNotFoundError) as error:
+        fcn_weights.find("voc-fcn8s-nothing")
+    assert "train it: python voc-fcn8s-nothing/solve.py" in str(error.value)
+    assert "fcn8s-heavy-pascal.caffemodel" in fcn_weights.how_to_get("voc-fcn8s")
+    assert "python ilsvrc-nets/convert.py" in fcn_weights.how_to_get("ilsvrc-nets/vgg16-fcn")
+
+
+def test_the_progress_bar_names_the_model(model, monkeypatch, capsys):
+    """A stage's folder may be the model's `sample`, as in all three of `make demo`."""
+    monkeypatch.setenv("GLOG_minloglevel", "1")
+    for folder in (model, model / "sample"):
+        folder.mkdir(exist_ok=True)
+        monkeypatch.chdir(folder)
+        fcn_solve.step(type("Solver", (), {"step": lambda self, count: None})(), 3)
+        bar = capsys.readouterr().err
+        assert "voc-tiny: 100%" in bar and "3/3" in bar

@@ -1,0 +1,6 @@
+"""A device that stands in for a GPU."""
+
+import torch
+
+# The CPU under a key equal to no other: blobs keep a side of their memory for it.
+APART = torch.device("cpu", 0)
