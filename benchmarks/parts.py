@@ -17,7 +17,7 @@ def as_it_is(net):
 
 def whole_maps(net):
     """Every map in full, as after a change of size: nothing is kept from one picture to the next."""
-    net._changes.forget()
+    net._running.groups.forget()
     as_it_is(net)
 
 
@@ -31,7 +31,7 @@ def simple_path(net):
     """Layer by layer, as training would, by PyTorch's kernels alone."""
     with mock.patch.object(kernels, "available", lambda: False):
         list(net._run_all(0, len(net.layers) - 1))
-        net._changes.forget()
+        net._running.groups.forget()
 
 
 PARTS = {

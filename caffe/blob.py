@@ -1,19 +1,21 @@
-"""Blob: an N-d array of values and one of their derivatives (src/caffe/blob.cpp, syncedmem.cpp)."""
+"""Blob: an N-d array of values and one of their derivatives (src/caffe/blob.cpp)."""
+
+from __future__ import annotations
 
 import math
-import weakref
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-import xxhash
 
-from . import context, transfer
+from . import context
+from .syncedmem import Memory
 
 MAX_AXES = 32
 INT_MAX = 2**31 - 1
 
 
-class IntVec(list):
+class IntVec(list[int]):
     """A blob's shape, as pycaffe returns it: a sequence of ints that never equals a tuple."""
 
     def __getitem__(self, index):
@@ -21,163 +23,20 @@ class IntVec(list):
         return IntVec(item) if isinstance(index, slice) else item
 
 
-class BoolVec(list):
+class BoolVec(list[bool]):
     """Flags, one a bottom: what `backward` gets as propagate_down."""
 
 
-class RawBlobVec(list):
+class RawBlobVec(list["Blob"]):
     """A layer's bottoms or tops."""
 
 
-class BlobVec(list):
+class BlobVec(list["Blob"]):
     """A layer's parameters."""
 
     def add_blob(self, *shape):
         """Append a zero blob of the shape; for use in a layer's setup."""
         self.append(Blob(shape))
-
-
-class Memory:
-    """A run of numbers with a side on every device it was needed on.
-
-    Whoever touched it last, NumPy or a device, holds the newest values. Memory is allocated, zeroed,
-    when it is first touched; with a `pool` (memory.py) it comes from there, as it was left.
-    """
-
-    __slots__ = (
-        "size",
-        "dtype",
-        "sides",
-        "newest",
-        "pool",
-        "lost",
-        "_changes",
-        "_views",
-        "_uploaded",
-        "_settle",
-    )
-
-    def __init__(self, size: int, pool=None):
-        self.size = size
-        self.pool = pool
-        self.lost: str | None = None  # why there are no values to be had
-        self.dtype = context.dtype()
-        self.sides: dict[torch.device, torch.Tensor] = {}
-        self.newest: torch.device | None = None
-        self._changes = 0
-        self._views: list[weakref.ref] = []  # NumPy arrays that were given out
-        self._uploaded = None  # version of the newest side while the host's has the same values
-        self._settle = None  # returns when no copy reads the host's side any more
-
-    def tensor(self, count: int, where: torch.device) -> torch.Tensor:
-        """The first `count` values as a flat tensor on a device, which is the newest side from now on."""
-        flat = self.sides.get(where)
-        if flat is None or where != self.newest or flat.numel() < count:
-            flat = self._bring(where, max(count, self.size))
-        return flat if flat.numel() == count else flat[:count]
-
-    def _bring(self, where, size):
-        if self.lost:
-            raise RuntimeError(self.lost)
-        newest, flat = self.sides.get(self.newest), self.sides.get(where)
-        if self.newest == context.CPU != where and newest.numel() >= size:
-            flat, self._settle = transfer.upload(newest, where)
-            self.sides[where], self.newest = flat, where
-            self._uploaded = _version(flat)
-            return flat
-        if where == context.CPU and self._settle:
-            self._settle()
-            self._settle = None
-        equal = self._uploaded is not None and _version(newest) == self._uploaded
-        if flat is None or flat.numel() < size:
-            equal = False
-            if where == context.CPU and context.is_apart():
-                flat = transfer.host_memory(size, self.dtype)
-            else:
-                make = self.pool.take if self.pool else torch.zeros
-                flat = make(size, dtype=self.dtype, device=where)
-            self.sides[where] = flat
-        if newest is not None and newest is not flat and not equal:
-            flat[: newest.numel()].copy_(newest)
-        self.newest, self._uploaded = where, None
-        return flat
-
-    def array(self, count: int) -> np.ndarray:
-        """The first `count` values as a writable NumPy view, live as long as somebody holds it."""
-        array = self.tensor(count, context.CPU).numpy()
-        self._changes += 1
-        self._views = [view for view in self._views if view() is not None]
-        self._views.append(weakref.ref(array))  # an array made from it keeps it alive
-        return array
-
-    @property
-    def held(self) -> bool:
-        """Whether somebody holds a NumPy view, who may write at any time, unseen."""
-        return any(view() is not None for view in self._views)
-
-    def take(self, values: torch.Tensor, where: torch.device):
-        """Hold the values of a contiguous tensor; take over its memory where nobody would notice."""
-        self.lost = None
-        noticed = where == context.CPU and self.held
-        if noticed or values._base is not None or values.dtype != self.dtype:
-            self.tensor(values.numel(), where).copy_(values.view(-1))
-        else:
-            self.sides[where] = values.view(-1)
-            self.newest, self._uploaded = where, None
-            self._changes += 1
-
-    def hold(self, side: torch.Tensor, where: torch.device):
-        """`side` has the values, written without a trace in its version."""
-        self.sides[where], self.newest, self._uploaded = side, where, None
-        self._changes += 1
-
-    def give_up(self, reason: str):
-        """Let the values go, and their memory to the pool; who asks for them is told the reason.
-
-        A NumPy view that somebody holds keeps what it shows.
-        """
-        if self.pool and not self.held:
-            for where, flat in self.sides.items():
-                self.pool.give(flat, where)
-        self.sides, self.newest, self.lost = {}, None, reason
-        self._uploaded = None
-        self._changes += 1
-
-    def grown(self, size: int) -> "Memory":
-        """Memory of another size in its place, whose values are lost as these are."""
-        memory = Memory(size, self.pool)
-        memory.lost = self.lost
-        return memory
-
-    def count_write(self):
-        """Take note of a write that PyTorch did not see."""
-        self._changes += 1
-
-    def state(self):
-        """While two states are equal the values are; None, equal to nothing, while a view is held.
-
-        Whoever writes behind PyTorch's back (a C kernel into a top) calls `count_write`.
-        """
-        return None if self.held else self.written()
-
-    def written(self):
-        """`state`, whoever holds a view."""
-        flat = self.sides.get(self.newest)
-        if flat is None:
-            return self._changes, None
-        if flat.is_inference():  # made under torch.inference_mode(): PyTorch does not count writes
-            return None
-        return self._changes, self.newest, flat.data_ptr(), flat._version
-
-    def digest(self) -> bytes | None:
-        """128 bits that tell values apart by content; None of memory that no one has touched."""
-        flat = self.sides.get(self.newest)
-        return None if flat is None else xxhash.xxh3_128_digest(flat.cpu().numpy())
-
-
-def _version(tensor):
-    """A number that every write to the tensor changes; None where PyTorch does not count."""
-    return None if tensor.is_inference() else tensor._version
 
 
 class Blob:
@@ -238,7 +97,7 @@ class Blob:
         self._shape, self._count = shape, count
         if count > self._capacity:
             self._capacity = count
-            self._data, self._diff = self._data.grown(count), self._diff.grown(count)
+            self._data, self._diff = self._data.resized(count), self._diff.resized(count)
 
     def axis(self, index: int) -> int:
         """Canonical axis: negative ones count from the end. Raises ValueError when out of range."""
@@ -305,7 +164,7 @@ class Blob:
         where = context.device()
         side = memory.sides.get(where)
         if side is None or side.data_ptr() != values.data_ptr() or not values.numel():
-            memory.take(values.contiguous(), where)
+            memory.assign(values.contiguous(), where)
 
     def clear_diff(self):
         """Zero the derivatives; memory never touched is zero already, and stays untouched."""

@@ -1,40 +1,46 @@
-"""Building a net: from a NetParameter to layers, blobs and who needs backward (Net::Init in net.cpp)."""
+"""Builds a net: from a NetParameter to layers, blobs, and which need backward (Net::Init, net.cpp)."""
+
+from __future__ import annotations
 
 import difflib
 
 from . import graph
-from .blob import Blob, RawBlobVec
+from .blob import Blob, BoolVec, RawBlobVec
 from .glog import info, number
-from .layer import check_counts, describe, layer_class
+from .layer import Layer, check_counts, describe, layer_class
 from .layers import python
 from .proto import caffe_pb2
+from .topology import Topology
 
 AUTOMATIC = "(automatic)"  # name of a top that the prototxt leaves out
 _DEFAULT_SPEC = caffe_pb2.ParamSpec()
 _PERMISSIVE = caffe_pb2.ParamSpec.PERMISSIVE
 
 
-class Builder:
-    """Builds the net of a NetParameter whose `state` is final; its attributes are the result."""
+def build(param: caffe_pb2.NetParameter, folder: str | None = None) -> Topology:
+    """The net of a NetParameter whose `state` is final.
 
-    def __init__(self, param, folder=None):
-        """`folder` is where the prototxt lies: Python layers' modules are looked for there first."""
+    `folder` is where the prototxt lies: the modules of Python layers are looked for there first.
+    Raises ValueError, or what a layer's setup raises, for a net that cannot be built.
+    """
+    return Builder(param, folder).net
+
+
+class Builder:
+    """Adds one layer after the other to a Topology, then finds out which of them need backward."""
+
+    def __init__(self, param: caffe_pb2.NetParameter, folder: str | None):
         phase = param.state.phase
         param = graph.filter_net(param)
         info("net.cpp:53", f"Initializing net from parameters: \n{repr(param).rstrip()}")
         param = graph.insert_splits(param)
-        self.layers = []
-        self.blobs, self.blob_names, self.blob_loss_weights = [], [], []
-        self.bottom_ids, self.top_ids = [], []
-        self.input_ids = []
-        self.layer_need_backward, self.bottom_need_backward = [], []
-        self.learnable_params, self.params_lr, self.params_weight_decay = [], [], []
-        self.shared_params = set()  # (layer index, parameter index) of parameters owned elsewhere
-        self._blob_need_backward = []
-        self._blob_ids = {}
-        self._available = set()
-        self._owners = {}  # parameter name -> (layer, blob, learnable index)
-        self._memory = 0
+        self.net = Topology(param.name, phase)
+        self._blob_need_backward: list[bool] = []
+        self._blob_ids: dict[str, int] = {}
+        self._available: set[str] = set()  # names of blobs that a layer may still read
+        # parameter name -> (the layer it belongs to, blob, position in learnable_params)
+        self._owners: dict[str, tuple[Layer, Blob, int]] = {}
+        self._values = 0  # that the tops hold so far, for the log
         for layer_param in param.layer:
             if not layer_param.HasField("phase"):
                 layer_param.phase = phase
@@ -42,9 +48,9 @@ class Builder:
         self._find_backward()
         if param.force_backward:
             self._force_backward()
-        self.output_ids = [self._blob_ids[name] for name in sorted(self._available, key=_bytes)]
-        for i in self.output_ids:
-            info("net.cpp:244", f"This network produces output {self.blob_names[i]}")
+        self.net.output_ids = [self._blob_ids[name] for name in sorted(self._available, key=_bytes)]
+        for i in self.net.output_ids:
+            info("net.cpp:244", f"This network produces output {self.net.blob_names[i]}")
         info("net.cpp:257", "Network initialization done.")
 
     # ---- layers and blobs
@@ -66,17 +72,19 @@ class Builder:
             wanted = layer.num_top[0] if isinstance(layer.num_top, tuple) else layer.num_top
             while len(top_ids) < (wanted or 0):
                 top_ids.append(self._new_blob(AUTOMATIC))
-        self.layers.append(layer)
-        self.bottom_ids.append(bottom_ids)
-        self.top_ids.append(top_ids)
+        self.net.layers.append(layer)
+        self.net.bottom_ids.append(bottom_ids)
+        self.net.top_ids.append(top_ids)
         if layer_param.type == "Input":
-            self.input_ids += top_ids
+            self.net.input_ids += top_ids
         self._set_up(layer, bottom_ids, top_ids)
         flags = list(layer_param.propagate_down)
-        self.bottom_need_backward.append(flags or [self._blob_need_backward[i] for i in bottom_ids])
+        self.net.bottom_need_backward.append(
+            BoolVec(flags or [self._blob_need_backward[i] for i in bottom_ids])
+        )
         needed = any(self._blob_need_backward[i] for i in bottom_ids)
         needed = self._add_params(layer) or needed
-        self.layer_need_backward.append(needed)
+        self.net.layer_need_backward.append(needed)
         for i in top_ids:
             self._blob_need_backward[i] = self._blob_need_backward[i] or needed
 
@@ -115,15 +123,15 @@ class Builder:
         return blob_id
 
     def _new_blob(self, name):
-        self.blobs.append(Blob())
-        self.blob_names.append(name)
-        self.blob_loss_weights.append(0.0)
+        self.net.blobs.append(Blob())
+        self.net.blob_names.append(name)
+        self.net.loss_weights.append(0.0)
         self._blob_need_backward.append(False)
-        return len(self.blobs) - 1
+        return len(self.net.blobs) - 1
 
     def _set_up(self, layer, bottom_ids, top_ids):
-        bottom = RawBlobVec(self.blobs[i] for i in bottom_ids)
-        top = RawBlobVec(self.blobs[i] for i in top_ids)
+        bottom = RawBlobVec(self.net.blobs[i] for i in bottom_ids)
+        top = RawBlobVec(self.net.blobs[i] for i in top_ids)
         check_counts(layer, len(bottom), len(top))
         layer.setup(bottom, top)
         layer.reshape(bottom, top)
@@ -131,14 +139,14 @@ class Builder:
         self._set_loss_weights(layer, top)
         info("net.cpp:124", f"Setting up {layer.layer_param.name}")
         for i, weight in zip(top_ids, layer._loss_weights):
-            self.blob_loss_weights[i] = weight
-            blob = self.blobs[i]
-            self._memory += blob.count
+            self.net.loss_weights[i] = weight
+            blob = self.net.blobs[i]
+            self._values += blob.count
             dims = "".join(f"{d} " for d in blob.shape)
             info("net.cpp:131", f"Top shape: {dims}({blob.count})")
             if weight:
                 info("net.cpp:134", f"    with loss weight {number(weight)}")
-        info("net.cpp:139", f"Memory required for data: {self._memory * 4}")
+        info("net.cpp:139", f"Memory required for data: {self._values * 4}")
 
     @staticmethod
     def _load_given(layer):
@@ -187,10 +195,10 @@ class Builder:
                 self._share(layer, i, spec)
                 continue
             if spec.name:
-                self._owners[spec.name] = (layer, layer.blobs[i], len(self.learnable_params))
-            self.learnable_params.append(layer.blobs[i])
-            self.params_lr.append(spec.lr_mult if spec.HasField("lr_mult") else None)
-            self.params_weight_decay.append(
+                self._owners[spec.name] = (layer, layer.blobs[i], len(self.net.learnable_params))
+            self.net.learnable_params.append(layer.blobs[i])
+            self.net.params_lr.append(spec.lr_mult if spec.HasField("lr_mult") else None)
+            self.net.params_weight_decay.append(
                 spec.decay_mult if spec.HasField("decay_mult") else None
             )
         return any(layer.param_propagate_down)
@@ -210,8 +218,8 @@ class Builder:
             )
         mine.share_data(blob)
         mine.share_diff(blob)
-        self.shared_params.add((len(self.layers) - 1, index))
-        for field, known in (("lr_mult", self.params_lr), ("decay_mult", self.params_weight_decay)):
+        self.net.shared_params.add((len(self.net.layers) - 1, index))
+        for field, known in (("lr_mult", self.net.params_lr), ("decay_mult", self.net.params_weight_decay)):
             if not spec.HasField(field):
                 continue
             value = getattr(spec, field)
@@ -227,38 +235,38 @@ class Builder:
     def _find_backward(self):
         """Switch backward off where nothing above contributes to a loss."""
         under_loss, skipped = set(), set()
-        for i in reversed(range(len(self.layers))):
-            layer = self.layers[i]
+        for i in reversed(range(len(self.net.layers))):
+            layer = self.net.layers[i]
             contributes, skip = False, True
-            for top_id, weight in zip(self.top_ids[i], layer._loss_weights):
-                contributes = contributes or bool(weight) or self.blob_names[top_id] in under_loss
-                skip = skip and self.blob_names[top_id] in skipped
-            if skip and self.layer_need_backward[i]:
-                self.layer_need_backward[i] = False
-                self.bottom_need_backward[i] = [False] * len(self.bottom_ids[i])
+            for top_id, weight in zip(self.net.top_ids[i], layer._loss_weights):
+                contributes = contributes or bool(weight) or self.net.blob_names[top_id] in under_loss
+                skip = skip and self.net.blob_names[top_id] in skipped
+            if skip and self.net.layer_need_backward[i]:
+                self.net.layer_need_backward[i] = False
+                self.net.bottom_need_backward[i] = BoolVec([False] * len(self.net.bottom_ids[i]))
             if not contributes:
-                self.layer_need_backward[i] = False
+                self.net.layer_need_backward[i] = False
             name = layer.layer_param.name
-            if self.layer_need_backward[i]:
+            if self.net.layer_need_backward[i]:
                 info("net.cpp:200", f"{name} needs backward computation.")
             else:
                 info("net.cpp:202", f"{name} does not need backward computation.")
-            for j, bottom_id in enumerate(self.bottom_ids[i]):
+            for j, bottom_id in enumerate(self.net.bottom_ids[i]):
                 if contributes:
-                    under_loss.add(self.blob_names[bottom_id])
+                    under_loss.add(self.net.blob_names[bottom_id])
                 else:
-                    self.bottom_need_backward[i][j] = False
-                if not self.bottom_need_backward[i][j]:
-                    skipped.add(self.blob_names[bottom_id])
+                    self.net.bottom_need_backward[i][j] = False
+                if not self.net.bottom_need_backward[i][j]:
+                    skipped.add(self.net.blob_names[bottom_id])
 
     def _force_backward(self):
         """force_backward: every bottom that its layer allows, and every parameter."""
-        for i, layer in enumerate(self.layers):
-            self.layer_need_backward[i] = True
-            self.bottom_need_backward[i] = [
+        for i, layer in enumerate(self.net.layers):
+            self.net.layer_need_backward[i] = True
+            self.net.bottom_need_backward[i] = BoolVec(
                 need or layer.allow_force_backward(j)
-                for j, need in enumerate(self.bottom_need_backward[i])
-            ]
+                for j, need in enumerate(self.net.bottom_need_backward[i])
+            )
             layer.param_propagate_down = [True] * len(layer.blobs)
             layer.for_gradients = True
 

@@ -71,7 +71,7 @@ class Tally:
     def result(self):
         """(counts [truth, prediction], sum of losses)."""
         n = self.classes
-        self.net._raise_put_off()
+        self.net._raise_deferred()
         if self._counts is None:
             return np.zeros((n, n), np.int64), 0.0
         return self._counts[: n * n].view(n, n).cpu().numpy(), float(self._loss)

@@ -96,12 +96,12 @@ def precisions(where: torch.device | None = None) -> list[str]:
 def _require_precision(name, where):
     if name not in precisions(where):
         raise RuntimeError(
-            f"precision {name} was asked for, but {_name_of(where)} has {', '.join(precisions(where))}: "
+            f"precision {name} was asked for, but {name_of(where)} has {', '.join(precisions(where))}: "
             "ask for one of these by caffe.set_precision (--precision in the scripts)"
         )
 
 
-def _name_of(where):
+def name_of(where):
     return f"{where} ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else "this CPU"
 
 

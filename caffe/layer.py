@@ -1,17 +1,24 @@
-"""Layer: what every layer, built in or a user's, is made of; and the table of built-in types.
+"""Layer: the base class of all layers, built in or a user's, and the table of layer types.
 
 (include/caffe/layer.hpp, layer_factory.hpp)
 """
 
+from __future__ import annotations
+
 import difflib
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
 from . import context
-from .blob import BlobVec
+from .blob import Blob, BlobVec
 from .proto import caffe_pb2
 
-LAYER_TYPES: dict[str, type] = {}
+Window = tuple[int, int, int, int]
+Blobs = Sequence[Blob]
+
+LAYER_TYPES: dict[str, type[Layer]] = {}
 
 # "Convolution" -> "convolution_param", for every typed parameter message of a layer
 PARAM_FIELDS = {
@@ -22,73 +29,124 @@ PARAM_FIELDS = {
 
 
 class Layer:
-    """Bottoms in, tops out, parameters in `blobs`.
+    """Computes tops from bottoms; its learned parameters are in `blobs`.
 
-    A layer is four methods: `setup` (once: read the parameters, add the blobs), `reshape` (before every
-    forward: the tops' shapes and buffers), `forward`, `backward`. Two rules hold for every backward:
-    a bottom's diff is assigned, a parameter's diff is added to. Built-in layers work on `blob.x` and
-    `blob.dx`, tensors on the device that computes; Python layers on `blob.data` and `blob.diff`.
+    A layer is four methods: `setup` (once: reads the parameters, adds the blobs), `reshape` (before
+    every forward: gives the tops their shapes), `forward`, `backward`. Two rules hold for every
+    backward: a bottom's diff is assigned, a parameter's diff is added to. Built-in layers use
+    `blob.x` and `blob.dx`, tensors on the device that computes; Python layers use `blob.data` and
+    `blob.diff`, NumPy arrays. A built-in layer's forward writes every value of its tops.
     """
 
-    num_bottom: int | tuple | None = None  # exactly n, (least, most), or any; most None: no limit
-    num_top: int | tuple | None = None
+    num_bottom: int | tuple[int | None, int | None] | None = None  # n, (least, most), or any
+    num_top: int | tuple[int | None, int | None] | None = None
     equal_bottom_top = False  # as many tops as bottoms
     auto_top = False  # tops left out in the net are added, without a usable name
-    default_loss_weight = 0.0  # 1 for losses: the weight of the first top where none is stated
-    param_type: str | None = None  # whose message `param` is, where it is not the layer type's own
-    # In TEST the tops depend on bottoms and parameters alone: with these they stay as they are.
-    pure = False
-    for_gradients = False  # whether the net's force_backward asks for maps as training has them
-    shares = False  # whether the tops always are the only bottom's memory
+    default_loss_weight = 0.0  # 1 for losses: the weight of the first top where none is given
+    param_type: str | None = None  # the type whose message is `param`, if not the layer's own
 
-    def __init__(self, layer_param):
+    # What the ways of running a net (caffe/running) need to know. Every default is safe: a layer
+    # that declares nothing is right under all of them, and perhaps slower than it could be. Of a
+    # user's Python layer only what its own class declares counts (`declares`).
+    deterministic = False  # in phase TEST the tops depend on bottoms and parameters alone
+    repeatable = False  # forward may run twice: the second time it writes the same values
+    draws_random = False  # forward draws from caffe.context.generator()
+    updates_parameters = False  # forward changes the layer's own blobs, as running means
+    shapes_follow_values = False  # reshape looks at the bottoms' values, as Filter's does
+    capturable = False  # forward and backward launch kernels and do nothing else on the host
+    # attribute that forward leaves for backward -> its bytes for each value of the first top
+    saved_for_backward: dict[str, int] = {}
+    for_gradients = False  # set by the net: force_backward asks a TEST net for exact gradients
+
+    def __init__(self, layer_param: caffe_pb2.LayerParameter):
         self.layer_param = layer_param
-        self.name = layer_param.name
-        self.phase = layer_param.phase
+        self.name: str = layer_param.name
+        self.phase: int = layer_param.phase
         self.blobs = BlobVec()
         self.param_propagate_down: list[bool] = []
         self._loss_weights: list[float] = []
-        self._extremes = None  # (least, -largest) of the integers in `check_range`, on the device
+        self._extremes: torch.Tensor | None = None  # (least, -largest) value seen by check_range
         field = PARAM_FIELDS.get(self.param_type or layer_param.type)
         if field:
             self.param = getattr(layer_param, field)
 
     @property
     def type(self) -> str:
+        """The layer type, as the prototxt names it."""
         return self.layer_param.type
 
-    def setup(self, bottom, top):
-        """Once, before the first reshape."""
+    # ---- the four methods
 
-    def reshape(self, bottom, top):
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        """Read the parameters and add the blobs. Called once, before the first reshape."""
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """Give the tops their shapes."""
         raise NotImplementedError(f"{type(self).__name__} has no reshape method")
 
-    def forward(self, bottom, top):
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Compute the tops."""
         raise NotImplementedError(f"{type(self).__name__} has no forward method")
 
-    def backward(self, top, propagate_down, bottom):
-        """From the tops' diffs: assign the bottoms' where propagate_down, add to the parameters'."""
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """Assign the bottoms' diffs where propagate_down, add to the parameters' diffs."""
         raise NotImplementedError(f"{type(self).__name__} has no backward method")
 
-    # A pure layer may also have two methods for a window of its tops, (top, bottom, left, right) on the
-    # last two axes: reach(window), the window of the tops that a window of a bottom has a part in (None
-    # where all must be computed), and forward_window(bottom, top, window), which computes that of the
-    # tops and leaves the rest.
+    # ---- for the ways of running a net
 
-    def forget_weights(self):
+    def aliases_bottom(self, side: str) -> bool:
+        """Whether all tops use the memory of bottom 0 for their "data" or their "diff"."""
+        return False
+
+    def affected_window(self, window: Window) -> Window | None:
+        """The window of the tops that depends on a window of the bottoms; None: everything.
+
+        A window is (top, bottom, left, right) on the last two axes of a four-dimensional blob.
+        """
+        return None
+
+    def forward_window(self, bottom: Blobs, top: Blobs, window: Window) -> None:
+        """Compute a window of the tops and leave the rest as it is.
+
+        A layer with `affected_window` must override this; others are only asked for all of the tops.
+        """
+        self.forward(bottom, top)
+
+    def fuses(self, follower: Layer) -> bool:
+        """Whether `forward_window` also takes `follower`, which works in place on the only top."""
+        return False
+
+    def is_identity(self) -> bool:
+        """Whether forward changes nothing when it works in place, as Dropout in TEST."""
+        return False
+
+    def forget_weights(self) -> None:
         """Drop what was derived from the parameters: their values have changed."""
+
+    def derived_weights(self) -> int:
+        """Values that a TEST net on the CPU keeps of the parameters in another layout."""
+        return 0
+
+    def workspace(self, bottom: Blobs, top: Blobs) -> int:
+        """An estimate of the values that forward allocates for itself while it runs."""
+        return 0
+
+    def multiply_adds(self, bottom: Blobs, top: Blobs) -> list[int]:
+        """Multiply-adds between each bottom and its top; empty without products with weights."""
+        return []
 
     def allow_force_backward(self, bottom_index: int) -> bool:
         """Whether force_backward reaches this bottom (labels say no)."""
         return True
 
-    def check_range(self, values, judge):
-        """judge(least, largest), which may raise, of a tensor of integers, 0 being a good one.
+    # ---- checks and errors
 
-        At once on the CPU. On a device apart, where the host would have to wait, the extremes are
-        kept there until `_raise_put_off`; the layer itself must do without harm until then.
+    def check_range(self, values: torch.Tensor, judge: Callable[[int, int], None]) -> None:
+        """Call judge(least, largest) on a tensor of integers; judge raises if they are wrong.
+
+        On the CPU this happens at once. On a GPU the host would have to wait for the values, so they
+        stay there until `raise_deferred`: until then the layer must cope with wrong ones. 0 must be
+        a valid value.
         """
         low, high = values.aminmax()
         if not context.is_apart():
@@ -99,18 +157,18 @@ class Layer:
         torch.minimum(self._extremes, torch.stack((low, -high)), out=self._extremes)
         self._judge = judge
 
-    def _raise_put_off(self):
-        """Raise what `check_range` has put off; the net calls this where it waits anyway."""
+    def raise_deferred(self) -> None:
+        """Raise the error that `check_range` deferred. The net calls this where it waits anyway."""
         if self._extremes is not None:
             low, high = self._extremes.tolist()
             self._extremes.zero_()
             self._judge(low, -high)
 
-    def error(self, text: str, kind: type = ValueError) -> Exception:
-        """An exception that names this layer; for `raise self.error(...)`."""
+    def error(self, text: str, kind: type[Exception] = ValueError) -> Exception:
+        """An exception that names this layer, to be raised: `raise self.error(...)`."""
         return kind(f"{describe(self.layer_param)}: {text}")
 
-    def axis(self, blob, index: int, what: str = "axis") -> int:
+    def axis(self, blob: Blob, index: int, what: str = "axis") -> int:
         """Canonical axis of a blob, or an error that names this layer."""
         if not -blob.num_axes <= index < blob.num_axes:
             raise self.error(
@@ -118,19 +176,20 @@ class Layer:
             )
         return index % blob.num_axes
 
-    def legacy_shape(self, blob) -> tuple[int, int, int, int]:
+    def legacy_shape(self, blob: Blob) -> tuple[int, int, int, int]:
         """(num, channels, height, width) of a blob, or an error that names this layer."""
         if blob.num_axes > 4:
             raise self.error(f"takes at most four axes, got a bottom of shape {list(blob.shape)}")
         return blob.legacy_shape()
 
 
-def describe(layer_param) -> str:
+def describe(layer_param: caffe_pb2.LayerParameter) -> str:
+    """A layer's name and type, as error messages begin."""
     return f"layer '{layer_param.name}' ({layer_param.type})"
 
 
-def register(cls: type) -> type:
-    """Class decorator: the class's name is the layer type in a prototxt."""
+def register(cls: type[Layer]) -> type[Layer]:
+    """Class decorator: enters the class in the table of layer types under its own name."""
     if cls.__name__ in LAYER_TYPES:
         raise KeyError(f"layer type {cls.__name__} is registered twice")
     LAYER_TYPES[cls.__name__] = cls
@@ -142,7 +201,23 @@ def layer_type_list() -> list[str]:
     return sorted(LAYER_TYPES)
 
 
-def layer_class(layer_param) -> type:
+def is_built_in(layer: Layer) -> bool:
+    """Whether a layer's class is the registered one of its type, not a user's Python class."""
+    return LAYER_TYPES.get(layer.type) is type(layer)
+
+
+def declares(layer: Layer, trait: str) -> Any:
+    """The value of a class attribute such as `deterministic`, if the layer's own class sets it.
+
+    A user's Python layer may derive from a built-in one and do more than that: what it inherits does
+    not count, and Layer's safe default holds.
+    """
+    if is_built_in(layer) or trait in vars(type(layer)):
+        return getattr(layer, trait)
+    return getattr(Layer, trait)
+
+
+def layer_class(layer_param: caffe_pb2.LayerParameter) -> type[Layer]:
     """The class of a layer's type. Raises ValueError naming the nearest known type."""
     cls = LAYER_TYPES.get(layer_param.type)
     if cls is None:
@@ -155,8 +230,8 @@ def layer_class(layer_param) -> type:
     return cls
 
 
-def check_counts(layer, num_bottom: int, num_top: int):
-    """Hold the numbers of bottoms and tops against what the layer's class declares."""
+def check_counts(layer: Layer, num_bottom: int, num_top: int) -> None:
+    """Raise ValueError if a layer's class does not allow that many bottoms or tops."""
     for kind, count, allowed in (
         ("bottom", num_bottom, layer.num_bottom),
         ("top", num_top, layer.num_top),

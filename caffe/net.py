@@ -1,50 +1,52 @@
 """Net: layers joined by named blobs, built from a prototxt (src/caffe/net.cpp, python/caffe/pycaffe.py)."""
 
+from __future__ import annotations
+
 import difflib
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 
 from . import context
-from .blob import BlobVec, BoolVec, RawBlobVec
-from .build import Builder
+from .blob import Blob, BlobVec
+from .build import build
 from .files import hdf5, read, weights
 from .glog import warning
-from .layer import describe
+from .layer import Layer, describe
 from .proto import caffe_pb2
-from .running import debug_info
-from .running.cuda_graphs import Graphs
-from .running.incremental import Changes
-from .running.memory import check, explains
-from .running.sparing import Recompute, Reuse
+from .running import Running
+from .running.runner import Loss
+from .topology import Topology
+
+PathLike = str | os.PathLike[str]
 
 
-class LayerVec(list):
+class LayerVec(list[Layer]):
     """A net's layers, in file order."""
 
 
-class Fetched(Mapping):
-    """name -> array, fetched from the device when asked for: who needs one score waits for no other."""
+class LazyArrays(Mapping[str, np.ndarray]):
+    """name -> array, fetched from a GPU when asked for: to read one blob is not to wait for all."""
 
-    def __init__(self, net, names, side):
+    def __init__(self, net: Net, names: Collection[str], side: str):
         self._net, self._names, self._side = net, names, side
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._names:
             raise KeyError(name)
-        self._net._raise_put_off()
+        self._net._raise_deferred()
         return getattr(self._net.blobs[name], self._side)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._names)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return repr(dict(self))
 
 
@@ -55,11 +57,11 @@ class Net:
     the net's order; `inputs` and `outputs` are lists of blob names.
     """
 
-    def __init__(self, network_file, *args, **kwargs):
+    def __init__(self, network_file: PathLike, *args, **kwargs):
         """Net(network_file, phase, level=0, stages=None, weights=None), or the older
         Net(network_file, weights_file, phase).
 
-        Raises RuntimeError for files that are not there, ValueError for whatever does not fit.
+        Raises RuntimeError for a file that is not there, ValueError for whatever does not fit.
         """
         if len(args) == 2 and isinstance(args[0], (str, os.PathLike)) and not kwargs:
             args, kwargs = (args[1],), {"weights": args[0]}
@@ -79,213 +81,164 @@ class Net:
             self.copy_from(weights)
 
     @classmethod
-    def from_param(cls, param, folder=None):
-        """A net from an upgraded NetParameter, whose state is used as it is."""
+    def from_param(cls, param: caffe_pb2.NetParameter, folder: str | None = None) -> Net:
+        """A net from an upgraded NetParameter, whose state is used as it is.
+
+        Python layers' modules are looked for in `folder` first.
+        """
         net = cls.__new__(cls)
         net._build(param, folder)
         return net
 
-    def _build(self, param, folder):
-        built = Builder(param, folder)
-        self.name = param.name
-        self.phase = param.state.phase
-        self.debug_info = param.debug_info
-        self.layers = LayerVec(built.layers)
-        self._layer_names = [layer.layer_param.name for layer in built.layers]
-        self._blobs = BlobVec(built.blobs)
-        self._blob_names = built.blob_names
-        self._bottoms = [RawBlobVec(self._blobs[i] for i in ids) for ids in built.bottom_ids]
-        self._tops = [RawBlobVec(self._blobs[i] for i in ids) for ids in built.top_ids]
-        self._bottom_index = built.bottom_ids
-        self._top_index = built.top_ids
-        self._inputs = built.input_ids
-        self._outputs = built.output_ids
-        self._blob_loss_weights = built.blob_loss_weights
-        self._bottom_need_backward = [BoolVec(flags) for flags in built.bottom_need_backward]
-        self._layer_need_backward = built.layer_need_backward
-        self.learnable_params = built.learnable_params
-        self.params_lr = [1.0 if v is None else v for v in built.params_lr]
-        self.params_weight_decay = [1.0 if v is None else v for v in built.params_weight_decay]
-        self._shared_params = built.shared_params
-        self._callbacks = {
-            key: []
-            for key in ("before_forward", "after_forward", "before_backward", "after_backward")
-        }
-        names = self._blob_names
-        self.blobs = OrderedDict(zip(names, self._blobs))
-        self.blob_loss_weights = OrderedDict(zip(names, self._blob_loss_weights))
-        self.layer_dict = OrderedDict(zip(self._layer_names, self.layers))
-        self.params = OrderedDict(
-            (name, layer.blobs)
-            for name, layer in zip(self._layer_names, self.layers)
-            if len(layer.blobs)
+    def _build(self, param: caffe_pb2.NetParameter, folder: str | None) -> None:
+        net = self._topology = build(param, folder)
+        self._running = Running(net, param.debug_info)
+        self.name = net.name
+        self.phase = net.phase
+        self.layers = LayerVec(net.layers)
+        self.learnable_params = net.learnable_params
+        self.params_lr = [1.0 if v is None else v for v in net.params_lr]
+        self.params_weight_decay = [1.0 if v is None else v for v in net.params_weight_decay]
+        names, layer_names = net.blob_names, net.layer_names
+        self.blobs: OrderedDict[str, Blob] = OrderedDict(zip(names, net.blobs))
+        self.blob_loss_weights = OrderedDict(zip(names, net.loss_weights))
+        self.layer_dict = OrderedDict(zip(layer_names, self.layers))
+        self.params: OrderedDict[str, BlobVec] = OrderedDict(
+            (name, layer.blobs) for name, layer in zip(layer_names, net.layers) if len(layer.blobs)
         )
         self.top_names, self.bottom_names = (
             OrderedDict(
-                (name, [names[i] for i in ids]) for name, ids in zip(self._layer_names, index)
+                (name, [names[i] for i in of_layer]) for name, of_layer in zip(layer_names, ids)
             )
-            for index in (self._top_index, self._bottom_index)
+            for ids in (net.top_ids, net.bottom_ids)
         )
-        self._reuse = None  # Reuse or Recompute, where asked for
-        self._histories = 0  # of a net that a solver trains: how many it keeps a parameter
-        self._checked = None
-        self._changes = Changes(self)
-        self._graphs = Graphs(self)
-        self.inputs = [names[i] for i in self._inputs]
-        self.outputs = [names[i] for i in self._outputs]
+        self.inputs = [names[i] for i in net.input_ids]
+        self.outputs = [names[i] for i in net.output_ids]
+
+    # ---- what pycaffe's scripts reach for
+
+    @property
+    def _blobs(self) -> BlobVec:
+        return self._topology.blobs
+
+    @property
+    def _blob_names(self) -> list[str]:
+        return self._topology.blob_names
+
+    @property
+    def _layer_names(self) -> list[str]:
+        return self._topology.layer_names
+
+    @property
+    def _inputs(self) -> list[int]:
+        return self._topology.input_ids
+
+    @property
+    def _outputs(self) -> list[int]:
+        return self._topology.output_ids
+
+    def _bottom_ids(self, index: int) -> list[int]:
+        """Positions in `_blobs` of a layer's bottoms."""
+        return self._topology.bottom_ids[index]
+
+    def _top_ids(self, index: int) -> list[int]:
+        """Positions in `_blobs` of a layer's tops."""
+        return self._topology.top_ids[index]
+
+    @property
+    def debug_info(self) -> bool:
+        """Whether passes log mean magnitudes of blobs and parameters."""
+        return self._running.debug.enabled
+
+    @debug_info.setter
+    def debug_info(self, on: bool) -> None:
+        self._running.debug.enabled = on
 
     # ---- running
 
     def _forward(self, start: int, end: int) -> float:
-        """Run layers start..end; the sum over weighted tops of value times weight."""
-        loss = float(self._forward_unread(start, end))
-        self._raise_put_off()
+        """Run layers start..end; the sum over weighted tops of value times loss weight."""
+        loss = float(self._forward_async(start, end))
+        self._raise_deferred()
         return loss
 
-    @explains
-    def _forward_unread(self, start: int, end: int):
-        """`_forward` without waiting for the device: the loss is a tensor there, if there is any."""
-        if (start, end) == (0, len(self.layers) - 1) and self._graphs.apply():
-            return self._graphs.run(backward=False)
-        return self._forward_each(start, end)
+    def _forward_async(self, start: int, end: int) -> Loss:
+        """`_forward` without waiting for a GPU: the loss is a tensor there, or 0.0."""
+        return self._running.forward(start, end)
 
-    def _forward_each(self, start, end):
-        loss = 0.0
-        for i in self._run(start, end):
-            for blob, weight in zip(self._tops[i], self.layers[i]._loss_weights):
-                if weight:
-                    # The weight is read from the diff, where it was written when the net was built.
-                    loss = loss + torch.dot(blob.x.view(-1), blob.dx.view(-1)).double()
-        return loss
+    def _forward_backward_async(self) -> Loss:
+        """Run all layers in both directions, without waiting for a GPU; the loss."""
+        return self._running.forward_backward()
 
-    @explains
-    def _forward_backward_unread(self):
-        """Both directions over all layers; the loss as `_forward_unread` gives it."""
-        if self._graphs.apply():
-            return self._graphs.run(backward=True)
-        last = len(self.layers) - 1
-        loss = self._forward_each(0, last)
-        self._backward(last, 0)
-        return loss
-
-    def _raise_put_off(self):
-        """Raise what layers found in values on the device and put off; waits for the device."""
+    def _raise_deferred(self) -> None:
+        """Raise the errors that layers found in values on a GPU; waits for the GPU."""
         for layer in self.layers:
-            layer._raise_put_off()
+            layer.raise_deferred()
 
-    def _run(self, start, end):
-        """Bring the tops of layers start..end up to date, yielding each layer's position."""
-        watched = self.debug_info or any(
-            self._callbacks[key] for key in ("before_forward", "after_forward")
-        )
-        check(self)
-        if self._reuse:
-            self._reuse.begin(start, end)
-        if self.phase == caffe_pb2.TEST and context.device() == context.CPU and not watched:
-            for i in self._changes.forward(start, end):
-                yield i
-                self._ran(i)
-        else:
-            self._changes.forget()
-            yield from self._run_all(start, end)
-
-    def _ran(self, index):
-        """A layer's forward is done, and all who watch it have seen its tops."""
-        if self._reuse:
-            self._reuse.after_forward(index)
-
-    def _run_all(self, start, end):
-        """Layer by layer, each in full."""
-        for i in range(start, end + 1):
-            for call in self._callbacks["before_forward"]:
-                call(i)
-            layer, bottom, top = self.layers[i], self._bottoms[i], self._tops[i]
-            layer.reshape(bottom, top)
-            if self._reuse:
-                self._reuse.before_forward(i)
-            layer.forward(bottom, top)
-            yield i
-            if self.debug_info:
-                debug_info.forward(self, i)
-            for call in self._callbacks["after_forward"]:
-                call(i)
-            self._ran(i)
-
-    @explains
-    def _backward(self, start: int, end: int):
-        """Run layers start..end, in falling order."""
-        if self._reuse:
-            self._reuse.begin_backward(start, end)
-        for i in range(start, end - 1, -1):
-            for call in self._callbacks["before_backward"]:
-                call(i)
-            if self._layer_need_backward[i]:
-                layer = self.layers[i]
-                if self._reuse:
-                    self._reuse.before_backward(i)
-                layer.backward(self._tops[i], self._bottom_need_backward[i], self._bottoms[i])
-                if self.debug_info:
-                    debug_info.backward(self, i)
-            for call in self._callbacks["after_backward"]:
-                call(i)
-            if self._reuse:
-                self._reuse.after_backward(i)
-
-    def _bottom_ids(self, index: int) -> list[int]:
-        """Positions in `_blobs` of a layer's bottoms, as pycaffe has it."""
-        return self._bottom_index[index]
-
-    def _top_ids(self, index: int) -> list[int]:
-        """Positions in `_blobs` of a layer's tops."""
-        return self._top_index[index]
+    def _backward(self, start: int, end: int) -> None:
+        """Run layers start..end backward, in falling order."""
+        self._running.backward(start, end)
 
     def _position(self, name: str) -> int:
-        if name not in self._layer_names:
-            near = difflib.get_close_matches(name, self._layer_names, 1, 0)
+        names = self._layer_names
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1, 0)
             hint = f"; the nearest known is {near[0]!r}" if near else ""
             raise ValueError(f"no layer {name!r} in net {self.name!r}{hint}")
-        return self._layer_names.index(name)
+        return names.index(name)
 
-    def forward(self, blobs=None, start=None, end=None, **kwargs):
+    def forward(
+        self,
+        blobs: Iterable[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **kwargs: np.ndarray,
+    ) -> Mapping[str, np.ndarray]:
         """Run the net, or its layers from `start` to `end` (names), and return {name: array}.
 
         Keyword arguments are the inputs' values, all of them; `blobs` names further blobs to return.
         The arrays are views of the blobs: the next pass overwrites them.
         """
         first = 0 if start is None else self._position(start)
-        last = len(self.layers) - 1 if end is None else self._position(end)
+        last = self._topology.last if end is None else self._position(end)
         named = self.outputs if end is None else self.top_names[end]
         outputs = set(named) | set(blobs or ())
         if kwargs:
             self._fill(kwargs, self.inputs, "data", "Input blob arguments do not match net inputs.")
-        if self._reuse:
-            self._reuse.asked = outputs
-        self._forward_unread(first, last)
+        self._running.policy.returned = outputs
+        self._forward_async(first, last)
         return self._arrays(outputs, "data")
 
-    def backward(self, diffs=None, start=None, end=None, **kwargs):
+    def backward(
+        self,
+        diffs: Iterable[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **kwargs: np.ndarray,
+    ) -> Mapping[str, np.ndarray]:
         """Run backward from layer `start` down to `end` (names), and return {name: diff array}.
 
         Keyword arguments are diffs of the outputs; `diffs` names further blobs to return. Parameter
         diffs are added to: `clear_param_diffs` zeroes them.
         """
-        first = len(self.layers) - 1 if start is None else self._position(start)
+        first = self._topology.last if start is None else self._position(start)
         last = 0 if end is None else self._position(end)
         named = self.inputs if end is None else self.bottom_names[end]
         outputs = set(named) | set(diffs or ())
         if kwargs:
             self._fill(kwargs, self.outputs, "diff", "Top diff arguments do not match net outputs.")
-        if self._reuse:
-            self._reuse.asked = outputs
+        self._running.policy.returned = outputs
         self._backward(first, last)
         return self._arrays(outputs, "diff")
 
-    def _arrays(self, names, side):
+    def _arrays(self, names: Collection[str], side: str) -> Mapping[str, np.ndarray]:
         if context.is_apart():
-            return Fetched(self, names, side)
+            return LazyArrays(self, names, side)
         return {name: getattr(self.blobs[name], side) for name in names}
 
-    def _fill(self, arrays, names, side, mismatch):
+    def _fill(
+        self, arrays: Mapping[str, np.ndarray], names: Sequence[str], side: str, mismatch: str
+    ) -> None:
         if set(arrays) != set(names):
             raise KeyError(f"{mismatch} Got {sorted(arrays)}, the net has {sorted(names)}.")
         for name, array in arrays.items():
@@ -338,54 +291,35 @@ class Net:
         count = len(next(iter(given.values()), ()))
         return {name: np.asarray(rows[:count] if count else rows) for name, rows in joined.items()}
 
-    def reshape(self):
+    def reshape(self) -> None:
         """Let every layer adapt its tops to its bottoms, as the next forward would."""
-        for layer, bottom, top in zip(self.layers, self._bottoms, self._tops):
+        for layer, bottom, top in zip(self.layers, self._topology.bottoms, self._topology.tops):
             layer.reshape(bottom, top)
 
-    def reuse_memory(self, keep=()):
-        """Let maps, once they are read for the last time, give their memory to later ones.
+    def reuse_memory(self, keep: Collection[str] = ()) -> None:
+        """Let later maps take over the memory of maps that were read for the last time.
 
         For TEST nets; inputs, outputs, the blobs named in `keep`, and what Python layers made stay.
-        Reading another blob raises RuntimeError then, as backward does. Every forward computes all.
+        Reading another blob then raises RuntimeError, as backward does. Every forward computes all.
         """
-        if self.phase != caffe_pb2.TEST:
-            raise ValueError(
-                f"net {self.name!r} is a TRAIN net, whose backward needs its maps: reuse_memory is for "
-                "TEST nets"
-            )
-        self._reuse = Reuse(self, self._known_blobs(keep))
-        self._reuse.start()
-        self._changes = Changes(self)
+        self._running.reuse_memory(keep)
 
-    def recompute(self, keep=()):
+    def recompute(self, keep: Collection[str] = ()) -> None:
         """Compute maps again in backward instead of keeping them: less memory, a third more time, the
-        very same gradients.
+        same gradients bit for bit.
 
-        For TRAIN nets; inputs, outputs, the blobs named in `keep`, and what data and Python layers made
-        stay. Reading another blob, or its diff, raises RuntimeError then.
+        For TRAIN nets; inputs, outputs, the blobs named in `keep`, and what data and Python layers
+        made stay. Reading another blob, or its diff, then raises RuntimeError.
         """
-        if self.phase != caffe_pb2.TRAIN:
-            raise ValueError(
-                f"net {self.name!r} is a TEST net, which may reuse_memory(): recompute is for TRAIN nets"
-            )
-        self._reuse = Recompute(self, self._known_blobs(keep))
+        self._running.recompute(keep)
 
-    def _known_blobs(self, names):
-        for name in names:
-            if name not in self.blobs:
-                near = difflib.get_close_matches(name, self._blob_names, 1, 0)
-                hint = f"; the nearest known is {near[0]!r}" if near else ""
-                raise ValueError(f"no blob {name!r} in net {self.name!r}{hint}")
-        return set(names)
-
-    def clear_param_diffs(self):
+    def clear_param_diffs(self) -> None:
         """Zero the derivatives of all learnable parameters; those never touched are zero already."""
         touched = [blob.dx for blob in self.learnable_params if blob._diff.newest is not None]
         if touched:
             torch._foreach_zero_(touched)
 
-    def set_input_arrays(self, data, labels):
+    def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         """Feed a net whose first layer is MemoryData; the arrays are kept, not copied."""
         layer = self.layers[0] if self.layers else None
         if layer is None or layer.type != "MemoryData":
@@ -394,21 +328,21 @@ class Net:
             )
         layer.set_input_arrays(data, labels)
 
-    def before_forward(self, call):
+    def before_forward(self, call: Callable[[int], object]) -> None:
         """Call `call(layer index)` before each layer's forward."""
-        self._callbacks["before_forward"].append(call)
+        self._running.callbacks.add("before_forward", call)
 
-    def after_forward(self, call):
+    def after_forward(self, call: Callable[[int], object]) -> None:
         """Call `call(layer index)` after each layer's forward."""
-        self._callbacks["after_forward"].append(call)
+        self._running.callbacks.add("after_forward", call)
 
-    def before_backward(self, call):
+    def before_backward(self, call: Callable[[int], object]) -> None:
         """Call `call(layer index)` before each layer's backward."""
-        self._callbacks["before_backward"].append(call)
+        self._running.callbacks.add("before_backward", call)
 
-    def after_backward(self, call):
+    def after_backward(self, call: Callable[[int], object]) -> None:
         """Call `call(layer index)` after each layer's backward."""
-        self._callbacks["after_backward"].append(call)
+        self._running.callbacks.add("after_backward", call)
 
     # ---- weights
 
@@ -439,7 +373,7 @@ class Net:
         for i, layer in enumerate(
             self.layers
         ):  # of equal names in the net only the first is filled
-            shared = {j for owner, j in self._shared_params if owner == i}
+            shared = {j for owner, j in self._topology.shared_params if owner == i}
             targets.setdefault(layer.layer_param.name, (layer, shared))
         pairs = [(*targets[name], blobs) for name, blobs in stored if name in targets]
         for layer, shared, blobs in pairs:
@@ -492,7 +426,7 @@ class Net:
         for i, (name, layer) in enumerate(zip(self._layer_names, self.layers)):
             blobs = [
                 None
-                if (i, j) in self._shared_params
+                if (i, j) in self._topology.shared_params
                 else (list(b.shape), b.data, b.diff if write_diff else None)
                 for j, b in enumerate(layer.blobs)
             ]

@@ -14,8 +14,6 @@ from .glog import info, number
 from .lr_policy import learning_rate
 from .net import Net
 from .proto import caffe_pb2
-from .running import debug_info
-from .running.memory import explains
 
 _HDF5 = caffe_pb2.SolverParameter.HDF5
 _MOST_UNREAD = 1000  # losses left on the device
@@ -57,7 +55,7 @@ class Solver:
         self._stop_requested = False
         self._displayed_at = 0
         self.net = self._train_net()
-        self.net._histories = self.histories
+        self.net._running.memory_use.histories = self.histories
         self.test_nets = self._test_nets()
         self.history = [
             Blob(blob.shape) for _ in range(self.histories) for blob in self.net.learnable_params
@@ -208,9 +206,9 @@ class Solver:
     def _forward_backward(self):
         loss = 0.0
         for _ in range(self.param.iter_size):
-            loss = loss + self.net._forward_backward_unread()
+            loss = loss + self.net._forward_backward_async()
             if self.net.debug_info:
-                debug_info.norms(self.net)
+                self.net._running.debug.log_norms()
         return loss / self.param.iter_size
 
     def solve(self, resume_file=None):
@@ -250,13 +248,17 @@ class Solver:
 
     # ---- the update
 
-    @explains
     def apply_update(self):
         """Update the parameters from their diffs and count the iteration.
 
         In Caffe's order: clip the summed gradient, divide by iter_size, add decay, apply the rule,
         subtract. Afterwards a parameter's diff is what was subtracted.
         """
+        with self.net._running.reporting_out_of_memory():
+            self._update()
+        self.iter += 1
+
+    def _update(self):
         rate = self.lr
         if self.param.display and self.iter % self.param.display == 0:
             info("sgd_solver.cpp:112", f"Iteration {self.iter}, lr = {number(rate)}")
@@ -270,7 +272,6 @@ class Solver:
                     self._add_decay(g, w, decay)
                 self.compute_update(g, local_rate, *histories)
                 torch._foreach_sub_(w, g)
-        self.iter += 1
 
     def compute_update(self, g, rate, *histories):
         """Turn the gradients `g`, a list, into the updates, in place, and move the histories on."""
@@ -342,7 +343,7 @@ class Solver:
         )
         if not unread and not norms:
             return
-        self.net._raise_put_off()
+        self.net._raise_deferred()
         losses = [loss for _, loss in unread]
         if any(isinstance(loss, torch.Tensor) for loss in losses):
             losses = torch.stack(losses).tolist()
@@ -401,10 +402,10 @@ class Solver:
             if self._stop_requested:
                 info("solver.cpp:395", "Test interrupted.")
                 return
-            loss = loss + net._forward_unread(0, len(net.layers) - 1)
+            loss = loss + net._forward_async(0, len(net.layers) - 1)
             for name in net.outputs:
                 sums[name] = sums[name] + net.blobs[name].x
-        net._raise_put_off()
+        net._raise_deferred()
         if self.param.test_compute_loss:
             info("solver.cpp:400", f"Test loss: {number(float(loss) / passes)}")
         means = [sums[name] / passes for name in net.outputs] if passes else []

@@ -304,10 +304,13 @@ def _backward_all(net):
 
 def _backwards(net):
     """Run each layer's backward as Caffe times it, without a loss above, too; yields its position."""
+    described = net._topology
     for i in reversed(range(len(net.layers))):
         layer = net.layers[i]
         if type(layer).backward is not Layer.backward:  # a user's layer without gradient
-            layer.backward(net._tops[i], net._bottom_need_backward[i], net._bottoms[i])
+            layer.backward(
+                described.tops[i], described.bottom_need_backward[i], described.bottoms[i]
+            )
         yield i
 
 

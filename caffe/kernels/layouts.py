@@ -54,7 +54,7 @@ class Prepared:
         if not context.is_apart() or (kind, layout) == (x.dtype, torch.preserve_format):
             return x.to(kind, memory_format=layout)
         memory = self.blob._data
-        state = memory, memory.written()
+        state = memory, memory.version_despite_views()
         if self.state is None or self.state[0] is not memory or self.state[1] != state[1]:
             self.state, self.forms = state, {}
         if (kind, layout) not in self.forms:

@@ -14,6 +14,7 @@ class Accuracy(Layer):
     """
 
     num_bottom, num_top = 2, (1, 2)
+    deterministic = capturable = True
 
     def setup(self, bottom, top):
         if self.param.top_k < 1:
@@ -58,6 +59,7 @@ class ArgMax(Layer):
     """
 
     num_bottom = num_top = 1
+    deterministic = True
 
     def setup(self, bottom, top):
         size = self.rows(bottom[0]).shape[-1]

@@ -16,6 +16,7 @@ from ..kernels.product import on_cpu, product
 from ..layer import register
 from ..proto import caffe_pb2
 from .im2col import Windowed
+from .neuron import ReLU
 
 aten = torch.ops.aten
 
@@ -26,7 +27,7 @@ class Convolving(Windowed):
     num_bottom = num_top = (1, None)
     equal_bottom_top = True
     transposed = False
-    pure = True
+    deterministic = repeatable = capturable = True
 
     def setup(self, bottom, top):
         self.read_geometry(bottom)
@@ -238,10 +239,10 @@ class Convolution(Convolving):
             self.filters[form] = make()
         return self.filters[form]
 
-    def reach(self, window):
+    def affected_window(self, window):
         if not self.plain:
             return None
-        top, bottom, left, right = super().reach(window)
+        top, bottom, left, right = super().affected_window(window)
         if self.by_winograd(self.param.num_output, self.blobs[0].x):
             # whole tiles of the map: a NaN, or the rounding of a huge value, fills all of its tile
             top, left = top // 4 * 4, left // 4 * 4
@@ -250,8 +251,22 @@ class Convolution(Convolving):
             )
         return top, bottom, left, right
 
-    def forward_window(self, bottom, top, window, slope=None):
-        """A window of the top; with a `slope`, through the ReLU that follows in place."""
+    def fuses(self, follower):
+        return isinstance(follower, ReLU)
+
+    def workspace(self, bottom, top):
+        return sum(blob.count for blob in (*bottom, *top))
+
+    def derived_weights(self):
+        return (4 if self.kernel == [3, 3] else 1) * self.blobs[0].count
+
+    def multiply_adds(self, bottom, top):
+        weight = self.blobs[0]
+        return [blob.count * (weight.count // weight.shape[0]) for blob in top]
+
+    def forward_window(self, bottom, top, window, follower=None):
+        """A window of the top; through the ReLU that follows in place, if one does."""
+        slope = None if follower is None else follower.param.negative_slope
         if not self.plain:  # in full: reach allows no less
             self.forward(bottom, top)
             if slope is not None:
@@ -394,6 +409,13 @@ class Deconvolution(Convolving):
                 f"input of {list(spatial)}, less pad {self.pad} on each side, gives {sizes}"
             )
         return sizes
+
+    def workspace(self, bottom, top):
+        return sum(blob.count for blob in (*bottom, *top))
+
+    def multiply_adds(self, bottom, top):
+        weight = self.blobs[0]
+        return [blob.count * (weight.count // weight.shape[0]) for blob in bottom]
 
     def channelwise(self, weight):
         """The kernels (channels, 1, kernel...) of weights that mix no channels, as interpolation's do

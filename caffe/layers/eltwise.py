@@ -13,6 +13,8 @@ class Eltwise(Layer):
     """
 
     num_bottom, num_top = (2, None), 1
+    deterministic = repeatable = capturable = True
+    saved_for_backward = {"winner": 8}
 
     def setup(self, bottom, top):
         p = self.param

@@ -84,7 +84,7 @@ class Windowed(Layer):
             )
         return sizes
 
-    def reach(self, window):
+    def affected_window(self, window):
         """The window of the tops' plane in whose sums a window of the bottom's plane has a part."""
         edges = []
         for axis, size in enumerate(self.top_sizes):

@@ -18,7 +18,7 @@ class InnerProduct(Layer):
     """
 
     num_bottom = num_top = 1
-    pure = True
+    deterministic = repeatable = capturable = True
 
     def setup(self, bottom, top):
         if self.param.num_output < 1:
@@ -40,6 +40,9 @@ class InnerProduct(Layer):
                 "layer would take any size"
             )
         top[0].set_shape([*bottom[0].shape[:axis], self.param.num_output])
+
+    def multiply_adds(self, bottom, top):
+        return [top[0].count * self.inputs]
 
     def forward(self, bottom, top):
         x = bottom[0].x.reshape(-1, self.inputs)

@@ -68,6 +68,8 @@ def divisor(mode, full: int, valid, batch: int):
 class EuclideanLoss(Loss):
     """sum (a - b)^2 / 2N. Both bottoms get a gradient."""
 
+    capturable = True
+
     def allow_force_backward(self, bottom_index):
         return True
 
@@ -100,6 +102,7 @@ class SoftmaxWithLoss(Loss):
     """
 
     param_type = "Softmax"
+    capturable = True
 
     def setup(self, bottom, top):
         self.log_softmax()
@@ -235,6 +238,8 @@ class SigmoidCrossEntropyLoss(Loss):
 
     Targets are truncated for the ignore test: ignore_label 0 ignores all of (-1, 1).
     """
+
+    capturable = True
 
     def reshape(self, bottom, top):
         super().reshape(bottom, top)

@@ -15,6 +15,8 @@ class LRN(Layer):
     """
 
     num_bottom = num_top = 1
+    deterministic = repeatable = True
+    saved_for_backward = {"scale": 4}
 
     def setup(self, bottom, top):
         p = self.param
@@ -23,7 +25,7 @@ class LRN(Layer):
         self.across = p.norm_region == p.ACROSS_CHANNELS
         self.k = p.k if self.across else 1.0
         self.alpha = p.alpha / p.local_size if self.across else p.alpha
-        self.reach = p.local_size // 2
+        self.radius = p.local_size // 2
 
     def reshape(self, bottom, top):
         if bottom[0].num_axes != 4:
@@ -34,8 +36,8 @@ class LRN(Layer):
         """Sum over the window around each cell; within a channel the mean, cells outside included.
         The windows are symmetric, so that the transpose of this sum is the sum itself."""
         if not self.across:
-            return avg_pool2d(x, self.param.local_size, 1, self.reach, count_include_pad=True)
-        padded = pad(x, (0, 0, 0, 0, self.reach, self.reach))
+            return avg_pool2d(x, self.param.local_size, 1, self.radius, count_include_pad=True)
+        padded = pad(x, (0, 0, 0, 0, self.radius, self.radius))
         total = padded[:, : x.shape[1]].clone()
         for offset in range(1, self.param.local_size):
             total += padded[:, offset : offset + x.shape[1]]

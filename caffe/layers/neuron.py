@@ -10,7 +10,7 @@ import torch
 
 from .. import context
 from ..filler import add_filled
-from ..layer import Layer, register
+from ..layer import Layer, Window, register
 from ..proto import caffe_pb2
 
 aten = torch.ops.aten
@@ -18,7 +18,7 @@ aten = torch.ops.aten
 
 class Neuron(Layer):
     num_bottom = num_top = 1
-    pure = True
+    deterministic = True
     in_place = True  # whether top may be bottom
     takes_nothing = True  # whether bottom may be empty, as behind a Filter that selected nothing
 
@@ -34,20 +34,27 @@ class Neuron(Layer):
         top[0].set_shape(bottom[0].shape)
 
 
+def inside(window: Window) -> tuple[slice, ...]:
+    """The index of a window in a map (N, C, H, W)."""
+    top, bottom, left, right = window
+    return slice(None), slice(None), slice(top, bottom), slice(left, right)
+
+
 @register
 class ReLU(Neuron):
     """y = max(x, 0) + slope * min(x, 0). At 0 the gradient takes the slope; -inf becomes NaN."""
+
+    repeatable = capturable = True
 
     def forward(self, bottom, top):
         # not torch.relu, whose value at -inf is 0
         aten.leaky_relu.out(bottom[0].x, self.param.negative_slope, out=top[0].x)
 
-    def reach(self, window):
+    def affected_window(self, window):
         return window
 
     def forward_window(self, bottom, top, window):
-        rows, columns = slice(*window[:2]), slice(*window[2:])
-        x, y = (blob.x[:, :, rows, columns] for blob in (bottom[0], top[0]))
+        x, y = (blob.x[inside(window)] for blob in (bottom[0], top[0]))
         if y.data_ptr() == x.data_ptr():
             aten.leaky_relu_(y, self.param.negative_slope)
         else:
@@ -64,6 +71,8 @@ class ReLU(Neuron):
 class ELU(Neuron):
     """y = x where x > 0, else alpha * (exp(x) - 1)."""
 
+    repeatable = capturable = True
+
     def forward(self, bottom, top):
         aten.elu.out(bottom[0].x, self.param.alpha, out=top[0].x)
 
@@ -77,6 +86,8 @@ class ELU(Neuron):
 class Sigmoid(Neuron):
     """y = 1 / (1 + exp(-x))."""
 
+    repeatable = capturable = True
+
     def forward(self, bottom, top):
         torch.sigmoid(bottom[0].x, out=top[0].x)
 
@@ -89,6 +100,8 @@ class Sigmoid(Neuron):
 class TanH(Neuron):
     """y = tanh(x)."""
 
+    repeatable = capturable = True
+
     def forward(self, bottom, top):
         torch.tanh(bottom[0].x, out=top[0].x)
 
@@ -100,6 +113,9 @@ class TanH(Neuron):
 @register
 class Swish(Neuron):
     """y = x * sigmoid(beta * x)."""
+
+    repeatable = True
+    saved_for_backward = {"gate": 4}
 
     def forward(self, bottom, top):
         self.gate = torch.sigmoid(bottom[0].x * self.param.beta)
@@ -118,6 +134,8 @@ class Power(Neuron):
     With power 0 or scale 0 a constant without gradient. The gradient is taken through y, as in
     Caffe: where shift + scale * x is 0 and power is neither 1 nor 2, it is NaN.
     """
+
+    repeatable = capturable = True
 
     def forward(self, bottom, top):
         p, y = self.param, top[0].x
@@ -149,11 +167,27 @@ class Dropout(Neuron):
     """TRAIN: each value is dropped with probability dropout_ratio, the others are scaled by
     1 / (1 - ratio). TEST: top is a copy of bottom."""
 
+    repeatable = draws_random = capturable = True
+    saved_for_backward = {"mask": 4}
+
     def setup(self, bottom, top):
         self.ratio = self.param.dropout_ratio
         if not 0 <= self.ratio <= 1:
             raise self.error(f"dropout_ratio must lie between 0 and 1, got {self.ratio}")
         self.drops = self.phase == caffe_pb2.TRAIN
+
+    def is_identity(self):
+        return not self.drops
+
+    def affected_window(self, window):
+        return None if self.drops else window
+
+    def forward_window(self, bottom, top, window):
+        if self.drops:
+            self.forward(bottom, top)
+        elif top[0] is not bottom[0]:
+            cells = inside(window)
+            top[0].x[cells].copy_(bottom[0].x[cells])
 
     def forward(self, bottom, top):
         x = bottom[0].x
@@ -180,6 +214,7 @@ class AbsVal(Neuron):
     """y = |x|; the gradient at 0 is 0."""
 
     in_place = takes_nothing = False
+    repeatable = True
 
     def forward(self, bottom, top):
         torch.abs(bottom[0].x, out=top[0].x)
@@ -193,6 +228,8 @@ class AbsVal(Neuron):
 class BNLL(Neuron):
     """y = log(1 + exp(x)), binomial normal log likelihood."""
 
+    repeatable = True
+
     def forward(self, bottom, top):
         torch.logaddexp(bottom[0].x, bottom[0].x.new_zeros(()), out=top[0].x)
 
@@ -205,6 +242,8 @@ class BNLL(Neuron):
 @register
 class Clip(Neuron):
     """y = min(max(x, min), max); NaN becomes min. The gradient passes at the bounds themselves."""
+
+    repeatable = True
 
     def forward(self, bottom, top):
         x, y = bottom[0].x, top[0].x
@@ -223,6 +262,7 @@ class Exp(Neuron):
     """y = base ** (shift + scale * x); base -1, the default, means e."""
 
     takes_nothing = False
+    repeatable = True
 
     def setup(self, bottom, top):
         log_base = log_of(self, self.param.base)
@@ -242,6 +282,7 @@ class Log(Neuron):
     """y = log_base(shift + scale * x); base -1, the default, means e."""
 
     takes_nothing = False
+    repeatable = True
 
     def setup(self, bottom, top):
         log_base = log_of(self, self.param.base)
@@ -289,6 +330,9 @@ class Threshold(Neuron):
 @register
 class PReLU(Neuron):
     """y = x where x > 0, else slope * x, one learned slope a channel (or one for all)."""
+
+    repeatable = capturable = True
+    saved_for_backward = {"before": 4}
 
     def setup(self, bottom, top):
         if bottom[0].num_axes < 2:

@@ -17,6 +17,8 @@ class BatchNorm(Layer):
     """
 
     num_bottom = num_top = 1
+    repeatable = updates_parameters = True
+    saved_for_backward = {"std": 0, "normed": 4}
 
     def setup(self, bottom, top):
         if bottom[0].num_axes < 2:
@@ -91,6 +93,8 @@ class MVN(Layer):
     """
 
     num_bottom = num_top = 1
+    deterministic = repeatable = True
+    saved_for_backward = {"std": 0}
 
     def reshape(self, bottom, top):
         shape = self.legacy_shape(bottom[0])

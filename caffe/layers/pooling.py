@@ -210,7 +210,8 @@ class Pooling(Layer):
     """
 
     num_bottom, num_top = 1, (1, 2)
-    pure = True
+    deterministic = repeatable = draws_random = capturable = True
+    saved_for_backward = {"position": 8}
 
     def setup(self, bottom, top):
         p = self.param
@@ -286,7 +287,7 @@ class Pooling(Layer):
         if len(top) > 1:
             top[1].x.copy_(self.position)
 
-    def reach(self, window):
+    def affected_window(self, window):
         """The window of the tops that a window of the bottom has a part in; None: all must be done."""
         if self.param.pool != POOL.MAX or len(self.layer_param.top) > 1:
             return None

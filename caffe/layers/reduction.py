@@ -15,6 +15,7 @@ class Reduction(Layer):
     """top = coeff * sum, sum of |x|, sum of x^2 or mean, over all axes from `axis` on."""
 
     num_bottom = num_top = 1
+    deterministic = True
 
     def reshape(self, bottom, top):
         shape = list(bottom[0].shape)

@@ -66,6 +66,8 @@ class Spread(Layer):
 class Bias(Spread):
     """y = x + b, b spread over x. May work in place."""
 
+    deterministic = repeatable = capturable = True
+
     def setup(self, bottom, top):
         if len(bottom) == 1:
             add_filled(self, self.operand_shape(bottom[0]), self.param.filler)
@@ -89,6 +91,9 @@ class Scale(Spread):
     May work in place. Else a learned s leaves dy * x in bottom's diff where nothing is to be
     propagated.
     """
+
+    deterministic = repeatable = capturable = True
+    saved_for_backward = {"before": 4}
 
     def setup(self, bottom, top):
         p = self.param

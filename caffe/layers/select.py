@@ -53,6 +53,7 @@ class Filter(Layer):
     """
 
     num_bottom, num_top = (2, None), (1, None)
+    shapes_follow_values = True
 
     def setup(self, bottom, top):
         if len(top) != len(bottom) - 1:

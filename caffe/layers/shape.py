@@ -16,7 +16,7 @@ class Split(Layer):
     """Every top is bottom, in the same memory; bottom's diff is the sum of theirs."""
 
     num_bottom, num_top = 1, (1, None)
-    pure = shares = True
+    deterministic = repeatable = capturable = True
 
     def reshape(self, bottom, top):
         for blob in top:
@@ -28,11 +28,11 @@ class Split(Layer):
         for blob in top:
             blob.share_data(bottom[0])
 
-    def reach(self, window):
-        return window
+    def aliases_bottom(self, side):
+        return side == "data"
 
-    def forward_window(self, bottom, top, window):
-        self.forward(bottom, top)
+    def affected_window(self, window):
+        return window
 
     def backward(self, top, propagate_down, bottom):
         if not propagate_down[0]:
@@ -50,6 +50,7 @@ class Silence(Layer):
     """Swallows its bottoms, so that they are no outputs; their gradient is 0."""
 
     num_bottom, num_top = (1, None), 0
+    deterministic = capturable = True
 
     def reshape(self, bottom, top):
         pass
@@ -74,6 +75,9 @@ class AlongAxis(Layer):
         old = self.param.HasField(self.old_field)
         self.along = self.axis(bottom[0], getattr(self.param, self.old_field if old else "axis"))
 
+    def aliases_bottom(self, side):
+        return len(self.layer_param.bottom) == len(self.layer_param.top) == 1
+
 
 @register
 class Concat(AlongAxis):
@@ -81,6 +85,7 @@ class Concat(AlongAxis):
 
     num_bottom, num_top = (1, None), 1
     old_field = "concat_dim"
+    deterministic = repeatable = capturable = True
 
     def reshape(self, bottom, top):
         shape = list(bottom[0].shape)
@@ -118,6 +123,7 @@ class Slice(AlongAxis):
 
     num_bottom, num_top = 1, (1, None)
     old_field = "slice_dim"
+    deterministic = repeatable = capturable = True
 
     def reshape(self, bottom, top):
         shape = list(bottom[0].shape)
@@ -163,6 +169,7 @@ class Crop(Layer):
     """
 
     num_bottom, num_top = 2, 1
+    deterministic = repeatable = capturable = True
 
     def reshape(self, bottom, top):
         source, reference = bottom[0].shape, bottom[1].shape
@@ -208,6 +215,7 @@ class Tile(Layer):
     """top = bottom, repeated `tiles` times along `axis`."""
 
     num_bottom = num_top = 1
+    deterministic = repeatable = True
 
     def setup(self, bottom, top):
         if self.param.tiles < 1:
@@ -234,6 +242,10 @@ class Flatten(Layer):
     """top = bottom with its axes from `axis` to `end_axis` made one, in the same memory."""
 
     num_bottom = num_top = 1
+    deterministic = repeatable = capturable = True
+
+    def aliases_bottom(self, side):
+        return True
 
     def reshape(self, bottom, top):
         if top[0] is bottom[0]:
@@ -260,6 +272,7 @@ class Reshape(Layer):
     """
 
     num_bottom = num_top = 1
+    deterministic = repeatable = capturable = True
 
     def setup(self, bottom, top):
         if top[0] is bottom[0]:
@@ -267,6 +280,9 @@ class Reshape(Layer):
         self.dims = list(self.param.shape.dim)
         if self.dims.count(-1) > 1 or min(self.dims, default=0) < -1:
             raise self.error(f"shape may hold sizes, 0, and one -1; got {self.dims}")
+
+    def aliases_bottom(self, side):
+        return True
 
     def reshape(self, bottom, top):
         source, p = list(bottom[0].shape), self.param

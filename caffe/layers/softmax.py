@@ -10,6 +10,7 @@ class Softmax(Layer):
     """y = exp(x) / sum of exp(x) along `axis`."""
 
     num_bottom = num_top = 1
+    deterministic = repeatable = capturable = True
 
     def reshape(self, bottom, top):
         self.along = self.axis(bottom[0], self.param.axis)

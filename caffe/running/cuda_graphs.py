@@ -1,40 +1,39 @@
-"""CUDA graphs: all kernels of a pass launched at once, for shapes that come again.
+"""CudaGraphs: all kernels of a pass launched at once, for shapes that come again.
 
 A pass of FCN-8s is 150 kernels, and launching each takes the host as long as the smaller ones take the
 GPU. Off unless `caffe.set_cuda_graphs(True)` asks for it.
 
-A net's first layers, up to the last one that works on the host (data, Python), run as ever; all behind
-them must be of types that launch kernels and do nothing else. What they made Python remember while
-they were captured, where maps lie and what layers keep for backward, is put back at every replay, so
-that blobs and layers are as after a pass that was computed.
+A net's first layers, up to the last one that works on the host (data, Python), run layer by layer; all
+behind them must declare `capturable`. What Python remembers of a pass, where maps lie and what layers
+save for backward, is put back at every replay, so that blobs and layers are as after a computed pass.
 """
 
+from __future__ import annotations
+
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 
 import torch
 
 from .. import context
+from ..blob import Blob, Memory
 from ..glog import warning
-from ..layer import LAYER_TYPES, Layer
+from ..layer import Layer, declares
 from ..proto import caffe_pb2
+from ..topology import Topology
+from .runner import LayerByLayer, Loss, Runner
 
-CAPTURABLE = {
-    "Accuracy", "Bias", "Concat", "Convolution", "Crop", "Deconvolution", "Dropout", "ELU", "Eltwise",
-    "EuclideanLoss", "Flatten", "InnerProduct", "PReLU", "Pooling", "Power", "ReLU", "Reshape", "Scale",
-    "Sigmoid", "SigmoidCrossEntropyLoss", "Silence", "Slice", "Softmax", "SoftmaxWithLoss", "Split", "TanH",
-}  # fmt: skip
-# What a layer has from the start; all else may be of the last pass
-LASTING = {*vars(Layer(caffe_pb2.LayerParameter(type="ReLU"))), "prepared"}
-WARM = 2  # passes of a shape before it is captured: cuDNN chooses, lasting memory is allocated
-MOST = 8  # shapes: each keeps all its maps
+# Attributes that a layer has from the start; all others may belong to the last pass
+LASTING = set(vars(Layer(caffe_pb2.LayerParameter(type="ReLU"))))
+WARM_UP = 2  # passes of a shape before it is captured: cuDNN chooses, lasting memory is allocated
+MOST_SHAPES = 8  # that are kept: each has its own maps
 
 
-def capturable(layer):
-    return layer.type in CAPTURABLE and type(layer) is LAYER_TYPES[layer.type]
+def record(run: Callable[[], Loss]) -> tuple[Loss, Callable[[], None]]:
+    """Capture the kernels that `run` launches, without running them.
 
-
-def record(run):
-    """(what `run` returned, a function that launches the kernels it launched); they did not run yet."""
+    Returns what `run` returned and a function that launches the kernels.
+    """
     graph = torch.cuda.CUDAGraph()
     graph.register_generator_state(context.generator())  # Dropout draws anew at every replay
     with torch.cuda.graph(graph, capture_error_mode="thread_local"):
@@ -42,69 +41,75 @@ def record(run):
     return result, graph.replay
 
 
-class Graphs:
-    """The passes of a net that were captured, by all that their kernels depend on."""
+class CudaGraphs(Runner):
+    """Runs whole passes of a net, captured once for everything that their kernels depend on."""
 
-    def __init__(self, net):
-        self.net = net
-        self.seen = Counter()
-        self.captured = OrderedDict()
+    def __init__(self, net: Topology, layer_by_layer: LayerByLayer):
+        super().__init__(net)
+        self.layer_by_layer = layer_by_layer
+        self.seen: Counter = Counter()
+        self.captured: OrderedDict[tuple, Captured] = OrderedDict()
         self.failed = False
         layers = net.layers
+        # index of the first captured layer
         self.first = next(
-            (i + 1 for i in reversed(range(len(layers))) if not capturable(layers[i])), 0
+            (i + 1 for i in range(net.last, -1, -1) if not declares(layers[i], "capturable")), 0
         )
         before, behind = range(self.first), range(self.first, len(layers))
-        made = {i for k in before for i in net._top_index[k]}
-        read = {i for k in behind for i in net._bottom_index[k]}
-        self.inputs = [net._blobs[i] for i in sorted(made & read)]
-        self.tops = [net._blobs[i] for i in sorted({i for k in behind for i in net._top_index[k]})]
+        made = {i for k in before for i in net.top_ids[k]}
+        read = {i for k in behind for i in net.bottom_ids[k]}
+        self.inputs = [net.blobs[i] for i in sorted(made & read)]
+        self.tops = [net.blobs[i] for i in sorted({i for k in behind for i in net.top_ids[k]})]
         self.possible = (
             len(behind) > 0
-            and not any(net._layer_need_backward[k] or any(layers[k]._loss_weights) for k in before)
-            and not any(i in made for k in behind for i in net._top_index[k])  # in place
+            and not any(net.layer_need_backward[k] or any(layers[k]._loss_weights) for k in before)
+            and not any(i in made for k in behind for i in net.top_ids[k])  # in place
         )
 
-    def apply(self) -> bool:
-        """Whether a pass over the whole net goes by graphs now."""
-        net = self.net
-        watched = net.debug_info or net._reuse or any(net._callbacks.values())
-        return context.cuda_graphs() and self.possible and not self.failed and not watched
+    def applies(self) -> bool:
+        """Whether this net's passes can be captured and were not found to fail."""
+        return context.cuda_graphs() and self.possible and not self.failed
 
-    def run(self, backward):
-        """All layers, with `backward` in both directions; the loss as `_forward_unread` gives it."""
+    def forward(self, start: int, end: int) -> Loss:
+        """Run all layers forward; start and end must be the first and the last."""
+        return self._run(backward=False)
+
+    def forward_backward(self) -> Loss:  # noqa: D102
+        return self._run(backward=True)
+
+    def _run(self, backward):
+        net = self.net
         for i in range(self.first):
-            self.net.layers[i].reshape(self.net._bottoms[i], self.net._tops[i])
-            self.net.layers[i].forward(self.net._bottoms[i], self.net._tops[i])
+            net.layers[i].reshape(net.bottoms[i], net.tops[i])
+            net.layers[i].forward(net.bottoms[i], net.tops[i])
         shapes = tuple(blob._shape for blob in self.inputs)
         key = backward, shapes, context.precision(), context.device(), context.dtype()
         entry = self.captured.get(key)
-        if entry and not entry.holds():
+        if entry and not entry.is_valid():
             del self.captured[key]
             self.seen[key] = 0  # an entry that keeps going stale costs more than it saves
             entry = None
         if entry is None:
             self.seen[key] += 1
-            if self.seen[key] <= WARM:
+            if self.seen[key] <= WARM_UP:
                 return self.compute(backward)
-            entry = self.capture(backward)
+            entry = self._capture(backward)
             if entry is None:
                 return self.compute(backward)
             self.captured[key] = entry
-            if len(self.captured) > MOST:
+            if len(self.captured) > MOST_SHAPES:
                 self.captured.popitem(last=False)
         self.captured.move_to_end(key)
         return entry.replay()
 
-    def compute(self, backward):
-        """The captured part of a pass, kernel by kernel."""
-        last = len(self.net.layers) - 1
-        loss = self.net._forward_each(self.first, last)
+    def compute(self, backward: bool) -> Loss:
+        """Run the captured part of a pass kernel by kernel."""
+        loss = self.layer_by_layer.forward(self.first, self.net.last)
         if backward:
-            self.net._backward(last, 0)
+            self.layer_by_layer.backward(self.net.last, 0)
         return loss
 
-    def capture(self, backward):
+    def _capture(self, backward):
         try:
             return Captured(self, backward)
         except (RuntimeError, AssertionError) as error:
@@ -114,85 +119,92 @@ class Graphs:
 
 
 class Captured:
-    """One captured pass: its kernels, where they read and write, and what Python knew behind it."""
+    """One captured pass: its kernels, the memory they use, and what Python remembers of the pass."""
 
-    def __init__(self, graphs, backward):
+    def __init__(self, graphs: CudaGraphs, backward: bool):
         self.where, self.inputs, net = context.device(), graphs.inputs, graphs.net
         layers = net.layers[graphs.first :]
         params = [blob for layer in layers for blob in layer.blobs]
-        self.read = [blob.x.flatten().clone() for blob in self.inputs]  # where the kernels look
+        # where the kernels read the inputs
+        self.input_sides = [blob.x.flatten().clone() for blob in self.inputs]
         weighted = [
             blob
-            for layer, tops in zip(layers, net._tops[graphs.first :])
+            for layer, tops in zip(layers, net.tops[graphs.first :])
             for blob, weight in zip(tops, layer._loss_weights)
             if weight
         ]
         sides = [(blob, "_data") for blob in params]
         sides += [(blob, "_diff") for blob in params if backward and blob._diff.newest is not None]
         sides += [(blob, "_diff") for blob in weighted]
-        self.fixed = [(blob, name, self.settled(getattr(blob, name))) for blob, name in sides]
-        # Weights are turned to bf16 once for many tests, but in every step that changes them
+        self.fixed = [(blob, name, *self._settled(getattr(blob, name))) for blob, name in sides]
+        # weights are turned to bf16 once for many tests, but in every step that changes them
         self.prepared = [layer.prepared for layer in layers if hasattr(layer, "prepared")]
         if backward:
-            self.forget()
+            self._forget_prepared()
         self.forms = [dict(prepared.forms) for prepared in self.prepared]  # kept alive
-        self.weights = [(blob, blob._data.written()) for blob in params] if any(self.forms) else []
+        self.weights = [(blob, blob._data.version_despite_views()) for blob in params] if any(self.forms) else []
         uploaded = [blob._data.sides[self.where] for blob in self.inputs]
         try:
-            for blob, read in zip(self.inputs, self.read):
-                blob._data.sides[self.where] = read
+            for blob, side in zip(self.inputs, self.input_sides):
+                blob._data.sides[self.where] = side
             self.loss, self.launch = record(lambda: graphs.compute(backward))
         except BaseException:
-            self.forget()  # nothing of it was computed
+            self._forget_prepared()  # nothing of it was computed
             raise
         finally:
             for blob, side in zip(self.inputs, uploaded):
                 blob._data.sides[self.where] = side
-        self.kept = [
+        self._remember(layers, graphs.tops)
+
+    def _settled(self, memory: Memory) -> tuple[Memory, torch.Tensor]:
+        """The memory and its side on the device, which is made the newest."""
+        memory.tensor(0, self.where)
+        return memory, memory.sides[self.where]
+
+    def _forget_prepared(self):
+        for prepared in self.prepared:
+            prepared.forget()
+
+    def _remember(self, layers: list[Layer], tops: list[Blob]) -> None:
+        """Note where the maps lie and what the layers save, for `replay`."""
+        self.attributes = [
             (layer, {k: v for k, v in vars(layer).items() if k not in LASTING}) for layer in layers
         ]
-        theirs = {id(blob._data): i for i, blob in enumerate(self.inputs)}  # Split's tops, for one
+        # tops in the memory of an input, as Split's are
+        input_of = {id(blob._data): i for i, blob in enumerate(self.inputs)}
         self.tops = [
             (blob, blob._shape, blob._count, blob._capacity, blob._data, blob._diff)
-            + (theirs.get(id(blob._data)),)
-            for blob in graphs.tops
+            + (input_of.get(id(blob._data)),)
+            for blob in tops
         ]
-        known = {id(getattr(blob, name)) for blob, name, _ in self.fixed} | set(theirs)
-        memories = {id(m): m for blob in graphs.tops for m in (blob._data, blob._diff)}
+        known = {id(memory) for _, _, memory, _ in self.fixed} | set(input_of)
+        memories = {id(m): m for blob in tops for m in (blob._data, blob._diff)}
         self.made = [
             (memory, memory.sides[self.where])
             for key, memory in memories.items()
             if key not in known and memory.newest == self.where
         ]
 
-    def forget(self):
-        for prepared in self.prepared:
-            prepared.forget()
-
-    def settled(self, memory):
-        """The memory's side on the device, which is made the newest."""
-        memory.tensor(0, self.where)
-        return memory, memory.sides[self.where]
-
-    def holds(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether what the kernels read still lies where it lay: host writes, for one, move it."""
         return all(
             getattr(blob, name) is memory
             and memory.newest == self.where
             and memory.sides[self.where] is side
-            for blob, name, (memory, side) in self.fixed
-        ) and all(blob._data.written() == written for blob, written in self.weights)
+            for blob, name, memory, side in self.fixed
+        ) and all(blob._data.version_despite_views() == written for blob, written in self.weights)
 
-    def replay(self):
-        for blob, read in zip(self.inputs, self.read):
-            read.copy_(blob.x.view(-1))
+    def replay(self) -> Loss:
+        """Launch the kernels and put back what Python remembers; the loss, in memory of its own."""
+        for blob, side in zip(self.inputs, self.input_sides):
+            side.copy_(blob.x.view(-1))
         self.launch()
-        for blob, shape_, count, capacity, data, diff, shared in self.tops:
-            blob._shape, blob._count, blob._capacity = shape_, count, capacity
+        for blob, shape, count, capacity, data, diff, shared in self.tops:
+            blob._shape, blob._count, blob._capacity = shape, count, capacity
             blob._data = data if shared is None else self.inputs[shared]._data
             blob._diff = diff
         for memory, side in self.made:
-            memory.hold(side, self.where)
-        for layer, attributes in self.kept:
+            memory.adopt(side, self.where)
+        for layer, attributes in self.attributes:
             vars(layer).update(attributes)
         return self.loss.clone() if isinstance(self.loss, torch.Tensor) else self.loss

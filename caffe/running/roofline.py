@@ -13,8 +13,6 @@ import torch
 from torch.nn import functional as F
 
 from .. import context
-from ..layers.conv import Convolving
-from ..layers.inner_product import InnerProduct
 from ..timer import Timer
 
 SECONDS = 0.3  # that measuring one peak takes, beyond the first calls
@@ -56,12 +54,11 @@ def forward_ms(net) -> list[float]:
     Where a TEST net on the CPU computed a layer and those that work in place on its top as one, the
     first has the time of all, the others 0.
     """
-    count = len(net.layers)
-    spent = millis(net._run(0, count - 1), count)
-    for unit in net._changes.units:
-        if unit.seen is not None:
-            own = slice(unit.first, unit.last + 1)
-            spent[own] = [sum(spent[own])] + [0.0] * (unit.last - unit.first)
+    count, running = len(net.layers), net._running
+    spent = millis(running.steps(0, count - 1), count)
+    for group in running.groups.groups if running.runs_groups() else ():
+        own = slice(group.first, group.last + 1)
+        spent[own] = [sum(spent[own])] + [0.0] * (group.last - group.first)
     return spent
 
 
@@ -70,19 +67,19 @@ def forward_ms(net) -> list[float]:
 
 def forward_work(net, index) -> Work:
     """Bottoms and weights are read, tops written."""
-    layer, bottoms, tops = net.layers[index], net._bottoms[index], net._tops[index]
-    if layer.shares or not bottoms:  # nothing moves, or from where nobody can tell
+    layer, bottoms, tops = net.layers[index], net._topology.bottoms[index], net._topology.tops[index]
+    if layer.aliases_bottom("data") or not bottoms:  # nothing moves, or from where nobody can tell
         return Work(0, 0)
-    macs = multiply_adds(layer, bottoms, tops)
+    macs = layer.multiply_adds(bottoms, tops)
     return Work(sum(macs), size_of(*bottoms, *tops, *(layer.blobs if macs else ())))
 
 
 def backward_work(net, index) -> Work:
     """The gradients that the layer computes: of its weights, of the bottoms that want theirs."""
-    layer, bottoms, tops = net.layers[index], net._bottoms[index], net._tops[index]
-    flags = [bool(flag) for flag in net._bottom_need_backward[index]]
+    layer, bottoms, tops = net.layers[index], net._topology.bottoms[index], net._topology.tops[index]
+    flags = [bool(flag) for flag in net._topology.bottom_need_backward[index]]
     reached = [blob for blob, flag in zip(bottoms, flags) if flag]
-    macs = multiply_adds(layer, bottoms, tops)
+    macs = layer.multiply_adds(bottoms, tops)
     learns = bool(macs and layer.param_propagate_down[0])
     if not reached and not learns:
         return Work(0, 0)
@@ -95,17 +92,6 @@ def backward_work(net, index) -> Work:
     if reached:
         touched += [weight, *reached]
     return Work(sum(m * (learns + flag) for m, flag in zip(macs, flags)), size_of(*touched))
-
-
-def multiply_adds(layer, bottoms, tops) -> list[int]:
-    """Those between each bottom and its top; none of layers that are no products with weights."""
-    if isinstance(layer, InnerProduct):
-        return [tops[0].count * layer.inputs]
-    if isinstance(layer, Convolving):
-        weight = layer.blobs[0]
-        cells = bottoms if layer.transposed else tops
-        return [blob.count * (weight.count // weight.shape[0]) for blob in cells]
-    return []
 
 
 def size_of(*blobs):

@@ -120,7 +120,7 @@ def test_a_label_branch_needs_no_backward(net_of):
         'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }',
         caffe.TRAIN,
     )
-    needs = dict(zip(net._layer_names, net._layer_need_backward))
+    needs = dict(zip(net._layer_names, net._topology.layer_need_backward))
     assert needs == {"data": False, "ip": True, "label": False, "loss": True}
     net.blobs["data"].data[...] = 1
     net.forward()

@@ -42,7 +42,7 @@ class Layers:
         caffe.set_random_seed(SEED)  # Dropout drops the same cells each time
         self.layer.reshape(self.bottom, self.top)
         self.layer.forward(self.bottom, self.top)
-        self.layer._raise_put_off()
+        self.layer.raise_deferred()
         return [top.data for top in self.top]
 
     def backward(self, propagate_down):

@@ -114,5 +114,5 @@ def build(text, folder, weights=None):
 
 def complete(net):
     """Make a net compute every layer in full, always."""
-    net._run = net._run_all
+    net._running.runs_groups = lambda: False
     return net

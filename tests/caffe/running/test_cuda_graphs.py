@@ -1,15 +1,10 @@
-"""Passes that are captured and launched again, as CUDA graphs are: here by a stand-in for the CPU.
-
-It lists the kernels that a pass launches, without running those that write, and runs the list when
-asked, on the same memory and behind PyTorch's back. What that gets right is all but CUDA itself.
-"""
+"""Passes that are captured and launched again, as CUDA graphs are: here by a stand-in for the CPU."""
 
 import numpy as np
 import pytest
 import torch
 from nets import NET, SOLVER
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
+from recorder import Kernels, Recorder
 
 import caffe
 from caffe import context
@@ -50,62 +45,11 @@ IP = BODY[BODY.index('layer { name: "ip"') : BODY.index('layer { name: "accuracy
 POOLED = 'layer { name: "item" type: "Silence" bottom: "item" }\n'
 
 
-class Kernels(TorchDispatchMode):
-    """Lists what is launched."""
-
-    def __init__(self):
-        super().__init__()
-        self.launched = []
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        schema = function._schema
-        returns = [r.alias_info for r in schema.returns]
-        if any(alias and not alias.is_write for alias in returns):  # a view: no kernel
-            return function(*args, **kwargs)
-        written = [
-            kwargs[a.name] if a.name in kwargs else args[i]
-            for i, a in enumerate(schema.arguments)
-            if a.alias_info and a.alias_info.is_write and (a.name in kwargs or i < len(args))
-        ]
-        if written:  # it does not run yet
-            self.launched.append((function, args, kwargs, None))
-            return written[0] if len(written) == 1 else tuple(written)
-        result = function(*args, **kwargs)
-        for part in torch.utils._pytree.tree_leaves(result):
-            if isinstance(part, torch.Tensor):
-                part.fill_(float("nan") if part.is_floating_point() else 0)  # nothing was computed
-        self.launched.append((function, args, kwargs, result))
-        return result
-
-    def launch(self):
-        for function, args, kwargs, result in self.launched:
-            unseen = tree_map_only(torch.Tensor, lambda x: x.data, (args, kwargs))
-            again = function(*unseen[0], **unseen[1])
-            if result is not None:
-                for old, new in zip(*map(torch.utils._pytree.tree_leaves, (result, again))):
-                    if isinstance(old, torch.Tensor):
-                        old.data.copy_(new)
-
-
 @pytest.fixture
 def recorder(apart, monkeypatch):
-    """Counts captures and launches."""
-    counts = {"captured": 0, "launched": 0}
-
-    def record(run):
-        with Kernels() as kernels:
-            result = run()
-        counts["captured"] += 1
-
-        def launch():
-            counts["launched"] += 1
-            kernels.launch()
-
-        return result, launch
-
-    monkeypatch.setattr(graphs, "record", record)
-    return counts
+    recorder = Recorder()
+    monkeypatch.setattr(graphs, "record", recorder)
+    return recorder
 
 
 @pytest.fixture
@@ -154,11 +98,11 @@ def train(solver, steps):
 def test_training_by_graphs_is_the_same_training(more, steps, solver_of, recorder):
     """Sizes that come and go, Dropout, blobs read between steps."""
     wanted = train(solver_of(more), steps)
-    assert recorder["captured"] == 0
+    assert recorder.captured == 0
     caffe.set_cuda_graphs(True)
     for a, b in zip(wanted, train(solver_of(more), steps)):
         check_equal(a, b)
-    assert recorder["captured"] and recorder["launched"] >= sum(steps) / 3
+    assert recorder.captured and recorder.launched >= sum(steps) / 3
 
 
 def test_testing_by_graphs_while_training(solver_of, recorder):
@@ -177,7 +121,7 @@ def test_testing_by_graphs_while_training(solver_of, recorder):
     *wanted, end = run()
     caffe.set_cuda_graphs(True)
     *found, last = run()
-    assert found == wanted and recorder["launched"] > 30
+    assert found == wanted and recorder.launched > 30
     check_equal(end, last)
 
 
@@ -205,7 +149,7 @@ def test_what_a_user_writes_is_seen(solver_of, recorder):
     wanted = run()
     caffe.set_cuda_graphs(True)
     assert run() == wanted
-    assert recorder["captured"] >= 4 and recorder["launched"] > 8
+    assert recorder.captured >= 4 and recorder.launched > 8
 
 
 @pytest.fixture
@@ -225,7 +169,7 @@ def test_bf16_weights_are_those_of_the_step(more, solver_of, recorder, bf16):
             solver.net.layers[0].sizes = sizes
             results.append(train(solver, [12])[0])
         check_equal(*results)
-    assert recorder["launched"] > 10
+    assert recorder.launched > 10
 
 
 def test_bf16_weights_that_change_between_tests(solver_of, recorder, bf16):
@@ -238,20 +182,20 @@ def test_bf16_weights_that_change_between_tests(solver_of, recorder, bf16):
         for turn in range(24):
             if turn % 8 == 6:
                 net.params["conv"][0].x.mul_(1.5)  # on the device: no address changes
-            losses.append(net._forward_unread(0, len(net.layers) - 1))
+            losses.append(net._forward_async(0, len(net.layers) - 1))
         results.append(torch.stack(losses).tolist())  # each pass has a loss of its own
     assert results[0] == results[1] and len(set(results[0])) == 24
-    assert recorder["captured"] >= 3
+    assert recorder.captured >= 3
 
 
 def test_who_watches_sees_every_layer(solver_of, recorder):
     caffe.set_cuda_graphs(True)
     net = solver_of().test_nets[0]
     seen = []
-    net._callbacks["before_forward"].append(seen.append)
+    net.before_forward(seen.append)
     for _ in range(5):
         net.forward()
-    assert len(seen) == 5 * len(net.layers) and recorder["captured"] == 0
+    assert len(seen) == 5 * len(net.layers) and recorder.captured == 0
 
 
 def test_what_cannot_be_captured_runs_as_ever_and_is_told_once(
@@ -274,11 +218,11 @@ def test_what_cannot_be_captured_runs_as_ever_and_is_told_once(
 
 
 def test_only_so_many_shapes_are_kept(solver_of, recorder, monkeypatch):
-    monkeypatch.setattr(graphs, "MOST", 1)
+    monkeypatch.setattr(graphs, "MOST_SHAPES", 1)
     caffe.set_cuda_graphs(True)
     solver = solver_of()
     solver.step(30)
-    assert len(solver.net._graphs.captured) == 1 and recorder["captured"] > 2
+    assert len(solver.net._running.cuda_graphs.captured) == 1 and recorder.captured > 2
 
 
 def test_a_net_with_a_host_layer_behind_others_has_none(net_of, recorder):
@@ -288,7 +232,7 @@ def test_a_net_with_a_host_layer_behind_others_has_none(net_of, recorder):
         layer { name: "a" type: "ArgMax" bottom: "r" top: "a" }"""
     )
     caffe.set_cuda_graphs(True)
-    assert net._graphs.first == 3 and not net._graphs.apply()
+    assert net._running.cuda_graphs.first == 3 and not net._running.cuda_graphs.applies()
 
 
 @pytest.mark.cuda

@@ -12,9 +12,9 @@ from nets import build, complete, conv, layer, random_net, source
 import caffe
 from caffe import kernels
 from caffe.layer import LAYER_TYPES
-from caffe.running import incremental as changes
-from caffe.running.incremental import WHOLE
+from caffe.running import incremental
 
+EVERYTHING = None  # instead of a window
 pooling = sys.modules[LAYER_TYPES["Pooling"].__module__]  # caffe.layers is the name of NetSpec's
 
 
@@ -131,9 +131,9 @@ def padded(tmp_path):
     )
     net = build(text + conv("b", "p", 31), tmp_path)
     ran = []
-    for unit in net._changes.units:
-        unit.run = lambda window, run=unit.run, unit=unit: (
-            ran.append((unit.layers[0].name, window)),
+    for group in net._running.groups.groups:
+        group.run = lambda window, run=group.run, group=group: (
+            ran.append((group.layers[0].name, window)),
             run(window),
         )
     net.ran = ran
@@ -142,12 +142,12 @@ def padded(tmp_path):
 
 def test_only_what_the_picture_reaches(padded):
     padded.forward()
-    assert padded.ran == [("a", WHOLE), ("p", WHOLE), ("b", WHOLE)]
+    assert padded.ran == [("a", EVERYTHING), ("p", EVERYTHING), ("b", EVERYTHING)]
     padded.ran.clear()
     padded.blobs["data"].data[...] = 1
     padded.forward()
     assert padded.ran[:2] == [("a", (28, 70, 28, 70)), ("p", (14, 35, 14, 35))]
-    assert padded.ran[2] == ("b", WHOLE)  # an output, which forward() gave out through NumPy
+    assert padded.ran[2] == ("b", EVERYTHING)  # an output, which forward() gave out through NumPy
 
 
 def test_a_patch_reaches_no_further(padded):
@@ -177,18 +177,19 @@ def test_maps_of_other_sizes_are_put_aside(padded):
     padded.blobs["data"].reshape(1, 3, 40, 40)
     padded.ran.clear()
     padded._forward(0, 4)
-    assert padded.ran[0] == ("a", WHOLE)
+    assert padded.ran[0] == ("a", EVERYTHING)
 
 
 def test_maps_put_aside_have_a_limit(padded, monkeypatch):
-    monkeypatch.setattr(changes, "ASIDE", 3_000_000)
+    monkeypatch.setattr(incremental, "STORED_BYTES", 3_000_000)
     for size in (40, 33, 34, 35, 36):
         padded.blobs["data"].reshape(1, 3, size, size)
         padded._forward(0, 4)
-    padded._changes._make_room()
-    aside = [known for unit in padded._changes.units for known in unit.aside.values()]
-    assert 0 < sum(known.bytes for known in aside) <= 3_000_000
-    assert max(known.number for known in aside) == 5  # the latest are kept
+    runner = padded._running.groups
+    runner._limit_stored()
+    stored = [entry for computed in runner.computed.values() for entry in computed.stored.values()]
+    assert 0 < sum(entry.bytes for entry in stored) <= 3_000_000
+    assert max(entry.pass_number for entry in stored) == 5  # the latest are kept
 
 
 def test_nothing_new_costs_nothing(padded):
@@ -217,7 +218,7 @@ def test_old_view_of_weights_is_noticed_by_content(padded):
     assert padded.ran == []  # held, but unchanged
     view[...] += 1
     padded._forward(0, 4)
-    assert padded.ran[0] == ("a", WHOLE)
+    assert padded.ran[0] == ("a", EVERYTHING)
 
 
 def test_a_layer_of_phase_train_in_a_test_net_drops_afresh(tmp_path):
@@ -241,7 +242,7 @@ def test_nets_in_threads(tmp_path):
     def often(net):
         for _ in range(30):
             net.blobs["data"].data[...] += 0
-            net._changes.forget()
+            net._running.groups.forget()
             net.forward()
         return net.blobs["b"].data.copy()
 
@@ -270,13 +271,13 @@ def test_a_bad_picture_is_gone_with_the_next(tmp_path, bad):
 def test_an_interrupted_pass_is_done_again(padded, monkeypatch):
     padded._forward(0, 4)
     padded.params["a"][0].data[...] *= 2
-    unit = padded._changes.units[1]
+    group = padded._running.groups.groups[1]
 
-    def interrupted(window, run=unit.run):
+    def interrupted(window, run=group.run):
         run(window)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(unit, "run", interrupted)
+    monkeypatch.setattr(group, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         padded._forward(0, 4)
     monkeypatch.undo()

@@ -12,8 +12,9 @@ from places import ROOT
 import caffe
 from caffe.blob import Memory
 from caffe.running import memory
-from caffe.running.memory import GIB, OutOfMemory, need
-from caffe.running.sparing import Recompute
+from caffe.running.memory import GIB, need
+from caffe.running.out_of_memory import OutOfMemory
+from caffe.running.segments import Segments
 from fcn_nets import deploy, read_net, text_of
 
 POOL = "pooling_param { pool: MAX kernel_size: 2 stride: 2 }"
@@ -81,7 +82,7 @@ def bytes_of(blobs, sides=("_data",)):
 
 
 def held_by(net):
-    pool = sum(block.numel() * block.element_size() for _, block in net._reuse.pool.free)
+    pool = sum(block.numel() * block.element_size() for _, block in net._running.policy.pool.free)
     return bytes_of(net._blobs) + pool
 
 
@@ -514,7 +515,7 @@ def in_segments_of(length):
 @pytest.mark.parametrize("name", TRAINED)
 def test_gradients_are_the_very_same(name, length, tmp_path, device, monkeypatch):
     if length:
-        monkeypatch.setattr(Recompute, "plan", in_segments_of(length))
+        monkeypatch.setattr(Segments, "_plan", in_segments_of(length))
     text = "force_backward: true\n" + TRAINED[name]()
     plain, net = trained(text, tmp_path), trained(text, tmp_path)
     net.share_with(plain)
@@ -524,11 +525,11 @@ def test_gradients_are_the_very_same(name, length, tmp_path, device, monkeypatch
             mine._data = Memory(mine.count)
             mine.data[...] = theirs.data
     net.recompute()
-    assert net._reuse.repeated and len(net._reuse.segments) > 1
+    assert net._running.policy.segments.repeated and len(net._running.policy.segments.ranges) > 1
     assert wanted.any()
     for mine, theirs in zip(passes(net), passes(plain)):
         np.testing.assert_array_equal(mine, theirs)
-    assert length or any(blob._data.lost for blob in net._blobs)
+    assert length or any(blob._data.released for blob in net._blobs)
 
 
 def test_training_is_the_very_same(tmp_path):
@@ -540,7 +541,7 @@ def test_training_is_the_very_same(tmp_path):
         for _ in range(4):
             solver.step(1)
             losses.append(float(solver.net.blobs["loss"].data))
-    assert any(blob._data.lost for blob in solvers[1].net._blobs)
+    assert any(blob._data.released for blob in solvers[1].net._blobs)
     assert losses[:4] == losses[4:] and len(set(losses)) == 4
     for a, b in zip(*(solver.net.learnable_params for solver in solvers)):
         np.testing.assert_array_equal(a.data, b.data)

@@ -49,7 +49,7 @@ def test_multiply_adds_are_what_ones_add_up_to(net_of, shape, kind, text):
     layer.backward([y], [True], [x])
     assert layer.blobs[0].diff.sum() == x.diff.sum() == macs
     for flags in ((True, True), (True, False), (False, True), (False, False)):
-        layer.param_propagate_down[0], net._bottom_need_backward[1] = flags[0], [flags[1]]
+        layer.param_propagate_down[0], net._topology.bottom_need_backward[1] = flags[0], [flags[1]]
         assert roofline.backward_work(net, 1).macs == sum(flags) * macs
 
 
@@ -65,7 +65,7 @@ def test_several_bottoms_count_each(net_of):
     net = net_of(text, caffe.TRAIN)
     one = 2 * 2 * 3 * 18
     assert roofline.forward_work(net, 1).macs == 2 * one
-    net._bottom_need_backward[1] = [False, True]
+    net._topology.bottom_need_backward[1] = [False, True]
     assert roofline.backward_work(net, 1).macs == 3 * one
 
 
@@ -76,10 +76,10 @@ def test_bytes(net_of):
     assert roofline.forward_work(net, 0) == Work(0, 0)
     assert roofline.forward_work(net, 1).bytes == x + y + w
     assert roofline.forward_work(net, 2) == Work(0, 2 * y)
-    net._bottom_need_backward[1:] = [[True], [True]]
+    net._topology.bottom_need_backward[1:] = [[True], [True]]
     assert roofline.backward_work(net, 1).bytes == y + (x + 2 * w) + (x + w)
     assert roofline.backward_work(net, 2) == Work(0, 2 * y)
-    net._bottom_need_backward[1:] = [[False], [False]]
+    net._topology.bottom_need_backward[1:] = [[False], [False]]
     assert roofline.backward_work(net, 1).bytes == y + x + 2 * w
     assert roofline.backward_work(net, 2) == Work(0, 0)
 

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 import caffe
-from caffe import context, transfer
+from caffe import context, syncedmem
 from caffe.blob import Blob
 
 
 class Late:
-    """`transfer.upload` whose copies read the host's memory as late as they may."""
+    """`syncedmem.upload` whose copies read the host's memory as late as they may."""
 
     def __init__(self):
         self.made = []
@@ -26,7 +26,7 @@ class Late:
 
 
 def test_the_host_writes_only_when_the_copy_is_made(apart, monkeypatch):
-    monkeypatch.setattr(transfer, "upload", late := Late())
+    monkeypatch.setattr(syncedmem, "upload", late := Late())
     blob = Blob([3])
     for value in (1, 2, 3):
         blob.data[...] = value
@@ -85,7 +85,7 @@ def test_host_memory_is_page_locked_where_a_gpu_computes(monkeypatch):
     monkeypatch.setattr(
         torch, "zeros", lambda *a, pin_memory, **k: asked.append(pin_memory) or zeros(*a, **k)
     )
-    transfer.host_memory(2, torch.float32)
+    syncedmem.host_memory(2, torch.float32)
     monkeypatch.setattr(context, "_device", torch.device("cuda", 0))
-    assert transfer.host_memory(2, torch.float32).numpy().dtype == np.float32
+    assert syncedmem.host_memory(2, torch.float32).numpy().dtype == np.float32
     assert asked == [False, True]

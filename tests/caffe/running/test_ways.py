@@ -1,0 +1,337 @@
+"""Every layer under every way of running a net: each agrees with computing layer by layer, in full.
+
+The nets are the golden ones, a layer each, with a copying layer before and behind it, so that the
+layer's own maps may be reused, dropped and recomputed. A layer that declares more of itself than is
+true fails here, and so does a way of running that assumes more than a layer declares.
+"""
+
+import numpy as np
+import pytest
+import torch
+from google.protobuf import text_format
+from places import GOLDEN
+from recorder import Recorder
+from waits import Waits
+
+import caffe
+from caffe.blob import Memory
+from caffe.layer import Layer, declares, is_built_in
+from caffe.proto import caffe_pb2
+from caffe.running import cuda_graphs
+from caffe.running.segments import Segments
+
+CASES = sorted(
+    path.stem for path in (GOLDEN / "layers").glob("*.npz") if not path.stem.startswith("Net_")
+)
+
+
+def wrapped(name, phase):
+    """The prototxt of a golden net of one layer, which reads and feeds copies."""
+    text = (GOLDEN / "layers" / f"{name}.prototxt").read_text()
+    net = text_format.Parse(text, caffe_pb2.NetParameter())
+    net.force_backward = phase == caffe.TRAIN
+    layers = list(net.layer)
+    sources = {top for layer in layers if not layer.bottom for top in layer.top}
+    del net.layer[:]
+    read = {bottom for layer in layers for bottom in layer.bottom}
+    for layer in layers:
+        if layer.bottom:
+            for i, bottom in enumerate(layer.bottom):
+                if bottom in sources:
+                    layer.bottom[i] = f"copy_of_{bottom}"
+                    if i < len(layer.top) and layer.top[i] == bottom:
+                        layer.top[i] = layer.bottom[i]
+        net.layer.add().CopyFrom(layer)
+        if not layer.bottom:
+            for top in sorted(read & set(layer.top)):
+                net.layer.add(
+                    name=f"copy {top}", type="Power", bottom=[top], top=[f"copy_of_{top}"]
+                )
+    for layer in layers:
+        ends = layer.bottom and not layer.type.endswith("Loss")
+        for top in dict.fromkeys(layer.top) if ends else ():
+            if not any(top in other.bottom for other in layers if other is not layer):
+                net.layer.add(name=f"end {top}", type="Power", bottom=[top], top=[f"end_of_{top}"])
+    return text_format.MessageToString(net)
+
+
+@pytest.fixture
+def net_for(tmp_path, monkeypatch):
+    """A function that builds the wrapped net of a golden case, filled with the case's values."""
+    monkeypatch.chdir(GOLDEN / "layers")  # a few prototxts name files there
+
+    def build(name, phase):
+        path = tmp_path / "net.prototxt"
+        path.write_text(wrapped(name, phase))
+        caffe.set_random_seed(5)
+        net = caffe.Net(str(path), phase)
+        case = np.load(f"{name}.npz")
+        if "memory/data" in case:
+            net.set_input_arrays(case["memory/data"], case["memory/labels"])
+        for key in case.files:
+            kind, _, rest = key.partition("/")
+            if kind == "bottom":
+                net.blobs[rest].data[...] = case[key]
+            elif kind == "param":
+                layer, index = rest.rsplit("/", 1)
+                net.params[layer][int(index)].data[...] = case[key]
+        return net
+
+    return build
+
+
+def check_close(found, wanted, tolerance=1e-5):
+    assert found.keys() == wanted.keys()
+    for name in wanted:
+        a, b = found[name].astype(float), wanted[name].astype(float)
+        assert a.shape == b.shape, name
+        finite = np.isfinite(b)
+        np.testing.assert_array_equal(np.where(finite, 0, a), np.where(finite, 0, b), name)
+        size = max(np.linalg.norm(b[finite]), 1e-6)
+        assert np.linalg.norm(a[finite] - b[finite]) <= tolerance * size, name
+
+
+# What happens between two passes of a TEST net
+
+
+def nothing(net):
+    pass
+
+
+def a_patch(net):
+    for name in net.inputs[:1]:  # others may hold labels
+        blob = net.blobs[name]
+        if blob.num_axes == 4 and blob.count > 20:
+            blob.data[:, :, 2:4, 1:3] *= 0.5
+
+
+def a_weight(net):
+    for blobs in net.params.values():
+        blobs[0].data.flat[0] *= 0.5
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_incremental_and_reuse_agree_with_layer_by_layer(name, net_for):
+    nets = [net_for(name, caffe.TEST) for _ in range(3)]
+    plain, _, reusing = nets
+    plain._running.runs_groups = lambda: False
+    reusing.reuse_memory()
+    for change in (nothing, nothing, a_patch, a_weight, a_patch, nothing):
+        results = []
+        for net in nets:
+            change(net)
+            caffe.set_random_seed(7)
+            results.append({key: value.copy() for key, value in net.forward().items()})
+        for result in results[1:]:
+            check_close(result, results[0])
+
+
+def passes(net):
+    """What three training passes leave: outputs, gradients, parameters, the generator's state."""
+    caffe.set_random_seed(7)
+    kept = []
+    for _ in range(3):
+        net.clear_param_diffs()
+        net._forward_backward_async()
+        net._raise_deferred()
+        kept += [net.blobs[name].data.copy() for name in net.outputs]
+        kept += [net.blobs[name].diff.copy() for name in net.inputs]
+        kept += [side.copy() for blob in net.learnable_params for side in (blob.data, blob.diff)]
+    return [*kept, caffe.context.generator().get_state().numpy()]
+
+
+def has_gradient(net):
+    """Whether a backward pass runs: some layers refuse one."""
+    try:
+        passes(net)
+    except (ValueError, NotImplementedError):
+        return False
+    return True
+
+
+def trained(net_for, name):
+    """A TRAIN net of a case that has gradients; the outputs' diffs are set."""
+    if not has_gradient(net_for(name, caffe.TRAIN)):
+        pytest.skip("no gradient")
+    nets = [net_for(name, caffe.TRAIN) for _ in range(2)]
+    for net in nets:
+        for output in net.outputs:
+            if not net.blob_loss_weights[output]:
+                shape = net.blobs[output].data.shape
+                net.blobs[output].diff[...] = np.random.default_rng(2).standard_normal(shape)
+    return nets
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_recompute_agrees_bit_for_bit(name, net_for, monkeypatch):
+    monkeypatch.setattr(
+        Segments, "_plan", lambda self: [range(i, i + 1) for i in range(len(self.net.layers))]
+    )
+    plain, net = trained(net_for, name)
+    net.recompute()
+    for found, wanted in zip(passes(net), passes(plain)):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_cuda_graphs_agree_bit_for_bit(name, net_for, apart, monkeypatch):
+    recorder = Recorder()
+    monkeypatch.setattr(cuda_graphs, "record", recorder)
+    plain, net = trained(net_for, name)
+    wanted = [*passes(plain), *passes(plain)]
+    caffe.set_cuda_graphs(True)
+    for found, value in zip([*passes(net), *passes(net)], wanted):
+        np.testing.assert_array_equal(found, value)
+    if net._running.cuda_graphs.possible and net._running.cuda_graphs.first < len(net.layers):
+        assert recorder.launched > 0 and not net._running.cuda_graphs.failed
+
+
+# What layers declare
+
+
+def layer_of(net):
+    return next(layer for layer in net.layers if layer.name == "l" or layer.name not in "xyz")
+
+
+def attributes(layer):
+    return {key: value for key, value in vars(layer).items() if isinstance(value, torch.Tensor)}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_repeatable_layer_saves_what_it_declares(name, net_for):
+    net = net_for(name, caffe.TRAIN)
+    before = [set(attributes(layer)) for layer in net.layers]
+    net._forward(0, len(net.layers) - 1)
+    for layer, known in zip(net.layers, before):
+        if layer.repeatable:
+            new = set(attributes(layer)) - known - {"_extremes"}
+            assert new <= set(layer.saved_for_backward), layer.type
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_only_declared_layers_change_their_parameters(name, net_for):
+    net = net_for(name, caffe.TRAIN)
+    before = [[blob.data.copy() for blob in layer.blobs] for layer in net.layers]
+    net._forward(0, len(net.layers) - 1)
+    for layer, blobs in zip(net.layers, before):
+        changed = any((a.data != b).any() for a, b in zip(layer.blobs, blobs))
+        assert not changed or layer.updates_parameters or layer.type == "Parameter", layer.type
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_capturable_layer_never_waits_for_the_gpu(name, net_for, apart):
+    net = net_for(name, caffe.TRAIN)
+    net._forward(0, len(net.layers) - 1)
+    for i, layer in enumerate(net.layers):
+        if layer.capturable:
+            bottom, top = net._topology.bottoms[i], net._topology.tops[i]
+            for blob in bottom:
+                blob.x  # noqa: B018  uploaded
+            with Waits():
+                layer.reshape(bottom, top)
+                layer.forward(bottom, top)
+
+
+# A layer that declares nothing
+
+
+class Remembers(Layer):
+    """Doubles its bottom and counts its calls; keeps its bottom for backward, and says so nowhere."""
+
+    num_bottom = num_top = 1
+    calls = 0
+
+    def reshape(self, bottom, top):
+        top[0].set_shape(bottom[0].shape)
+
+    def forward(self, bottom, top):
+        self.calls += 1
+        self.kept = bottom[0].x.clone()
+        top[0].x.copy_(self.kept * self.calls)
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].dx.copy_(top[0].dx * self.kept)
+
+
+TEXT = """force_backward: true
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 dim: 6 dim: 7 } } }
+layer { name: "c" type: "Convolution" bottom: "x" top: "c"
+  convolution_param { num_output: 32 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } } }
+layer { name: "r" type: "Remembers" bottom: "c" top: "r" }
+layer { name: "p" type: "Power" bottom: "r" top: "p" }
+"""
+
+
+@pytest.fixture(params=["registered", "Python", "Python, from a built-in layer"])
+def text(request, monkeypatch):
+    """A net with a layer that declares nothing, registered as a type or a user's Python layer."""
+    if request.param == "registered":
+        monkeypatch.setitem(caffe.layer.LAYER_TYPES, "Remembers", Remembers)
+        return TEXT
+    cls = "Remembers" if request.param == "Python" else "Derived"
+    python = f'type: "Python" python_param {{ module: "{__name__}" layer: "{cls}" }}'
+    return TEXT.replace('type: "Remembers"', python)
+
+
+class Derived(caffe.layer.LAYER_TYPES["ReLU"]):
+    """A user's layer on top of a built-in one that declares much."""
+
+    calls = 0
+    forward, backward = Remembers.forward, Remembers.backward
+
+
+def run(text, net_of, way, phase):
+    caffe.set_random_seed(3)
+    net = net_of(text, phase)
+    net.blobs["x"].data[...] = 1
+    way(net)
+    seen = []
+    for _ in range(4):
+        seen.append(net.forward()["p"].copy())
+        if phase == caffe.TRAIN:
+            net.blobs["p"].diff[...] = 1
+            net.backward()
+            seen += [net.blobs["x"].diff.copy(), net.params["c"][0].diff.copy()]
+    return seen
+
+
+def layer_by_layer(net):
+    net._running.runs_groups = lambda: False
+
+
+def incremental(net):
+    assert net._running.runs_groups()
+
+
+@pytest.mark.parametrize(
+    "way, phase",
+    [
+        (incremental, caffe.TEST),
+        (caffe.Net.reuse_memory, caffe.TEST),
+        (caffe.Net.recompute, caffe.TRAIN),
+    ],
+)
+def test_a_layer_that_declares_nothing_is_right(text, net_of, way, phase):
+    wanted = run(text, net_of, layer_by_layer, phase)
+    for a, b in zip(run(text, net_of, way, phase), wanted):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_layer_that_declares_nothing_is_not_captured(text, net_of, apart):
+    caffe.set_cuda_graphs(True)
+    net = net_of(text, caffe.TEST)
+    assert net._running.cuda_graphs.first == 3  # behind it
+
+
+def test_declarations_of_a_built_in_class_do_not_count_for_a_user_s(net_of):
+    python = f'type: "Python" python_param {{ module: "{__name__}" layer: "Derived" }}'
+    layer = net_of(TEXT.replace('type: "Remembers"', python), caffe.TEST).layers[2]
+    assert Derived.deterministic and not is_built_in(layer)
+    assert not declares(layer, "deterministic") and not declares(layer, "repeatable")
+
+
+def test_a_released_blob_says_why():
+    memory = Memory(3)
+    memory.release("gone because")
+    with pytest.raises(RuntimeError, match="gone because"):
+        memory.tensor(3, torch.device("cpu"))
