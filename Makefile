@@ -24,15 +24,8 @@ $(READY): requirements.txt setup.py
 test: $(READY)
 	$(PY) -m pytest
 
-demo: export GLOG_minloglevel = 1
-# OpenMP threads that spin while they wait slow every step down tenfold once a core is busy elsewhere
-demo: export OMP_WAIT_POLICY = PASSIVE
 demo: $(READY)
-	$(PY) -m data.sample --seed $(SEED)
-	$(PY) ilsvrc-nets/solve.py --sample --seed $(SEED)
-	$(PY) ilsvrc-nets/convert.py --sample
-	for stage in $(STAGES); do $(PY) $$stage/solve.py --sample --seed $(SEED) || exit 1; done
-	$(PY) demo.py
+	$(PY) -m fcn demo --seed $(SEED)
 
 lint: $(READY)
 	$(PY) -m ruff check .
@@ -53,7 +46,7 @@ bench: $(READY)
 	$(PY) -m benchmarks
 
 results: $(READY)
-	$(PY) fcn_results.py
+	$(PY) -m fcn results
 
 docs: $(READY)
 	$(PY) docs/make_caffe_md.py

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from fcn_nets import VGG16
+from fcn.nets import VGG16
 
 from .contest import INSTALL, LeftOut
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from fcn_nets import VGG16
+from fcn.nets import VGG16
 from surgery import upsample_filt
 
 

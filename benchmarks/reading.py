@@ -17,7 +17,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 import caffe
-from data.sample.__main__ import save_mat
+from fcn.datasets.sample.draw import save_mat
 
 STEP = 0.020
 PICTURES, STEPS, ROUNDS = 20, 50, 4

@@ -18,7 +18,7 @@ from sklearn.datasets import load_sample_images
 
 import caffe
 import score
-from data.sample.__main__ import FILES, save_palette
+from fcn.datasets.sample.draw import FILES, save_palette
 from voc_layers import VOCSegDataLayer
 
 from . import contest, fcn8s, peer_torch, peers

@@ -1,7 +1,7 @@
 """pycaffe's public names, on an engine of PyTorch tensors."""
 
 from .classifier import Classifier
-from .confusion import Tally, predicted
+from .confusion import ConfusionMatrix, predicted
 from .context import (
     set_cuda_graphs,
     set_device,
@@ -39,6 +39,8 @@ from .updates import (
 from . import coord_map, io  # isort: skip
 from .running import memory  # isort: skip
 
+Tally = ConfusionMatrix  # its first name
+
 __version__ = "1.0.0"  # of the Caffe whose behaviour this is
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "AdaGradSolver",
     "AdamSolver",
     "Classifier",
+    "ConfusionMatrix",
     "Detector",
     "Layer",
     "NCCL",

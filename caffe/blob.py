@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -173,12 +172,12 @@ class Blob:
 
     # ---- sharing
 
-    def share_data(self, other: "Blob"):
+    def share_data(self, other: Blob):
         """Hold the same values as `other`, in the same memory. Counts must be equal."""
         self._check_shared(other)
         self._data = other._data
 
-    def share_diff(self, other: "Blob"):
+    def share_diff(self, other: Blob):
         """Hold the same derivatives as `other`, in the same memory. Counts must be equal."""
         self._check_shared(other)
         self._diff = other._diff

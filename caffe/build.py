@@ -219,7 +219,10 @@ class Builder:
         mine.share_data(blob)
         mine.share_diff(blob)
         self.net.shared_params.add((len(self.net.layers) - 1, index))
-        for field, known in (("lr_mult", self.net.params_lr), ("decay_mult", self.net.params_weight_decay)):
+        for field, known in (
+            ("lr_mult", self.net.params_lr),
+            ("decay_mult", self.net.params_weight_decay),
+        ):
             if not spec.HasField(field):
                 continue
             value = getattr(spec, field)
@@ -239,7 +242,9 @@ class Builder:
             layer = self.net.layers[i]
             contributes, skip = False, True
             for top_id, weight in zip(self.net.top_ids[i], layer._loss_weights):
-                contributes = contributes or bool(weight) or self.net.blob_names[top_id] in under_loss
+                contributes = (
+                    contributes or bool(weight) or self.net.blob_names[top_id] in under_loss
+                )
                 skip = skip and self.net.blob_names[top_id] in skipped
             if skip and self.net.layer_need_backward[i]:
                 self.net.layer_need_backward[i] = False

@@ -38,7 +38,7 @@ def _fetch(predicted, classes):
     return predicted.to(torch.uint8 if classes <= 256 else torch.int64).cpu().numpy()
 
 
-class Tally:
+class ConfusionMatrix:
     """Counts truth and prediction over the passes of a net, and sums up its loss.
 
     Nothing is fetched from a GPU before `result`, but for predictions that are asked for.

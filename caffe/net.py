@@ -19,7 +19,6 @@ from .layer import Layer, describe
 from .proto import caffe_pb2
 from .running import Running
 from .running.runner import Loss
-from .topology import Topology
 
 PathLike = str | os.PathLike[str]
 

@@ -47,7 +47,9 @@ class Memory:
         self._writes = 0  # that PyTorch does not count: views given out, tensors taken over
         self._views: list[weakref.ref[np.ndarray]] = []  # NumPy arrays that were given out
         self._uploaded: int | None = None  # version of the device's side while the host's equals it
-        self._wait_for_upload: Callable[[], None] | None = None  # until no copy reads the host's side
+        self._wait_for_upload: Callable[[], None] | None = (
+            None  # until no copy reads the host's side
+        )
 
     # ---- values
 

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import caffe
-import fcn_weights
-import surgery
+from fcn.surgery import transplant
+from fcn.weights import MISSING, given_or_found, prototxt_of
 
 
 def main():
@@ -24,20 +24,20 @@ def main():
         parser.error("the embedded task has a vgg16 only")
     source = f"ilsvrc-nets/{args.model}"
     try:
-        weights = fcn_weights.given_or_found(args.weights, source, args.sample)
+        weights = given_or_found(args.weights, source, args.sample)
         made = convert(source, weights, args.sample)
     except (FileNotFoundError, ValueError) as error:
         print(f"convert.py: {error}", file=sys.stderr)
-        return fcn_weights.MISSING
+        return MISSING
     print(f"wrote {made}")
 
 
 def convert(source, weights, sample=False):
     """Write the fully convolutional form of a classifier's weights beside its prototxt."""
-    target = fcn_weights.prototxt_of(f"{source}-fcn", sample)
-    old = caffe.Net(str(fcn_weights.prototxt_of(source, sample)), str(weights), caffe.TEST)
+    target = prototxt_of(f"{source}-fcn", sample)
+    old = caffe.Net(str(prototxt_of(source, sample)), str(weights), caffe.TEST)
     new = caffe.Net(str(target), caffe.TEST)
-    surgery.transplant(new, old)
+    transplant(new, old)
     made = target.with_suffix(".caffemodel")
     new.save(str(made))
     return made

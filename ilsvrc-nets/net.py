@@ -10,7 +10,8 @@ from pathlib import Path
 
 import caffe
 from caffe import layers as L
-from fcn_nets import (
+from fcn.datasets.record import python_data
+from fcn.nets import (
     LEARNED,
     caffenet,
     caffenet_stages,
@@ -19,7 +20,7 @@ from fcn_nets import (
     vgg16,
     vgg16_stages,
 )
-from fcn_tasks import SAMPLE, python_data
+from fcn.tasks import SAMPLE
 
 FOLDER = Path(__file__).resolve().parent
 CLASSES = 1000
@@ -76,7 +77,7 @@ def sample_classifier(role):
     params = dict(role=role, seed=1337, batch=32, mean=SAMPLE.mean)
     if role == "train":
         params["plain"] = 50  # batches on plain backgrounds first
-    python_data(n, ["data", "label"], "data.sample.layers", "DigitCropDataLayer", **params)
+    python_data(n, ["data", "label"], "fcn.datasets.sample.layers", "DigitCropDataLayer", **params)
     narrow, rate, drop = (SAMPLE.body[key] for key in ("narrow", "first_rate", "drop"))
     filler = dict(weight_filler=dict(type="msra"))
     pooled = vgg16_stages(n, n.data, narrow=narrow, first_rate=rate, **filler)

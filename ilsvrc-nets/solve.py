@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import caffe
-import fcn_device
-from data.sample.train_classifier import train
+from fcn import devices
+from fcn.datasets.sample.classifier import train
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -20,11 +20,11 @@ def main():
     parser.add_argument("--sample", action="store_true", help="the only net there is to train")
     parser.add_argument("--steps", type=int, default=500, help="(%(default)s)")
     parser.add_argument("--seed", type=int, help="seed of the weights")
-    fcn_device.add_options(parser)
+    devices.add_options(parser)
     args = parser.parse_args()
     if not args.sample:
         parser.error("only --sample is trained here; see README.md for the published weights")
-    fcn_device.use(args)
+    devices.use(args)
     if args.seed is not None:
         caffe.set_random_seed(args.seed)
     os.chdir(FOLDER / "sample")  # the paths in solver.prototxt are relative to it

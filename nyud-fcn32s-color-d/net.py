@@ -2,8 +2,8 @@
 
 import caffe
 from caffe import layers as L
-from fcn_nets import decoder, seg_loss, vgg16, write
-from fcn_tasks import NYUD
+from fcn.nets import decoder, seg_loss, vgg16, write
+from fcn.tasks import NYUD
 
 
 def fcn(split, task=NYUD):

@@ -1,7 +1,7 @@
 """Train FCN-32s on colour and depth of NYUDv2, from VGG-16 and a first filter for depth."""
 
-from fcn_solve import solve
-from surgery import transplant
+from fcn.surgery import transplant
+from fcn.train import solve
 
 
 def add_depth(net, vgg16):
@@ -15,4 +15,4 @@ def add_depth(net, vgg16):
 
 
 if __name__ == "__main__":
-    solve(__file__, start="ilsvrc-nets/vgg16-fcn", surgeon=add_depth, rounds=50, steps=2000)
+    solve(__file__, start="ilsvrc-nets/vgg16-fcn", initialize=add_depth, rounds=50, steps=2000)

@@ -4,8 +4,8 @@ import caffe
 from caffe import layers as L
 from caffe import params as P
 from caffe.coord_map import crop
-from fcn_nets import score, seg_loss, upscore, vgg16, write
-from fcn_tasks import NYUD
+from fcn.nets import score, seg_loss, upscore, vgg16, write
+from fcn.tasks import NYUD
 
 
 def fcn(split, task=NYUD):

@@ -1,7 +1,7 @@
 """Train the late fusion of colour and HHA on NYUDv2, from the two nets trained alone."""
 
-from fcn_solve import solve
-from surgery import transplant
+from fcn.surgery import transplant
+from fcn.train import solve
 
 
 def join(net, color, hha):
@@ -14,7 +14,7 @@ if __name__ == "__main__":
     solve(
         __file__,
         start=("nyud-fcn32s-color", "nyud-fcn32s-hha"),
-        surgeon=join,
+        initialize=join,
         rounds=50,
         steps=2000,
     )

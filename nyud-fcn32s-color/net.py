@@ -1,8 +1,8 @@
 """FCN-32s on NYUDv2, from the colour picture."""
 
 import caffe
-from fcn_nets import decoder, seg_loss, vgg16, write
-from fcn_tasks import NYUD
+from fcn.nets import decoder, seg_loss, vgg16, write
+from fcn.tasks import NYUD
 
 
 def fcn(split, task=NYUD):

@@ -4,8 +4,8 @@
 """
 
 import caffe
-from fcn_nets import decoder, seg_loss, vgg16, write
-from fcn_tasks import PASCALCONTEXT
+from fcn.nets import decoder, seg_loss, vgg16, write
+from fcn.tasks import PASCALCONTEXT
 
 
 def fcn(split, task=PASCALCONTEXT):

@@ -3,7 +3,7 @@
 50 rounds of 8000 steps go past max_iter, as published: step does not stop there.
 """
 
-from fcn_solve import solve
+from fcn.train import solve
 
 if __name__ == "__main__":
     solve(__file__, start="pascalcontext-fcn32s", rounds=50, steps=8000)

@@ -1,6 +1,6 @@
 """Train FCN-16s on SIFT Flow from FCN-32s, scored on both tasks."""
 
-from fcn_solve import solve
+from fcn.train import solve
 
 if __name__ == "__main__":
     solve(

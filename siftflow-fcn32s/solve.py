@@ -1,6 +1,6 @@
 """Train FCN-32s on SIFT Flow from VGG-16, scored on both tasks."""
 
-from fcn_solve import solve
+from fcn.train import solve
 
 if __name__ == "__main__":
     solve(

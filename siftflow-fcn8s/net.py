@@ -4,8 +4,8 @@ One body, two decoders: 33 semantic and 3 geometric classes.
 """
 
 import caffe
-from fcn_nets import decoder, seg_loss, vgg16, write
-from fcn_tasks import SIFTFLOW
+from fcn.nets import decoder, seg_loss, vgg16, write
+from fcn.tasks import SIFTFLOW
 
 
 def fcn(split, task=SIFTFLOW):

@@ -4,8 +4,8 @@ The kernel of 63 (instead of 64) puts the scores' centres on pixels, as this bod
 """
 
 import caffe
-from fcn_nets import caffenet, decoder, seg_loss, write
-from fcn_tasks import VOC
+from fcn.nets import caffenet, decoder, seg_loss, write
+from fcn.tasks import VOC
 
 
 def fcn(split, task=VOC):

@@ -1,8 +1,8 @@
 """FCN-16s on PASCAL VOC, scores at stride 16: the stride-32 net fused with scores of pool4."""
 
 import caffe
-from fcn_nets import decoder, seg_loss, vgg16, write
-from fcn_tasks import SAMPLE, VOC
+from fcn.nets import decoder, seg_loss, vgg16, write
+from fcn.tasks import SAMPLE, VOC
 
 
 def fcn(split, task=VOC):

@@ -1,6 +1,6 @@
 """Train FCN-16s on SBD from FCN-32s, scored on the VOC pictures that are not in SBD's training."""
 
-from fcn_solve import solve
+from fcn.train import solve
 
 if __name__ == "__main__":
     solve(

@@ -1,8 +1,8 @@
 """FCN-32s on PASCAL VOC, the coarse net: scores at stride 32, upsampled at once."""
 
 import caffe
-from fcn_nets import decoder, seg_loss, vgg16, write
-from fcn_tasks import SAMPLE, VOC
+from fcn.nets import decoder, seg_loss, vgg16, write
+from fcn.tasks import SAMPLE, VOC
 
 
 def fcn(split, task=VOC):

@@ -1,6 +1,6 @@
 """Train FCN-32s on SBD from VGG-16, scored on the VOC pictures that are not in SBD's training."""
 
-from fcn_solve import solve
+from fcn.train import solve
 
 if __name__ == "__main__":
     solve(

@@ -5,8 +5,8 @@ pool3 and pool4, which are large numbers, would drown them.
 """
 
 import caffe
-from fcn_nets import decoder, seg_loss, vgg16, write
-from fcn_tasks import VOC
+from fcn.nets import decoder, seg_loss, vgg16, write
+from fcn.tasks import VOC
 
 
 def fcn(split, task=VOC):

@@ -1,6 +1,6 @@
 """Train FCN-8s on SBD at once, straight from VGG-16."""
 
-from fcn_solve import solve
+from fcn.train import solve
 
 if __name__ == "__main__":
     solve(__file__, start="ilsvrc-nets/vgg16-fcn", rounds=75, steps=4000)

@@ -1,8 +1,8 @@
 """FCN-8s on PASCAL VOC, scores at stride 8: the stride-16 net fused with scores of pool3."""
 
 import caffe
-from fcn_nets import decoder, seg_loss, vgg16, write
-from fcn_tasks import SAMPLE, VOC
+from fcn.nets import decoder, seg_loss, vgg16, write
+from fcn.tasks import SAMPLE, VOC
 
 
 def fcn(split, task=VOC):

@@ -74,7 +74,7 @@ class CudaGraphs(Runner):
         """Run all layers forward; start and end must be the first and the last."""
         return self._run(backward=False)
 
-    def forward_backward(self) -> Loss:  # noqa: D102
+    def forward_backward(self) -> Loss:
         return self._run(backward=True)
 
     def _run(self, backward):
@@ -142,7 +142,11 @@ class Captured:
         if backward:
             self._forget_prepared()
         self.forms = [dict(prepared.forms) for prepared in self.prepared]  # kept alive
-        self.weights = [(blob, blob._data.version_despite_views()) for blob in params] if any(self.forms) else []
+        self.weights = (
+            [(blob, blob._data.version_despite_views()) for blob in params]
+            if any(self.forms)
+            else []
+        )
         uploaded = [blob._data.sides[self.where] for blob in self.inputs]
         try:
             for blob, side in zip(self.inputs, self.input_sides):

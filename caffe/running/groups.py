@@ -105,7 +105,7 @@ class Grouped(Runner):
         super().__init__(net, hooks)
         self.groups = groups_of(net)
 
-    def steps(self, start: int, end: int) -> Iterator[int]:  # noqa: D102
+    def steps(self, start: int, end: int) -> Iterator[int]:
         for hook in self.hooks:
             hook.begin_forward(start, end)
         self.begin()

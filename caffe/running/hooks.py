@@ -55,16 +55,16 @@ class Callbacks(Hooks):
         """Whether any call is registered."""
         return any(self.calls.values())
 
-    def before_forward(self, index: int) -> None:  # noqa: D102
+    def before_forward(self, index: int) -> None:
         self._call("before_forward", index)
 
-    def after_forward(self, index: int) -> None:  # noqa: D102
+    def after_forward(self, index: int) -> None:
         self._call("after_forward", index)
 
-    def before_backward(self, index: int) -> None:  # noqa: D102
+    def before_backward(self, index: int) -> None:
         self._call("before_backward", index)
 
-    def after_backward(self, index: int) -> None:  # noqa: D102
+    def after_backward(self, index: int) -> None:
         self._call("after_backward", index)
 
     def _call(self, moment, index):

@@ -71,9 +71,7 @@ class Incremental(Grouped):
         self.passes = itertools.count(1)
         self.this_pass = 0
         inputs = set(net.input_ids)
-        self.versions = {
-            blob: BlobVersion(blob, i in inputs) for i, blob in enumerate(net.blobs)
-        }
+        self.versions = {blob: BlobVersion(blob, i in inputs) for i, blob in enumerate(net.blobs)}
         self.computed = {group: Computed() for group in self.groups}
 
     def forget(self) -> None:

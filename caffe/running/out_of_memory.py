@@ -61,7 +61,7 @@ class FitCheck(Hooks):
         self.use = use
         self.checked: tuple | None = None
 
-    def begin_forward(self, start: int, end: int) -> None:  # noqa: D102
+    def begin_forward(self, start: int, end: int) -> None:
         use = self.use
         case = [use.net.blobs[i]._shape for i in use.net.sources()], use.histories
         if case == self.checked:

@@ -29,16 +29,16 @@ class Recompute(Releasing):
 
     # ---- bytes
 
-    def maps(self, sizes: Sequence[float]) -> float:  # noqa: D102
+    def maps(self, sizes: Sequence[float]) -> float:
         return self.segments.maps(sizes)
 
-    def saved(self, counts: Sequence[int]) -> float:  # noqa: D102
+    def saved(self, counts: Sequence[int]) -> float:
         return self.segments.saved(self.saved_by_layer(counts))
 
-    def stays(self, i: int) -> bool:  # noqa: D102
+    def stays(self, i: int) -> bool:
         return i not in self.segments.dropped or self.is_kept(i)
 
-    def keeps_diff(self, i: int) -> bool:  # noqa: D102
+    def keeps_diff(self, i: int) -> bool:
         return self.is_kept(i) or bool(self.net.loss_weights[i])
 
     # ---- forward
@@ -115,7 +115,7 @@ class Recompute(Releasing):
             self.without_saved.discard(i)
         context.generator().set_state(generator_now)
 
-    def reason(self, names: list[str]) -> str:  # noqa: D102
+    def reason(self, names: list[str]) -> str:
         one = " and ".join(map(repr, names))
         return (
             f"blob {one}: not kept between forward and backward, nor after it, as recompute() of net "

@@ -61,10 +61,10 @@ class Reuse(Releasing):
         for index in range(len(self.net.layers)):
             self.after_forward(index)
 
-    def stays(self, i: int) -> bool:  # noqa: D102
+    def stays(self, i: int) -> bool:
         return self.is_kept(i)
 
-    def begin_forward(self, start: int, end: int) -> None:  # noqa: D102
+    def begin_forward(self, start: int, end: int) -> None:
         self.pool.trim()
         super().begin_forward(start, end)
 
@@ -81,7 +81,7 @@ class Reuse(Releasing):
             "A second net, on these weights by share_with(), keeps its own"
         )
 
-    def reason(self, names: list[str]) -> str:  # noqa: D102
+    def reason(self, names: list[str]) -> str:
         one = " and ".join(map(repr, names))
         return (
             f"blob {one}: its memory was reused, as reuse_memory() of net {self.net.name!r} wants it; to "

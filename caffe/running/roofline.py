@@ -67,7 +67,11 @@ def forward_ms(net) -> list[float]:
 
 def forward_work(net, index) -> Work:
     """Bottoms and weights are read, tops written."""
-    layer, bottoms, tops = net.layers[index], net._topology.bottoms[index], net._topology.tops[index]
+    layer, bottoms, tops = (
+        net.layers[index],
+        net._topology.bottoms[index],
+        net._topology.tops[index],
+    )
     if layer.aliases_bottom("data") or not bottoms:  # nothing moves, or from where nobody can tell
         return Work(0, 0)
     macs = layer.multiply_adds(bottoms, tops)
@@ -76,7 +80,11 @@ def forward_work(net, index) -> Work:
 
 def backward_work(net, index) -> Work:
     """The gradients that the layer computes: of its weights, of the bottoms that want theirs."""
-    layer, bottoms, tops = net.layers[index], net._topology.bottoms[index], net._topology.tops[index]
+    layer, bottoms, tops = (
+        net.layers[index],
+        net._topology.bottoms[index],
+        net._topology.tops[index],
+    )
     flags = [bool(flag) for flag in net._topology.bottom_need_backward[index]]
     reached = [blob for blob, flag in zip(bottoms, flags) if flag]
     macs = layer.multiply_adds(bottoms, tops)

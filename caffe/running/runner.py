@@ -65,7 +65,7 @@ class Runner:
 class LayerByLayer(Runner):
     """Computes every layer in full, on any device, in any phase. All other ways must agree with it."""
 
-    def steps(self, start: int, end: int) -> Iterator[int]:  # noqa: D102
+    def steps(self, start: int, end: int) -> Iterator[int]:
         net = self.net
         for hook in self.hooks:
             hook.begin_forward(start, end)

@@ -77,15 +77,15 @@ class Segments:
         return inner, crossing
 
     @staticmethod
-    def _cut(
-        limit: float, inner: list[dict[int, float]], crossing: list[float]
-    ) -> list[range]:
+    def _cut(limit: float, inner: list[dict[int, float]], crossing: list[float]) -> list[range]:
         """The segments of at most `limit` inside between which the least is kept.
 
         By dynamic programming; a single layer may exceed the limit.
         """
         count = len(crossing)
-        best: list[tuple[float, int]] = [(0.0, 0)]  # for layers before b: (kept, last segment's start)
+        best: list[tuple[float, int]] = [
+            (0.0, 0)
+        ]  # for layers before b: (kept, last segment's start)
         for b in range(count):
             options = (
                 (best[a][0] + (crossing[b] if b + 1 < count else 0), a)

@@ -36,7 +36,9 @@ class BlobVersion:
         self.blob = blob
         self.number = self.number_before = 0
         self.window: Window | None = None  # where the two differ; None: anywhere
-        self.from_inputs: Window | None = None  # where values depend on the net's inputs; None: anywhere
+        self.from_inputs: Window | None = (
+            None  # where values depend on the net's inputs; None: anywhere
+        )
         self.writer: object | None = None  # the group that computed the values; None: somebody else
         self.checked_in = 0  # the pass in which `notice` last looked
         self.is_input = is_input

@@ -9,14 +9,14 @@ import pytest
 from places import ROOT
 
 import caffe
-import fcn_weights
+from fcn import weights as weights_of
 
 
 @pytest.fixture
 def command(tmp_path, monkeypatch):
     """Run convert.py on a copy of the embedded task's prototxts; returns its exit code."""
     shutil.copytree(ROOT / "ilsvrc-nets", tmp_path / "ilsvrc-nets", ignore=no_weights)
-    monkeypatch.setattr(fcn_weights, "ROOT", tmp_path)
+    monkeypatch.setattr(weights_of, "ROOT", tmp_path)
     main = runpy.run_path(str(ROOT / "ilsvrc-nets" / "convert.py"))["main"]
 
     def run(*arguments):

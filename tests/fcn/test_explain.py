@@ -1,12 +1,9 @@
-"""explain_crop.py against the published offsets and the shapes of nets that are built."""
-
-import sys
+"""explain.py against the published offsets and the shapes of nets that are built."""
 
 import pytest
 from places import ROOT
 
-import explain_crop
-import fcn_nets
+from fcn import command, explain, nets
 
 MODELS = {  # the published offsets, in order
     "voc-fcn32s": [19],
@@ -19,18 +16,17 @@ MODELS = {  # the published offsets, in order
 }
 
 
-def run(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["explain_crop.py", *map(str, arguments)])
-    return explain_crop.main()
+def run(*arguments):
+    return command.main(["explain", *map(str, arguments)])
 
 
 def sample():
-    return fcn_nets.deploy(fcn_nets.read_net(ROOT / "voc-fcn8s/sample/val.prototxt"))
+    return nets.deploy(nets.read_net(ROOT / "voc-fcn8s/sample/val.prototxt"))
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_offsets_of_the_published_nets_follow(model, monkeypatch, capsys):
-    assert run(monkeypatch, "--", model) == 0
+def test_offsets_of_the_published_nets_follow(model, capsys):
+    assert run("--", model) == 0
     out = capsys.readouterr().out
     lines = [line for line in out.splitlines() if "as in the file" in line]
     assert [int(line.split("offset ")[1].split(",")[0]) for line in lines] == MODELS[model]
@@ -42,23 +38,23 @@ def test_offsets_of_the_published_nets_follow(model, monkeypatch, capsys):
 
 def test_lengths_are_those_of_the_net_or_neither_fits(net_of):
     """At an eighth of the width; its fc6 of 3x3 leaves some sizes without enough of pool3."""
-    net, made = net_of(fcn_nets.text_of(sample())), explain_crop.tops_of(sample())
+    net, made = net_of(nets.text_of(sample())), explain.tops_of(sample())
     outcomes = []
     for size in (1, 31, 33, 61, 83, 180, 240):
         net.blobs["data"].reshape(1, 3, size, size)
         try:
-            found = explain_crop.lengths(made, size)
+            found = explain.lengths(made, size)
         except ValueError as error:
             with pytest.raises(ValueError, match=str(error).split(":")[0]):
                 net.reshape()
-            outcomes.append(explain_crop.fitting(made, size))
+            outcomes.append(explain.fitting(made, size))
             continue
         net.reshape()
         assert found == {name: net.blobs[name].data.shape[3] for name in found} and len(found) > 30
         outcomes.append(size)
     assert outcomes[-2:] == [180, 240] and outcomes != sorted((1, 31, 33, 61, 83, 180, 240))
     for size in outcomes:
-        explain_crop.lengths(made, size)
+        explain.lengths(made, size)
 
 
 def test_pooling_with_pad_as_caffe_clips_it(net_of, tmp_path):
@@ -66,18 +62,18 @@ def test_pooling_with_pad_as_caffe_clips_it(net_of, tmp_path):
     layer { name: "p" type: "Pooling" bottom: "d" top: "p" pooling_param {
       kernel_size: 2 stride: 2 pad: 1 } }"""
     net = net_of(text)
-    made = explain_crop.tops_of(fcn_nets.read_net(tmp_path / "net.prototxt"))
+    made = explain.tops_of(nets.read_net(tmp_path / "net.prototxt"))
     for size in range(1, 12):
         net.blobs["d"].reshape(1, 1, size, size)
         net.reshape()
-        assert explain_crop.lengths(made, size)["p"] == net.blobs["p"].data.shape[3]
+        assert explain.lengths(made, size)["p"] == net.blobs["p"].data.shape[3]
 
 
 def test_a_wrong_offset_is_told():
     net = sample()
     (layer,) = (layer for layer in net.layer if layer.name == "score_pool4c")
     layer.crop_param.offset[:] = [layer.crop_param.offset[0] + 4]
-    text = "\n".join(explain_crop.explain(net))
+    text = "\n".join(explain.explain(net))
     right = layer.crop_param.offset[0] - 4
     assert f"PROBLEM: so the offset should be {right}; the file says {right + 4}" in text
 
@@ -88,13 +84,13 @@ def test_sizes_that_do_not_fit_are_told(net_of):
         if layer.name == "conv1_1":
             layer.convolution_param.pad[:] = [1]
     with pytest.raises(ValueError, match="fc6: its kernel finds 2 only, and leaves nothing"):
-        explain_crop.lengths(explain_crop.tops_of(net), 64)
+        explain.lengths(explain.tops_of(net), 64)
     with pytest.raises(ValueError):
-        net_of(fcn_nets.text_of(net)).reshape()
-    assert "PROBLEM: not all pictures fit" in "\n".join(explain_crop.explain(net))
+        net_of(nets.text_of(net)).reshape()
+    assert "PROBLEM: not all pictures fit" in "\n".join(explain.explain(net))
 
 
 def test_what_is_no_net_exits_2(monkeypatch, capsys):
-    assert run(monkeypatch, "voc-fcn4s") == 2
-    assert run(monkeypatch, ROOT / "voc-fcn8s/solver.prototxt") == 2
-    assert "explain_crop.py: " in capsys.readouterr().err
+    assert run("voc-fcn4s") == 2
+    assert run(ROOT / "voc-fcn8s/solver.prototxt") == 2
+    assert "fcn explain: " in capsys.readouterr().err

@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 import tiny_model
 from PIL import Image
+from places import ROOT
 
 import caffe
-import fcn_nets
-import fcn_weights
-import infer
-import score
-import vis
-from nyud_layers import NYUDSegDataLayer
+from fcn import infer, measures, nets, results, scoring, vis
+from fcn import weights as weights_of
+from fcn.datasets.nyud import NYUDSegDataLayer
 
 RED, GREEN, BLUE, GREY = (200, 20, 20), (20, 200, 20), (20, 20, 200), (128, 128, 128)
 
@@ -162,10 +160,8 @@ def test_any_size(model, tmp_path, monkeypatch, size):
 def test_sizes_that_the_small_net_cannot_take(tmp_path, monkeypatch):
     """The embedded task's FCN-8s takes no 100 x 37: the picture gets a border, and loses it again."""
     monkeypatch.chdir(tmp_path)
-    prototxt = Path(infer.__file__).parent / "voc-fcn8s/sample/val.prototxt"
-    (tmp_path / "deploy.prototxt").write_text(
-        fcn_nets.text_of(fcn_nets.deploy(fcn_nets.read_net(prototxt)))
-    )
+    prototxt = ROOT / "voc-fcn8s/sample/val.prototxt"
+    (tmp_path / "deploy.prototxt").write_text(nets.text_of(nets.deploy(nets.read_net(prototxt))))
     caffe.Net("deploy.prototxt", caffe.TEST).save("w.caffemodel")
     Image.new("RGB", (37, 100)).save("s.png")
     assert run(monkeypatch, "--sample", "--weights", "w.caffemodel", "s.png") == 0
@@ -239,17 +235,17 @@ def test_missing_weights_exit_2(model, tmp_path, monkeypatch, capsys):
 def test_a_model_that_does_not_exist_exits_2(monkeypatch, capsys):
     assert run(monkeypatch, "--model", "voc-fcn4s", "s.png") == 2
     said = capsys.readouterr().err
-    assert str(fcn_weights.ROOT / "voc-fcn4s") in said and "did you mean voc-fcn" in said
+    assert str(weights_of.ROOT / "voc-fcn4s") in said and "did you mean voc-fcn" in said
 
 
 def test_a_model_may_be_named_by_any_path_to_it(model, monkeypatch):
     """What a shell completes, `voc-fcn8s/`, still has its published names."""
-    root = fcn_weights.ROOT
+    root = weights_of.ROOT
     for name in ("voc-fcn8s", "voc-fcn8s/", str(root / "voc-fcn8s")):
-        assert fcn_weights.model(name) == "voc-fcn8s"
+        assert weights_of.model(name) == "voc-fcn8s"
     monkeypatch.chdir(root / "voc-fcn8s")
-    assert fcn_weights.model(".") == fcn_weights.model("../voc-fcn8s/") == "voc-fcn8s"
-    assert fcn_weights.model(str(model) + "/") == str(model)  # one's own, wherever it is
+    assert weights_of.model(".") == weights_of.model("../voc-fcn8s/") == "voc-fcn8s"
+    assert weights_of.model(str(model) + "/") == str(model)  # one's own, wherever it is
 
 
 def test_weights_that_do_not_do_are_told(model, scene, tmp_path, monkeypatch, capsys):
@@ -272,7 +268,7 @@ def test_a_prototxt_that_does_not_parse_is_told_with_its_line(model, monkeypatch
     assert run(monkeypatch, "--model", model, "s.png") == 2
     assert f"{path}:{line}:" in capsys.readouterr().err
     with pytest.raises(ValueError, match=f"val.prototxt:{line}:"):
-        fcn_nets.read_net(path)
+        nets.read_net(path)
 
 
 def test_out_that_is_a_file_is_told(model, scene, monkeypatch, capsys):
@@ -320,8 +316,8 @@ def nyud_model(tmp_path, monkeypatch):
         bottoms = " ".join(f'bottom: "{blob}"' for blob in kinds)
         text = NYUD.format(tops=tops, bottoms=bottoms, params=[*kinds.values(), "label"])
         (folder / "test.prototxt").write_text(text)
-        deployed = fcn_nets.deploy(fcn_nets.read_net(folder / "test.prototxt"))
-        (folder / "made.prototxt").write_text(fcn_nets.text_of(deployed))
+        deployed = nets.deploy(nets.read_net(folder / "test.prototxt"))
+        (folder / "made.prototxt").write_text(nets.text_of(deployed))
         net = caffe.Net(str(folder / "made.prototxt"), caffe.TEST)
         net.params["score"][0].data[7, -1] = 1
         net.params["score"][1].data[0] = 1
@@ -381,10 +377,10 @@ def test_score_command(model, tmp_path, monkeypatch, capsys):
     tiny_model.write_weights(model, weights, score=[[0, -1, -1], [0, -1, 1], [0, 1, -1]])
     arguments = ["--model", model, "--weights", weights, "--save", "seg", "--record", "r.jsonl"]
     monkeypatch.setattr(sys, "argv", ["score.py", "--cpu", *map(str, arguments)])
-    assert score.main() == 0
+    assert scoring.main() == 0
     out = capsys.readouterr().out
     assert "Iteration 500 mean IU" in out and "aeroplane" in out
-    (record,) = score.read_records(tmp_path / "r.jsonl")
+    (record,) = results.read_records(tmp_path / "r.jsonl")
     assert record["images"] == 3 and record["mean_iu"] > 0.6
     assert record["model"] == Path(model).name and record["weights"] == weights.name
     assert record["sha1"] == hashlib.sha1(weights.read_bytes()).hexdigest()
@@ -392,8 +388,8 @@ def test_score_command(model, tmp_path, monkeypatch, capsys):
     for name in "cde":
         truth = indices(tmp_path / "data/voc/SegmentationClass" / f"{name}.png")
         given = indices(tmp_path / "seg/label" / f"{name}.png")
-        hist += score.fast_hist(truth, given, 3)
-    assert record["iu"] == pytest.approx(score.scores(hist)["iu"])
+        hist += measures.fast_hist(truth, given, 3)
+    assert record["iu"] == pytest.approx(measures.scores(hist)["iu"])
 
 
 def test_score_command_refuses_pictures_that_were_trained_on(model, tmp_path, monkeypatch, capsys):
@@ -401,17 +397,17 @@ def test_score_command_refuses_pictures_that_were_trained_on(model, tmp_path, mo
     (tmp_path / "data/sbd/train.txt").write_text("a\nd\n")
     command = ["score.py", "--cpu", "--model", str(model)]
     monkeypatch.setattr(sys, "argv", command)
-    assert score.main() == 2
+    assert scoring.main() == 2
     said = capsys.readouterr()
     assert "1 of the 3 pictures to score are trained on (d" in said.err and ">>>" not in said.out
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [*command, "--leakage"])
-    assert score.main() == 0
+    assert scoring.main() == 0
     assert "3 pictures of seg11valid" in capsys.readouterr().out
     (tmp_path / "data/sbd/train.txt").unlink()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", command)
-    assert score.main() == 0
+    assert scoring.main() == 0
     assert "not checked whether these pictures were trained on: SBDD" in capsys.readouterr().out
 
 
@@ -421,7 +417,7 @@ def test_score_command_tells_wrong_labels(model, tmp_path, monkeypatch, capsys):
     with Image.open(path) as label:
         label.convert("RGB").save(path)
     monkeypatch.setattr(sys, "argv", ["score.py", "--cpu", "--model", str(model)])
-    assert score.main() == 2
+    assert scoring.main() == 2
     assert "c.png: label is a RGB picture, not a palette PNG" in capsys.readouterr().err
 
 
@@ -429,7 +425,7 @@ def test_predictions_for_voc_s_server_are_of_voc(monkeypatch, capsys):
     arguments = ["score.py", "--model", "siftflow-fcn8s", "--save", "out", "--server"]
     monkeypatch.setattr(sys, "argv", arguments)
     with pytest.raises(SystemExit):
-        score.main()
+        scoring.main()
     assert "VOC's evaluation server takes predictions of VOC's classes" in capsys.readouterr().err
 
 
@@ -439,21 +435,21 @@ def test_score_command_lays_predictions_out_for_voc_s_server(model, tmp_path, mo
     tiny_model.write_weights(model, weights)
     arguments = ["--model", model, "--weights", weights, "--save", tmp_path / "out", "--server"]
     monkeypatch.setattr(sys, "argv", ["score.py", "--cpu", *map(str, arguments)])
-    assert score.main() == 0
+    assert scoring.main() == 0
     laid = tmp_path / "out" / "results" / "VOC2012" / "Segmentation" / "comp6_test_cls"
     assert sorted(path.name for path in laid.iterdir()) == ["c.png", "d.png", "e.png"]
 
 
 def test_score_command_without_weights_exits_2(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(fcn_weights, "ROOT", tmp_path)
+    monkeypatch.setattr(weights_of, "ROOT", tmp_path)
     (tmp_path / "voc-fcn8s").mkdir()
     monkeypatch.setattr(sys, "argv", ["score.py", "--cpu"])
-    assert score.main() == 2
+    assert scoring.main() == 2
     assert "no weights for voc-fcn8s" in capsys.readouterr().err
 
 
 def test_score_command_without_scenes_tells_what_makes_them(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(fcn_weights, "ROOT", tmp_path)
+    monkeypatch.setattr(weights_of, "ROOT", tmp_path)
     model = tmp_path / "voc-tiny"
     tiny_model.write_model(model / "sample")
     weights = tmp_path / "w.caffemodel"
@@ -461,6 +457,6 @@ def test_score_command_without_scenes_tells_what_makes_them(monkeypatch, tmp_pat
     monkeypatch.chdir(tmp_path)
     arguments = ["--cpu", "--sample", "--model", str(model), "--weights", str(weights)]
     monkeypatch.setattr(sys, "argv", ["score.py", *arguments])
-    assert score.main() == 2
+    assert scoring.main() == 2
     said = capsys.readouterr().err
-    assert "seg11valid" in said and "made by: python -m data.sample" in said
+    assert "seg11valid" in said and "made by: fcn data sample" in said

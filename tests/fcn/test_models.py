@@ -16,9 +16,8 @@ import pytest
 from google.protobuf import text_format
 from places import GOLDEN, ROOT
 
-import fcn_nets
-import fcn_solve
 from caffe.proto import caffe_pb2
+from fcn import nets, train
 
 
 class DataSet(NamedTuple):
@@ -319,7 +318,7 @@ def test_voc_fcn8s_deploy_is_the_published_one():
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_has_a_deploy_net(model):
-    net = fcn_nets.deploy(on_disk(model, net_names(model)[1]))
+    net = nets.deploy(on_disk(model, net_names(model)[1]))
     wanted = [
         found
         for found in parse(layers_of(model)).layer
@@ -334,7 +333,7 @@ def test_every_model_has_a_deploy_net(model):
 
 
 def test_deploy_bypasses_a_dropout_that_is_not_in_place():
-    net = fcn_nets.deploy(
+    net = nets.deploy(
         parse("""
         layer { name: "d" type: "Python" top: "data" top: "label" }
         layer { name: "drop" type: "Dropout" bottom: "data" top: "dropped" }
@@ -387,7 +386,7 @@ def test_solver_is_the_published_one(model):
 def test_solve_is_the_published_schedule(model, monkeypatch):
     data = MODELS[model].data
     calls = []
-    monkeypatch.setattr(fcn_solve, "solve", lambda script, **wishes: calls.append(wishes))
+    monkeypatch.setattr(train, "solve", lambda script, **wishes: calls.append(wishes))
     runpy.run_path(str(ROOT / model / "solve.py"), run_name="__main__")
     (wishes,) = calls
     assert (wishes["rounds"], wishes["steps"]) == (data.rounds, data.steps)
@@ -395,7 +394,7 @@ def test_solve_is_the_published_schedule(model, monkeypatch):
     scored = {"score_sem": "sem", "score_geo": "geo"} if model.startswith("siftflow") else None
     assert wishes.get("scored") == scored
     fused = model in ("nyud-fcn32s-color-d", "nyud-fcn32s-color-hha")
-    assert ("surgeon" in wishes) == fused
+    assert ("initialize" in wishes) == fused
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -2,7 +2,7 @@
 
 import json
 
-import fcn_results
+from fcn import results
 
 
 def record(model, layer="score", date="2026-01-02", **more):
@@ -17,7 +17,7 @@ def row(text, model, task="semantic"):
 
 
 def test_without_records_the_table_says_so():
-    text = fcn_results.table([])
+    text = results.table([])
     assert row(text, "voc-fcn8s")[-3:] == [
         "91.2 / 77.6 / 65.5 / 84.5",
         "91.2212 / 77.6146 / 65.5126 / 84.5445",
@@ -27,7 +27,7 @@ def test_without_records_the_table_says_so():
 
 
 def test_the_newest_record_counts_and_tells_what_it_was_made_from():
-    text = fcn_results.table(
+    text = results.table(
         [
             record("voc-fcn8s", mean_iu=0.1),
             record("voc-fcn8s"),
@@ -44,7 +44,7 @@ def test_the_newest_record_counts_and_tells_what_it_was_made_from():
 
 def test_both_ways_of_counting_are_noted():
     both = {"absent": [8, 10, 19], "mean_iu_present": 0.412, "mean_iu_foreground": 0.391}
-    text = fcn_results.table(
+    text = results.table(
         [record("siftflow-fcn8s", "score_sem", **both), record("pascalcontext-fcn8s", **both)]
     )
     sift, context = text.splitlines()[-2:]
@@ -53,5 +53,5 @@ def test_both_ways_of_counting_are_noted():
 
 
 def test_the_committed_table_is_that_of_the_committed_records():
-    lines = fcn_results.RECORDS.read_text().splitlines() if fcn_results.RECORDS.is_file() else []
-    assert fcn_results.TABLE.read_text() == fcn_results.table([json.loads(x) for x in lines])
+    lines = results.RECORDS.read_text().splitlines() if results.RECORDS.is_file() else []
+    assert results.TABLE.read_text() == results.table([json.loads(x) for x in lines])

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 import caffe
-import score
 from caffe.blob import Blob
+from fcn import measures, results, scoring
 
 # truth down, prediction across: class 2 is never there, class 3 neither there nor given
 HIST = np.array([[6, 2, 0, 0], [1, 3, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
@@ -24,11 +24,11 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top
 def test_fast_hist_leaves_out_what_is_no_class():
     truth = np.array([0, 0, 1, 2, 255, -1, 3])
     given = np.array([0, 1, 1, 0, 2, 2, 1])
-    assert score.fast_hist(truth, given, 3).tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
+    assert measures.fast_hist(truth, given, 3).tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
 
 
 def test_scores_by_hand():
-    result = score.scores(HIST)
+    result = measures.scores(HIST)
     assert result["pixel_accuracy"] == pytest.approx(9 / 13)
     assert result["accuracy"][:2] == pytest.approx([6 / 8, 3 / 5])
     assert np.isnan(result["accuracy"][2:]).all()
@@ -47,17 +47,17 @@ def test_all_background_has_the_known_signature():
     hist = np.zeros((21, 21))
     hist[:, 0] = (1 - share) / 20
     hist[0, 0] = share
-    result = score.scores(hist)
+    result = measures.scores(hist)
     four = [result[k] for k in ("pixel_accuracy", "mean_accuracy", "mean_iu", "fw_iu")]
     known = [0.733180213097, 0.047619047619, 0.0349133434808, 0.537553224877]
     assert four == pytest.approx(known, rel=1e-9)
-    assert "every pixel is given class 0" in score.collapsed(hist)
-    assert "3.04452" in score.collapsed(hist)
-    assert score.collapsed(HIST) is None
+    assert "every pixel is given class 0" in measures.collapsed(hist)
+    assert "3.04452" in measures.collapsed(hist)
+    assert measures.collapsed(HIST) is None
 
 
 def test_no_pixel_at_all_is_nan_not_an_error():
-    result = score.scores(np.zeros((2, 2)))
+    result = measures.scores(np.zeros((2, 2)))
     assert np.isnan(result["pixel_accuracy"]) and np.isnan(result["mean_iu"])
 
 
@@ -70,9 +70,9 @@ def net(net_of):
     return net
 
 
-@pytest.mark.parametrize("kind", [score.Tally, score.ArrayTally])
+@pytest.mark.parametrize("kind", [measures.ConfusionMatrix, measures.ArrayConfusion])
 def test_tallies_agree_on_ties_void_and_any_label(kind, net, device):
-    assert score.Tally is caffe.Tally
+    assert measures.ConfusionMatrix is caffe.ConfusionMatrix
     net.blobs["data"].data[0] = np.random.default_rng(0).integers(0, 2, (3, 2, 3))
     net.blobs["label"].data[0, 0] = [[0, 1, 2], [255, 2, 0]]
     tally = kind(net, "score", "label", "loss")
@@ -82,9 +82,9 @@ def test_tallies_agree_on_ties_void_and_any_label(kind, net, device):
         net.forward()
         tally.add()
         prediction = net.blobs["score"].data[0].argmax(0)
-        total += score.fast_hist(net.blobs["label"].data[0, 0], prediction, 3)
+        total += measures.fast_hist(net.blobs["label"].data[0, 0], prediction, 3)
         assert (tally.prediction() == prediction).all()
-        assert (score.predicted(net.blobs["score"]) == prediction).all()
+        assert (measures.predicted(net.blobs["score"]) == prediction).all()
     hist, loss = tally.result()
     assert hist.tolist() == total.tolist() and hist.dtype == np.int64
     assert loss == pytest.approx(2 * float(net.blobs["loss"].data), rel=1e-6)
@@ -105,16 +105,16 @@ def test_predictions_by_blocks_are_the_first_of_the_largest(classes, monkeypatch
 def test_a_tally_waits_for_nothing(net, device, monkeypatch):
     """Predictions that nobody saves stay where they are."""
     monkeypatch.setattr("caffe.confusion._fetch", None)
-    hist, _ = score.compute_hist(net, None, ["a", "b"])
+    hist, _ = measures.compute_hist(net, None, ["a", "b"])
     assert hist.sum() == 10
 
 
-@pytest.mark.parametrize("tally", [score.Tally, score.ArrayTally])
+@pytest.mark.parametrize("tally", [measures.ConfusionMatrix, measures.ArrayConfusion])
 def test_compute_hist_and_saved_predictions(net, tmp_path, tally, monkeypatch):
-    monkeypatch.setattr(score, "Tally", tally)
+    monkeypatch.setattr(measures, "ConfusionMatrix", tally)
     folder = tmp_path / "made" / "here"
     for _ in range(2):  # a folder that is there already is no error
-        hist, loss = score.compute_hist(net, folder, ["a", "b"])
+        hist, loss = measures.compute_hist(net, folder, ["a", "b"])
     assert hist.tolist() == [[2, 0, 0], [0, 4, 2], [2, 0, 0]]
     right, wrong = np.log(1 + 2 * np.exp(-5)), np.log(2 + np.exp(5))
     assert loss == pytest.approx((3 * right + 2 * wrong) / 5, rel=1e-5)
@@ -125,7 +125,7 @@ def test_compute_hist_and_saved_predictions(net, tmp_path, tally, monkeypatch):
 
 def test_lines_and_records(net, tmp_path, capsys):
     record = tmp_path / "snapshot" / "scores.jsonl"
-    hist = score.do_seg_tests(net, 4000, str(tmp_path / "seg{}"), ["a"], record=record)
+    hist = scoring.do_seg_tests(net, 4000, str(tmp_path / "seg{}"), ["a"], record=record)
     assert (tmp_path / "seg4000" / "a.png").exists()
     lines = capsys.readouterr().out.splitlines()
     names = ["loss", "overall accuracy", "mean accuracy", "mean IU", "fwavacc"]
@@ -135,15 +135,15 @@ def test_lines_and_records(net, tmp_path, capsys):
         assert (mark, len(day), len(time.split(":"))) == (">>>", 10, 3)
         label, number = text.rsplit(" ", 1)
         assert label == f"Iteration 4000 {name}" and 0 < float(number) < 6
-    score.do_seg_tests(net, 8000, False, ["a", "b"], record=record)
-    first, second = score.read_records(record)
+    scoring.do_seg_tests(net, 8000, False, ["a", "b"], record=record)
+    first, second = results.read_records(record)
     assert (first["iteration"], first["images"], second["iteration"]) == (4000, 1, 8000)
-    assert first["iu"] == pytest.approx(score.scores(hist)["iu"])
+    assert first["iu"] == pytest.approx(measures.scores(hist)["iu"])
     assert first["mean_iu"] == pytest.approx(float(lines[3].rsplit(" ", 1)[1]))
 
 
 def test_a_score_that_does_not_exist_is_null(tmp_path):
-    score.write_record(tmp_path / "r.jsonl", {"iu": [0.5, float("nan")], "loss": float("inf")})
+    results.write_record(tmp_path / "r.jsonl", {"iu": [0.5, float("nan")], "loss": float("inf")})
     assert json.loads((tmp_path / "r.jsonl").read_text()) == {"iu": [0.5, None], "loss": None}
 
 
@@ -155,33 +155,33 @@ def test_geometric_scores_go_with_their_own_loss(net_of):
         text.replace('"score_geo" type: "Power"', '"g" type: "Power" power_param { scale: 0 }')
     )
     net.blobs["data"].data[0] = np.random.RandomState(0).randn(3, 2, 3)
-    _, loss = score.compute_hist(net, None, ["a"])
-    _, geometric = score.compute_hist(net, None, ["a"], layer="score_geo")
+    _, loss = measures.compute_hist(net, None, ["a"])
+    _, geometric = measures.compute_hist(net, None, ["a"], layer="score_geo")
     assert geometric == pytest.approx(np.log(3), rel=1e-6) and loss != pytest.approx(geometric)
 
 
 def test_both_means_are_labelled(capsys):
-    score.print_classes(HIST, ("background", "cow", "moon", "sea"))
+    scoring.print_classes(HIST, ("background", "cow", "moon", "sea"))
     lines = capsys.readouterr().out.splitlines()[-3:]
     assert lines == [
         "mean IU 0.3651 as published, absent classes counted once predicted",
         "mean IU 0.5476 of the 2 classes in the truth (absent: moon, sea)",
         "mean IU 0.4286 of these without background (1)",
     ]
-    score.print_classes(HIST, ("awning", "cow", "moon", "sea"))  # no background, no such mean
+    scoring.print_classes(HIST, ("awning", "cow", "moon", "sea"))  # no background, no such mean
     assert capsys.readouterr().out.splitlines()[-2:] == lines[:2]
 
 
 def test_an_input_without_its_mean_taken_off_is_told(net, capsys):
-    score.compute_hist(net, None, ["a"])
+    measures.compute_hist(net, None, ["a"])
     assert "mean" not in capsys.readouterr().out
     net.blobs["data"].data[...] += 2
-    score.compute_hist(net, None, ["a", "b"])
+    measures.compute_hist(net, None, ["a", "b"])
     assert capsys.readouterr().out.count("no value of the input is negative") == 1
 
 
 def test_absent_classes_are_told_while_training(net, capsys):
     net.blobs["label"].data[net.blobs["label"].data == 2] = 255
-    score.do_seg_tests(net, 7, False, ["a"])
+    scoring.do_seg_tests(net, 7, False, ["a"])
     out = capsys.readouterr().out
     assert "mean IU 0." in out and "absent from the truth (2) are left out" in out

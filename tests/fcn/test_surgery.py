@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import surgery
+from fcn import surgery
 
 CLASSIFIER = """
 layer { name: "data" type: "Input" top: "data"

@@ -12,8 +12,8 @@ import torch
 from places import ROOT
 
 import caffe
-import fcn_solve
-import fcn_weights
+from fcn import nets, train
+from fcn import weights as weights_of
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def model(tmp_path, monkeypatch):
 def run(folder, *arguments, monkeypatch, rounds=2, steps=30, **wishes):
     command = ["solve.py", *map(str, arguments), "--cpu"]
     monkeypatch.setattr(sys, "argv", command)
-    fcn_solve.solve(str(folder / "solve.py"), "voc-start", rounds, steps, **wishes)
+    train.solve(str(folder / "solve.py"), "voc-start", rounds, steps, **wishes)
 
 
 def records(folder):
@@ -88,12 +88,12 @@ def test_training_is_repeatable_and_resumes(model, monkeypatch):
 
 
 def test_own_snapshots_are_found_newest_first(model, monkeypatch, tmp_path):
-    monkeypatch.setattr(fcn_weights, "ROOT", tmp_path)
+    monkeypatch.setattr(weights_of, "ROOT", tmp_path)
     (model / "snapshot").mkdir()
     for iteration in (4000, 100000, 96000):  # not in the order of their names' letters
         (model / "snapshot" / f"train_iter_{iteration}.caffemodel").write_bytes(b"")
-    assert fcn_weights.find("voc-tiny").name == "train_iter_100000.caffemodel"
-    assert fcn_weights.prototxt_of("voc-tiny") == model / "val.prototxt"
+    assert weights_of.find("voc-tiny").name == "train_iter_100000.caffemodel"
+    assert weights_of.prototxt_of("voc-tiny") == model / "val.prototxt"
 
 
 def test_interrupt_saves_what_was_learned(model, monkeypatch, capsys):
@@ -104,7 +104,7 @@ def test_interrupt_saves_what_was_learned(model, monkeypatch, capsys):
         steps.append(count)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fcn_solve, "step", interrupted)
+    monkeypatch.setattr(train, "step", interrupted)
     with pytest.raises(SystemExit) as end:
         run(model, "--weights", "../start.caffemodel", monkeypatch=monkeypatch)
     assert end.value.code == 130 and steps == [30]
@@ -112,21 +112,21 @@ def test_interrupt_saves_what_was_learned(model, monkeypatch, capsys):
     assert "--resume" in capsys.readouterr().out
 
 
-def test_several_starting_nets_go_through_the_surgeon(model, monkeypatch):
+def test_several_starting_nets_go_through_initialize(model, monkeypatch):
     seen = []
 
-    def surgeon(net, one, two):
+    def initialize(net, one, two):
         seen.extend(
             [one.params["body"][0].data[0, 0, 0, 0], two.params["body"][0].data[0, 0, 0, 0]]
         )
         net.params["body"][0].data[...] = one.params["body"][0].data
 
     tiny_model.write_weights(model, model.parent / "two.caffemodel", body=np.eye(3) / 50)
-    monkeypatch.setattr(fcn_weights, "ROOT", model.parent)
+    monkeypatch.setattr(weights_of, "ROOT", model.parent)
     arguments = ["solve.py", "--weights", "../start.caffemodel", "../two.caffemodel", "--cpu"]
     monkeypatch.setattr(sys, "argv", arguments)
     starts = ("voc-tiny", "voc-tiny")
-    fcn_solve.solve(str(model / "solve.py"), starts, 1, 2, surgeon=surgeon)
+    train.solve(str(model / "solve.py"), starts, 1, 2, initialize=initialize)
     assert seen == pytest.approx([0.01, 0.02])
 
 
@@ -135,8 +135,8 @@ def test_a_net_of_zeros_is_refused(model, monkeypatch):
     renamed = (model / "val.prototxt").read_text().replace('"body"', '"bodies"')
     (model / "val.prototxt").write_text(renamed)
     tiny = model.parent / "misnamed.caffemodel"
-    deploy = fcn_solve.fcn_nets.deploy(fcn_solve.fcn_nets.read_net(model / "val.prototxt"))
-    (model / "made.prototxt").write_text(fcn_solve.fcn_nets.text_of(deploy))
+    deploy = nets.deploy(nets.read_net(model / "val.prototxt"))
+    (model / "made.prototxt").write_text(nets.text_of(deploy))
     caffe.Net(str(model / "made.prototxt"), caffe.TEST).save(str(tiny))
     with pytest.raises(ValueError, match="2 of 2 layers are zero"):
         run(model, "--weights", tiny, monkeypatch=monkeypatch)
@@ -197,13 +197,13 @@ def test_a_precision_is_used_or_refused_in_one_line(model, monkeypatch, capsys):
 def test_senseless_arguments_exit_2(model, monkeypatch, arguments):
     monkeypatch.setattr(sys, "argv", ["solve.py", *arguments])
     with pytest.raises(SystemExit) as end:
-        fcn_solve.solve(str(model / "solve.py"), "voc-start", 1, 1)
+        train.solve(str(model / "solve.py"), "voc-start", 1, 1)
     assert end.value.code == 2
 
 
 def test_the_originals_one_argument_is_a_gpu(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["solve.py", "3"])
-    assert fcn_solve.parse(25, 4000, None).gpu == 3
+    assert train.parse(25, 4000, None).gpu == 3
 
 
 def test_script_from_anywhere_without_weights(tmp_path):
@@ -224,7 +224,7 @@ def test_script_from_anywhere_without_weights(tmp_path):
 
 
 def test_published_names_and_their_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(fcn_weights, "ROOT", tmp_path)
+    monkeypatch.setattr(weights_of, "ROOT", tmp_path)
     folder = tmp_path / "voc-fcn16s"
     (folder / "snapshot").mkdir(parents=True)
     expected = []
@@ -236,8 +236,8 @@ def test_published_names_and_their_order(tmp_path, monkeypatch):
     ):  # from the least to the most preferred
         (folder / name).write_bytes(b"")
         expected.append(folder / name)
-        assert fcn_weights.find("voc-fcn16s") == expected[-1]
-    found = [path for path in fcn_weights.candidates("voc-fcn16s") if path.exists()]
+        assert weights_of.find("voc-fcn16s") == expected[-1]
+    found = [path for path in weights_of.candidates("voc-fcn16s") if path.exists()]
     assert found == expected[::-1]
 
 
@@ -256,31 +256,31 @@ def test_published_names_and_their_order(tmp_path, monkeypatch):
     ],
 )
 def test_the_names_of_older_editions_and_original_scripts(net, path, tmp_path, monkeypatch):
-    monkeypatch.setattr(fcn_weights, "ROOT", tmp_path)
-    monkeypatch.setattr(fcn_weights, "SHA1", {})
+    monkeypatch.setattr(weights_of, "ROOT", tmp_path)
+    monkeypatch.setattr(weights_of, "SHA1", {})
     place = tmp_path / path
     place.parent.mkdir(exist_ok=True)
     place.write_bytes(b"")
-    assert fcn_weights.find(net).samefile(place)
+    assert weights_of.find(net).samefile(place)
 
 
 def test_sha1_is_checked_and_said(tmp_path, monkeypatch, capsys):
     path = tmp_path / "fcn8s-heavy-pascal.caffemodel"
     path.write_bytes(b"abc")
-    fcn_weights.check(path)
+    weights_of.check(path)
     sha1 = "a9993e364706816aba3e25717850c26c9cd0d89d"  # of "abc"
     assert "warning" in capsys.readouterr().out
-    monkeypatch.setitem(fcn_weights.SHA1, path.name, sha1)
-    fcn_weights.check(path)
+    monkeypatch.setitem(weights_of.SHA1, path.name, sha1)
+    weights_of.check(path)
     assert f"sha1 {sha1}, as published" in capsys.readouterr().out
 
 
 def test_what_is_missing_tells_how_to_get_it():
     with pytest.raises(FileNotFoundError) as error:
-        fcn_weights.find("voc-fcn8s-nothing")
+        weights_of.find("voc-fcn8s-nothing")
     assert "train it: python voc-fcn8s-nothing/solve.py" in str(error.value)
-    assert "fcn8s-heavy-pascal.caffemodel" in fcn_weights.how_to_get("voc-fcn8s")
-    assert "python ilsvrc-nets/convert.py" in fcn_weights.how_to_get("ilsvrc-nets/vgg16-fcn")
+    assert "fcn8s-heavy-pascal.caffemodel" in weights_of.how_to_get("voc-fcn8s")
+    assert "python ilsvrc-nets/convert.py" in weights_of.how_to_get("ilsvrc-nets/vgg16-fcn")
 
 
 def test_the_progress_bar_names_the_model(model, monkeypatch, capsys):
@@ -289,6 +289,6 @@ def test_the_progress_bar_names_the_model(model, monkeypatch, capsys):
     for folder in (model, model / "sample"):
         folder.mkdir(exist_ok=True)
         monkeypatch.chdir(folder)
-        fcn_solve.step(type("Solver", (), {"step": lambda self, count: None})(), 3)
+        train.step(type("Solver", (), {"step": lambda self, count: None})(), 3)
         bar = capsys.readouterr().err
         assert "voc-tiny: 100%" in bar and "3/3" in bar

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-import vis
+from fcn import vis
 
 VOC_COLOURS = {
     0: (0, 0, 0),

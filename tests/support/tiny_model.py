@@ -9,8 +9,8 @@ from PIL import Image
 
 import caffe
 from caffe import layers as L
-from fcn_nets import seg_loss, text_of
-from fcn_tasks import voc_data
+from fcn.datasets.voc import add_data
+from fcn.nets import seg_loss, text_of
 
 COLOURS = np.array([[20, 20, 20], [230, 30, 30], [30, 230, 30]], np.uint8)  # RGB of each class
 MEAN = (90.0, 95.0, 100.0)
@@ -58,7 +58,7 @@ def write_model(folder, snapshot=0):
     for name, split in (("train", "train"), ("val", "seg11valid")):
         n = caffe.NetSpec()
         trees = dict(sbdd_dir="../data/sbd", voc_dir="../data/voc")
-        voc_data(n, split, **trees, mean=MEAN, classes=3)
+        add_data(n, split, **trees, mean=MEAN, classes=3)
         n.body = L.Convolution(n.data, num_output=3, kernel_size=1, pad=20)
         n.drop7 = L.Pooling(n.body, kernel_size=2, stride=2, pool=1)
         n.score_fr = L.Convolution(n.drop7, num_output=3, kernel_size=1)
@@ -75,7 +75,7 @@ def write_model(folder, snapshot=0):
 
 def write_weights(folder, path, body=None, score=None):
     """Weights for that net: body passes pixels/100 on, and score is zero, unless given."""
-    from fcn_nets import deploy, read_net
+    from fcn.nets import deploy, read_net
 
     deployed = folder / "made.prototxt"
     deployed.write_text(text_of(deploy(read_net(folder / "val.prototxt"))))

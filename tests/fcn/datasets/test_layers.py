@@ -11,12 +11,12 @@ import scipy.io
 from PIL import Image
 
 import caffe
-import seg_layer
 from caffe.proto import caffe_pb2
-from nyud_layers import NYUDSegDataLayer
-from pascalcontext_layers import PASCALContextSegDataLayer
-from siftflow_layers import SIFTFlowSegDataLayer
-from voc_layers import SBDDSegDataLayer, VOCSegDataLayer
+from fcn.datasets import layer as layer_module
+from fcn.datasets.nyud import NYUDSegDataLayer
+from fcn.datasets.pascalcontext import PASCALContextSegDataLayer
+from fcn.datasets.siftflow import SIFTFlowSegDataLayer
+from fcn.datasets.voc import SBDDSegDataLayer, VOCSegDataLayer
 
 MEAN = (104.00699, 116.66877, 122.67892)
 SIZES = {"a": (61, 83), "b": (47, 39), "c": (30, 101)}  # height, width
@@ -148,7 +148,7 @@ def siftflow(tmp_path):
 @pytest.fixture
 def context(tmp_path):
     """A list of 459 names where the task's 59 stand at known places, some with blanks in them."""
-    from data.pascalcontext import CLASSES, MAIN_NAMES
+    from fcn.datasets.pascalcontext import CLASSES, MAIN_NAMES
 
     names = [f"thing {i}" for i in range(1, 460)]
     for task, name in enumerate(CLASSES[1:], 1):
@@ -248,7 +248,7 @@ def test_context(context):
 def test_context_names_of_its_own(context):
     params = {"voc_dir": str(context / "pascal"), "context_dir": str(context / "pascal-context")}
     layer, _ = build(PASCALContextSegDataLayer, params | {"split": "val"})
-    from data.pascalcontext import CLASSES
+    from fcn.datasets.pascalcontext import CLASSES
 
     for name in ("diningtable", "bedcloth", "clothes"):
         task = CLASSES.index(name)
@@ -373,17 +373,17 @@ def test_no_data_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     params = voc_params("../data/nowhere/VOC2011")
     here = str(tmp_path.parent / "data/nowhere/VOC2011")
-    there = str(seg_layer.ROOT / "data/nowhere/VOC2011")
+    there = str(layer_module.WORK / "data/nowhere/VOC2011")
     fails(VOCSegDataLayer, params, FileNotFoundError, here, there, "data/voc/README.md")
     (tmp_path / "voc-x").mkdir()
     monkeypatch.chdir(tmp_path / "voc-x")  # a model's folder: both are one, and named once
-    monkeypatch.setattr(seg_layer, "ROOT", tmp_path)
+    monkeypatch.setattr(layer_module, "WORK", tmp_path)
     once = f"no folder {tmp_path / 'data/nowhere/VOC2011'}\n"
     fails(VOCSegDataLayer, params, FileNotFoundError, once)
 
 
 def test_folder_from_cwd_first_then_beside_the_modules(voc, tmp_path, monkeypatch):
-    monkeypatch.setattr(seg_layer, "ROOT", tmp_path)
+    monkeypatch.setattr(layer_module, "WORK", tmp_path)
     (tmp_path / "model").mkdir()
     monkeypatch.chdir(tmp_path / "model")
     layer, _ = build(VOCSegDataLayer, voc_params("../VOC2011"))

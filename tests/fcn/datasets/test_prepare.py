@@ -1,4 +1,4 @@
-"""data.prepare and data.check on small trees in the sets' real formats."""
+"""fcn data prepare and fcn data check on small trees in the sets' real formats."""
 
 import hashlib
 import shutil
@@ -22,11 +22,14 @@ from test_layers import (  # noqa: F401  the fixtures are used by name
     voc,
 )
 
-import data.check
-import data.prepare
-import data.upper_bound
-from data import DataError, prepare, run
-from data.trees import TREES
+from fcn.command import main as fcn
+from fcn.datasets import DATASETS
+from fcn.datasets import nyud as nyud_set
+from fcn.datasets import pascalcontext as context_set
+from fcn.datasets import siftflow as siftflow_set
+from fcn.datasets import voc as voc_set
+from fcn.datasets.reading import readers
+from fcn.datasets.record import DataError
 
 
 def digest(*ids):
@@ -43,47 +46,54 @@ def lines(path):
 def pascal(folder, year="VOC2011"):
     """VOC's and SBD's lists: b is in SBD's training set, d in VOC2012 only."""
     text(folder / f"pascal/{year}/ImageSets/Segmentation/val.txt", "a", "b", "c", "d")
-    tree = folder / TREES["voc"][0].folders["sbdd_dir"][0]  # where data.fetch and the nets have it
+    tree = (
+        folder / DATASETS["voc"].trees[0].folders["sbdd_dir"][0]
+    )  # where fcn data fetch and the nets have it
     text(tree / "train.txt", "b", "x")
     text(tree / "val.txt", "a", "c", "y")
     return folder
 
 
 def test_seg11valid(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(prepare.SUMS, "seg11valid", digest("a", "c", "d"))
-    prepare.voc(pascal(tmp_path))
+    monkeypatch.setattr(voc_set, "SEG11VALID", digest("a", "c", "d"))
+    voc_set.prepare(pascal(tmp_path))
     places = "pascal/VOC2011/ImageSets/Segmentation/seg11valid", "pascal/seg11valid", "segvalid11"
     for place in places:  # the last two are the original's
         assert lines(tmp_path / f"{place}.txt") == list("acd")
     assert "3 ids, as published" in capsys.readouterr().out
-    monkeypatch.setitem(prepare.SUMS, "seg11valid", digest("a", "b"))
-    prepare.voc(tmp_path)
+    monkeypatch.setattr(voc_set, "SEG11VALID", digest("a", "b"))
+    voc_set.prepare(tmp_path)
     assert "3 ids, NOT the 2 published" in capsys.readouterr().out
 
 
 def test_voc2012_stands_in(tmp_path):
-    prepare.voc(pascal(tmp_path, "VOC2012"))
+    voc_set.prepare(pascal(tmp_path, "VOC2012"))
     assert lines(tmp_path / "pascal/VOC2011/ImageSets/Segmentation/seg11valid.txt") == ["a", "c"]
-    prepare.voc(tmp_path)  # again
+    voc_set.prepare(tmp_path)  # again
     assert (tmp_path / "pascal/VOC2011").is_symlink()
 
 
 @pytest.mark.parametrize("name", ["voc", "nyud", "siftflow", "pascalcontext"])
 def test_nothing_there(name, tmp_path, capsys):
-    assert run(prepare.main, [name, "--to", str(tmp_path)]) == 2
+    assert fcn(["data", "prepare", name, "--to", str(tmp_path)]) == 2
     text = capsys.readouterr().err
-    assert text.startswith("error: ") and str(tmp_path) in text and f"data/{name}/README.md" in text
-    assert run(data.check.main, [name, str(tmp_path)]) == 2
+    assert (
+        text.startswith("fcn data prepare: ")
+        and str(tmp_path) in text
+        and f"data/{name}/README.md" in text
+    )
+    assert fcn(["data", "check", name, str(tmp_path)]) == 2
     text = capsys.readouterr().err
-    assert str(tmp_path) in text and f"data/{name}/README.md" in text
+    assert str(tmp_path) in text
+    assert f"data/{name}/README.md" in text
 
 
 def test_nyud_lists(tmp_path, monkeypatch, capsys):
     for split, ids in (("train", "35"), ("val", "4"), ("test", "12")):
-        monkeypatch.setitem(prepare.SUMS, f"nyud {split}", digest(*ids))
+        monkeypatch.setitem(nyud_set.SPLITS, split, digest(*ids))
         text(tmp_path / f"nyud/{split}.txt", *ids)
     (tmp_path / "nyud/segmentation").mkdir()
-    prepare.nyud(tmp_path)
+    nyud_set.prepare(tmp_path)
     assert lines(tmp_path / "nyud/trainval.txt") == ["3", "4", "5"]
     assert capsys.readouterr().out.count("as published") == 3
 
@@ -101,14 +111,14 @@ def test_nyud_from_the_published_mat(tmp_path):
     mat(downloads / "classMapping40.mat", mapClass=np.array([[7, 40, 1]]))
     splits = {key: np.array([[id]]) for key, id in (("train", 5001), ("val", 5002), ("test", 5002))}
     mat(downloads / "nyusplits.mat", **splits)
-    prepare.nyud(tmp_path)
+    nyud_set.prepare(tmp_path)
     root = tmp_path / "nyud"
     for i in range(2):
         found = np.array(Image.open(root / f"data/images/img_{5001 + i}.png"))
         assert found.shape == (425, 560, 3)
         np.testing.assert_array_equal(found[3, 8], images[i, :, 48, 48])
         np.testing.assert_array_equal(found[424, 559], images[i, :, 599, 469])
-    layer = data.trees.readers("nyud", tmp_path)[0][2]
+    layer = readers("nyud", tmp_path)[0][2]
     expected = np.array([255, 6, 39, 0])[labels[1, 40:600, 45:470].T]
     np.testing.assert_array_equal(layer.load_label("5002")[0], expected)
     millimetres = np.round(depths[1, 40:600, 45:470].T * 1000)
@@ -116,7 +126,7 @@ def test_nyud_from_the_published_mat(tmp_path):
     assert lines(root / "trainval.txt") == ["5001", "5002"]
     (root / "test.txt").unlink()  # as if it had been interrupted: the lists are written last
     (root / "data/images/img_5002.png").unlink()
-    prepare.nyud(tmp_path)
+    nyud_set.prepare(tmp_path)
     assert lines(root / "test.txt") == ["5002"] and (root / "data/images/img_5002.png").is_file()
 
 
@@ -124,7 +134,7 @@ def test_nyud_without_the_mapping(tmp_path):
     (tmp_path / "downloads").mkdir()
     (tmp_path / "downloads/nyu_depth_v2_labeled.mat").write_bytes(b"")
     with pytest.raises(DataError, match="classMapping40.mat.*data/nyud/README.md"):
-        prepare.nyud(tmp_path)
+        nyud_set.prepare(tmp_path)
 
 
 def test_siftflow_lists(siftflow, monkeypatch, capsys):  # noqa: F811
@@ -135,13 +145,13 @@ def test_siftflow_lists(siftflow, monkeypatch, capsys):  # noqa: F811
     text(siftflow / "notes.txt", "about the set")
     text(siftflow / "A_TrainSet.txt", f"{SCENES}\\a.jpg")
     text(siftflow / "TestSet.txt", f"{SCENES}\\c.jpg", f"{SCENES}\\b.jpg")
-    monkeypatch.setitem(prepare.SUMS, "siftflow test", digest("b", "c"))
-    prepare.siftflow(siftflow.parent)
+    monkeypatch.setitem(siftflow_set.SPLITS, "test", digest("b", "c"))
+    siftflow_set.prepare(siftflow.parent)
     assert lines(siftflow / "test.txt") == ["b", "c"]
     assert lines(siftflow / "trainval.txt") == ["a", "d"]
     assert "test: 2 ids, as published" in capsys.readouterr().out
     monkeypatch.undo()
-    prepare.siftflow(siftflow.parent)  # another list than published: by its name
+    siftflow_set.prepare(siftflow.parent)  # another list than published: by its name
     assert lines(siftflow / "test.txt") == ["b", "c"]
 
 
@@ -149,11 +159,11 @@ def test_context_lists_of_labels(context):  # noqa: F811
     root = context / "pascal-context"
     shutil.move(root / "labels.txt", root / "trainval/labels.txt")
     text(context / "pascal/VOC2010/ImageSets/Main/train.txt", "a")
-    prepare.pascalcontext(context)
+    context_set.prepare(context)
     assert len(lines(root / "labels.txt")) == 459
     (root / "59_labels.txt").unlink()
     with pytest.raises(DataError, match="59_labels.txt"):
-        prepare.pascalcontext(context)
+        context_set.prepare(context)
 
 
 # Checking
@@ -174,7 +184,7 @@ def whole_voc(voc, sbd, tmp_path):  # noqa: F811
 
 
 def checked(name, folder, capsys):
-    status = run(data.check.main, [name, str(folder)])
+    status = fcn(["data", "check", name, str(folder)])
     return status, capsys.readouterr().out
 
 
@@ -251,6 +261,6 @@ def test_missing_split_is_a_problem(whole_voc, capsys):
 
 
 def test_upper_bound_of_a_set(whole_voc, capsys):
-    assert run(data.upper_bound.main, ["voc", str(whole_voc), "--strides", "1", "8"]) == 0
+    assert fcn(["data", "upper-bound", "voc", str(whole_voc), "--strides", "1", "8"]) == 0
     table = capsys.readouterr().out
     assert "3 pictures" in table and "1    100.0" in table

@@ -1,6 +1,5 @@
 """The embedded task: its scenes, its classifier's crops, the scaling of layers, the upper bound."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,13 @@ from sklearn.datasets import load_sample_images
 from test_layers import build
 
 import caffe
-from data import run
-from data.sample import CLASSES, MEAN, scenes
-from data.sample.__main__ import main, write
-from data.sample.layers import DigitCropDataLayer
-from data.sample.train_classifier import LAST, scale_layers
-from data.upper_bound import upper_bound
-from voc_layers import SBDDSegDataLayer, VOCSegDataLayer
+from fcn.command import main as fcn
+from fcn.datasets.sample import CLASSES, MEAN, draw, scenes
+from fcn.datasets.sample.classifier import LAST, scale_layers
+from fcn.datasets.sample.draw import write
+from fcn.datasets.sample.layers import DigitCropDataLayer
+from fcn.datasets.upper_bound import upper_bound
+from fcn.datasets.voc import SBDDSegDataLayer, VOCSegDataLayer
 
 FEW = {"train": ("sbd", "train", 4), "seg11valid": ("voc", "val", 3), "infer": ("voc", "infer", 1)}
 
@@ -126,16 +125,15 @@ def test_digits_may_reach_over_the_border(y, x):
 
 
 def test_command_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules["data.sample.__main__"].SPLITS, "train", ("sbd", "train", 2))
-    assert run(main, ["--out", str(tmp_path), "--seed", "1"]) == 0
+    monkeypatch.setitem(draw.SPLITS, "train", ("sbd", "train", 2))
+    assert fcn(["data", "sample", "--out", str(tmp_path), "--seed", "1"]) == 0
     assert (tmp_path / "sbd/train.txt").read_text() == "train_0000\ntrain_0001\n"
     assert len((tmp_path / "voc/ImageSets/Segmentation/seg11valid.txt").read_text().split()) == 80
     (tmp_path / "file").write_text("")
-    assert run(main, ["--out", str(tmp_path / "file")]) == 2
+    assert fcn(["data", "sample", "--out", str(tmp_path / "file")]) == 2
     error = capsys.readouterr().err
-    assert "error: " in error and str(tmp_path / "file") in error
-    with pytest.raises(SystemExit, match="2"):
-        main(["--seed", "-1"])
+    assert "fcn data sample: " in error and str(tmp_path / "file") in error
+    assert fcn(["data", "sample", "--seed", "-1"]) == 2
 
 
 def test_crops():

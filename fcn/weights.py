@@ -5,8 +5,9 @@ import hashlib
 import os
 from pathlib import Path
 
+from .places import INSTALLED, ROOT, WORK
+
 MISSING = 2  # every command's exit code if a weights file, data set or split is not there
-ROOT = Path(__file__).resolve().parent
 
 # The published files of each net, then the names of older editions (2015, as gists) and, beside the
 # model's folder or elsewhere, those that the original's scripts ask for.
@@ -68,14 +69,20 @@ def model(name):
 
     Raises FileNotFoundError if there is no such folder, telling the nearest one there is.
     """
-    for folder in (ROOT / name, Path(name).resolve()):
+    for folder in (*(base / name for base in _bases()), Path(name)):
         folder = folder.resolve()
-        if folder.is_dir() and folder != ROOT:
-            return str(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
+        if folder.is_dir() and folder not in _bases():
+            inside = [base for base in _bases() if folder.is_relative_to(base)]
+            return str(folder.relative_to(inside[0]) if inside else folder)
     known = sorted(path.parent.name for path in ROOT.glob("*-fcn*/net.py"))
     near = difflib.get_close_matches(str(name), known, 1, 0)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise FileNotFoundError(f"no model folder {ROOT / name}{hint}")
+
+
+def _bases():
+    """The folders below which model folders lie; those of the working directory come first."""
+    return [WORK, ROOT] if INSTALLED else [ROOT]
 
 
 def folder_of(net, sample=False):
@@ -84,9 +91,9 @@ def folder_of(net, sample=False):
     >>> folder_of("ilsvrc-nets/vgg16-fcn").name
     'ilsvrc-nets'
     """
-    folder = ROOT / net
-    if net.startswith("ilsvrc-nets/"):
-        folder = folder.parent
+    inside = Path(net).parent if str(net).startswith("ilsvrc-nets/") else Path(net)
+    places = [base / inside for base in _bases()]
+    folder = next(filter(Path.is_dir, places), places[-1])
     return folder / "sample" if sample else folder
 
 

@@ -1,4 +1,4 @@
-"""What all segmentation data layers share: one picture and its label at a time, in published order.
+"""SegDataLayer: what all segmentation data layers share. A picture and its label at a time.
 
 A data set is a subclass with a table of files and a `load_...` method a top. The next picture is
 read by a background thread while the net computes; the order is fixed before, so it never changes.
@@ -17,8 +17,8 @@ from PIL import Image
 
 import caffe
 
-ROOT = Path(__file__).resolve().parent
-VOID = 255  # ignore_label of every published net
+from ..places import WORK
+from .record import VOID
 
 
 class SegDataLayer(caffe.Layer):
@@ -107,7 +107,7 @@ class SegDataLayer(caffe.Layer):
         """A folder as given (from the working directory), else from the model folders' level."""
         here = Path(path)
         tail = [part for part in here.parts if part != ".."]
-        looked = [here] if here.is_absolute() else [here, ROOT.joinpath(*tail)]
+        looked = [here] if here.is_absolute() else [here, WORK.joinpath(*tail)]
         for folder in looked:
             if folder.is_dir():
                 return folder.absolute()  # whoever changes directory later

@@ -1,31 +1,39 @@
 """The one training loop behind every solve.py: find weights, fill the net, step, score."""
 
 import argparse
-import ast
-import importlib
 import os
+import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm import tqdm
 
 import caffe
-import fcn_device
-import fcn_nets
-import fcn_weights
-import score
-import surgery
 from caffe.proto import caffe_pb2
 
-INTERRUPTED = 130
-SCENES = "\nThe scenes are made by: python -m data.sample"
+from . import devices, places, surgery
+from .command import INTERRUPTED
+from .datasets.sample import HOW_TO_GET
+from .leakage import picture_ids, refuse_leakage
+from .nets import load, read_text
+from .scoring import seg_tests
+from .weights import MISSING, given_or_found, iteration, model, prototxt_of
 
 
-def solve(script, start, rounds, steps, scored=None, surgeon=None, sample=None):
+def solve(
+    script: str,
+    start: str | list[str],
+    rounds: int,
+    steps: int,
+    scored: dict[str, str] | None = None,
+    initialize: Callable[..., None] | None = None,
+    sample: dict[str, int] | None = None,
+) -> None:
     """What `python solve.py` does: train the model in the script's folder.
 
-    `start` names the net whose weights are copied first, layer by layer of the same name. With a
-    `surgeon`, it names one or several nets, and surgeon(net, *those nets) fills `net` from them.
+    `start` names the net whose weights are copied first, layer by layer of the same name. With
+    `initialize`, it names one or several nets, and initialize(net, *those nets) fills `net` from them.
     Then `rounds` times `steps` steps are made, whatever the solver's max_iter (`step` never stops
     there; the published ones disagree), each round followed by scoring the pairs of `scored`,
     score blob: label blob. `sample`, if there is such a form, is what --sample changes:
@@ -39,7 +47,7 @@ def solve(script, start, rounds, steps, scored=None, surgeon=None, sample=None):
         weights = [] if args.resume else starting_weights(args.weights, starts, args.sample)
         state = args.resume and resumed_state(args.resume, folder)
         os.chdir(folder)  # paths in prototxts are relative to the model's folder
-        fcn_device.use(args)
+        devices.use(args)
         solver = make_solver(args.seed)
         if args.recompute:
             use_less_memory(solver, scored)
@@ -47,20 +55,19 @@ def solve(script, start, rounds, steps, scored=None, surgeon=None, sample=None):
         if state:
             solver.restore(str(state))
         else:
-            fill(solver.net, starts, weights, surgeon, args.sample)
+            fill(solver.net, starts, weights, initialize, args.sample)
         train(solver, args.rounds, args.steps, scored)
     except (FileNotFoundError, MemoryError) as error:
         missing_scenes = args.sample and isinstance(error, FileNotFoundError)
-        hint = SCENES if missing_scenes else ""
+        hint = HOW_TO_GET if missing_scenes else ""
         print(f"{Path(script).resolve().parent.name}/solve.py: {error}{hint}", file=sys.stderr)
-        sys.exit(fcn_weights.MISSING)
+        sys.exit(MISSING)
 
 
-def parse(rounds, steps, sample):
-    """The command line, with the model's own schedule as defaults."""
-    parser = argparse.ArgumentParser(description="train this model, scoring it as it goes")
+def add_options(parser: argparse.ArgumentParser, rounds: int | str, steps: int | str) -> None:
+    """The options of every solve.py; `rounds` and `steps` are shown as the defaults."""
     parser.add_argument("old_gpu", nargs="?", type=int, metavar="GPU", help="as --gpu")
-    fcn_device.add_options(parser)
+    devices.add_options(parser)
     parser.add_argument("--weights", nargs="+", type=Path, help="start from these files")
     parser.add_argument(
         "--resume",
@@ -76,6 +83,12 @@ def parse(rounds, steps, sample):
     text = "use less memory: compute maps again in backward, which takes a third more time"
     parser.add_argument("--recompute", action="store_true", help=text)
     parser.add_argument("--leakage", action="store_true", help="score training pictures, too")
+
+
+def parse(rounds: int, steps: int, sample: dict[str, int] | None) -> argparse.Namespace:
+    """The command line of a solve.py, with the model's own schedule as defaults."""
+    parser = argparse.ArgumentParser(description="train this model, scoring it as it goes")
+    add_options(parser, rounds, steps)
     args = parser.parse_args()
     if args.sample and not sample:
         parser.error("this model has no --sample form; voc-fcn32s, voc-fcn16s and voc-fcn8s have")
@@ -95,7 +108,7 @@ def starting_weights(given, starts, sample):
     given = given or [None] * len(starts)
     if len(given) != len(starts):
         raise FileNotFoundError(f"--weights wants {len(starts)} files, for {', '.join(starts)}")
-    return [fcn_weights.given_or_found(path, net, sample) for path, net in zip(given, starts)]
+    return [given_or_found(path, net, sample) for path, net in zip(given, starts)]
 
 
 def resumed_state(wish, folder):
@@ -104,7 +117,7 @@ def resumed_state(wish, folder):
         if not Path(wish).is_file():
             raise FileNotFoundError(f"no solverstate {Path(wish).absolute()}")
         return Path(wish).resolve()
-    found = sorted(folder.glob("snapshot/*.solverstate*"), key=fcn_weights.iteration)
+    found = sorted(folder.glob("snapshot/*.solverstate*"), key=iteration)
     if not found:
         raise FileNotFoundError(f"nothing to resume: no {folder}/snapshot/*.solverstate")
     return found[-1]
@@ -114,7 +127,7 @@ def make_solver(seed):
     """The solver of the working directory's solver.prototxt, with a folder for its snapshots."""
     if seed is not None:
         caffe.set_random_seed(seed)
-    settings = fcn_nets.read_text("solver.prototxt", caffe_pb2.SolverParameter())
+    settings = read_text("solver.prototxt", caffe_pb2.SolverParameter())
     snapshots_of(settings).mkdir(parents=True, exist_ok=True)
     return caffe.get_solver("solver.prototxt")
 
@@ -126,16 +139,16 @@ def use_less_memory(solver, scored):
         net.reuse_memory(keep=[*scored, *scored.values()])
 
 
-def fill(net, starts, weights, surgeon=None, sample=False):
+def fill(net, starts, weights, initialize=None, sample=False):
     """Fill the net from weights files; interpolation goes into deconvolutions that are still zero.
 
     ValueError if nothing can be learned then, because most layers are zero.
     """
     for name, path in zip(starts, weights):
         print(f"starting from {name}: {path}")
-    if surgeon:
-        protos = [fcn_weights.prototxt_of(name, sample) for name in starts]
-        surgeon(net, *(fcn_nets.load(proto, path) for proto, path in zip(protos, weights)))
+    if initialize:
+        protos = [prototxt_of(name, sample) for name in starts]
+        initialize(net, *(load(proto, path) for proto, path in zip(protos, weights)))
     else:
         net.copy_from(str(weights[0]))
     types = dict(zip(net._layer_names, (layer.type for layer in net.layers)))
@@ -153,14 +166,14 @@ def fill(net, starts, weights, surgeon=None, sample=False):
 
 def train(solver, rounds, steps, scored):
     """Step and score until `rounds` rounds are done; what was learned is saved at the end."""
-    settings = fcn_nets.read_text("solver.prototxt", caffe_pb2.SolverParameter())
+    settings = read_text("solver.prototxt", caffe_pb2.SolverParameter())
     record = snapshots_of(settings) / "scores.jsonl"
     try:
         while solver.iter < rounds * steps:
             step(solver, steps - solver.iter % steps)
             for layer, gt in scored.items():
                 ids = picture_ids(solver.test_nets[0], settings.test_iter[0])
-                score.seg_tests(solver, False, ids, layer, gt, record)
+                seg_tests(solver, False, ids, layer, gt, record)
     except KeyboardInterrupt:
         solver.snapshot()
         print(f"\ninterrupted at iteration {solver.iter} and saved; go on with --resume")
@@ -192,35 +205,23 @@ def snapshots_of(settings):
     return Path(settings.snapshot_prefix).parent
 
 
-def picture_ids(net, count=0):
-    """The ids of the pictures a net reads, in order; numbers if its data layer does not tell."""
-    ids = getattr(net.layers[0], "indices", None)
-    return [f"{i:06d}" for i in range(count)] if ids is None else list(ids)
+# ---- `fcn train MODEL ...`, which is MODEL/solve.py
 
 
-def training_ids(prototxt):
-    """The ids that the data layer of a train net reads, without building the net.
-
-    Where the data set is not there, nobody can tell what was trained on, and that is said.
-    """
-    layers = fcn_nets.read_net(prototxt).layer if prototxt.is_file() else []
-    python = [layer.python_param for layer in layers if layer.type == "Python"]
-    kind = getattr(importlib.import_module(python[0].module), python[0].layer) if python else None
-    if not hasattr(kind, "reader"):
-        return []
-    try:
-        return kind.reader(**ast.literal_eval(python[0].param_str)).read_split()
-    except FileNotFoundError as error:
-        reason = str(error).partition("\n")[0]
-        print(f"not checked whether these pictures were trained on: {reason}")
-        return []
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `fcn train`."""
+    parser.add_argument("model", help="model folder, such as voc-fcn8s")
+    add_options(parser, "as published", "as published")
 
 
-def refuse_leakage(trained, scored, allowed):
-    """ValueError if pictures that are trained on are scored, too, unless that is asked for."""
-    both = sorted(set(trained).intersection(scored))
-    if both and not allowed:
-        raise ValueError(
-            f"{len(both)} of the {len(scored)} pictures to score are trained on ({both[0]} ...): "
-            "their scores would mean little. Take another split, or say --leakage"
-        )
+def run(args: argparse.Namespace) -> int:
+    """Run the model's solve.py with the other arguments; returns the exit status."""
+    folder = places.writable(places.ROOT / model(args.model))
+    script = folder / "solve.py"
+    if not script.is_file():
+        raise FileNotFoundError(f"no {script}: {args.model} is not trained")
+    rest = args.argv[args.argv.index("train") + 1 :]
+    rest.remove(args.model)
+    sys.argv = [str(script), *rest]
+    runpy.run_path(str(script), run_name="__main__")
+    return 0

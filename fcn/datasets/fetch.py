@@ -1,4 +1,4 @@
-"""`python -m data.fetch NAME`: download a data set, or unpack archives that are on disk already.
+"""`fcn data fetch NAME`: download a data set, or unpack archives that are on disk already.
 
 A download that broke off goes on where it stopped when the command is run again; a file that is
 there is checked and not downloaded again; what is unpacked is not unpacked again.
@@ -8,7 +8,6 @@ import argparse
 import hashlib
 import http.client
 import shutil
-import sys
 import tarfile
 import tempfile
 import urllib.error
@@ -19,8 +18,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data import FOLDER, SETS, DataError, run
-from data.sources import SOURCES
+from . import PUBLISHED
+from .record import DATA, DataError
 
 TIMEOUT = 30  # seconds without a byte
 ATTEMPTS = 3  # at one address, each going on where the last stopped
@@ -28,7 +27,7 @@ CHUNK = 1 << 18
 BROKEN = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
 
 
-def fetch(name, folder=FOLDER, archives=(), downloads=None):
+def fetch(name, folder=DATA, archives=(), downloads=None):
     """Bring the files of one data set under `folder`: from `archives` (paths) where named alike.
 
     DataError says what failed, at which address, and what to do about it.
@@ -36,11 +35,11 @@ def fetch(name, folder=FOLDER, archives=(), downloads=None):
     folder = Path(folder)
     downloads = Path(downloads or folder / "downloads")
     archives = {Path(path).name: Path(path) for path in archives}
-    unknown = sorted(archives.keys() - {source.file for source in SOURCES[name]})
+    unknown = sorted(archives.keys() - {source.file for source in PUBLISHED[name].sources})
     if unknown:
-        names = ", ".join(source.file for source in SOURCES[name])
+        names = ", ".join(source.file for source in PUBLISHED[name].sources)
         raise DataError(f"{', '.join(unknown)}: the files of {name} are called {names}")
-    for source in SOURCES[name]:
+    for source in PUBLISHED[name].sources:
         place = folder / source.to
         if (place / (source.holds or source.file)).exists():
             print(f"{source.file}: already in {place}")
@@ -214,17 +213,16 @@ def extract(archive, folder):
             content.extract(member, folder, filter="data")
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m data.fetch", description=__doc__)
-    parser.add_argument("name", choices=SETS, help="the data set")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `fcn data fetch`."""
+    parser.add_argument("name", choices=PUBLISHED, help="the data set")
     parser.add_argument(
         "--archive", action="append", default=[], help="take this file instead of downloading it"
     )
-    parser.add_argument("--to", type=Path, default=FOLDER, help="default: %(default)s")
-    args = parser.parse_args(argv)
+    parser.add_argument("--to", type=Path, default=DATA, help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Fetch a data set."""
     fetch(args.name, args.to, args.archive)
-    print(f"next: python -m data.prepare {args.name}")
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, None))
+    print(f"next: fcn data prepare {args.name}")

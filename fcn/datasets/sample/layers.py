@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 import caffe
-from data.sample import MEAN, scenes
+
+from . import MEAN, scenes
 
 
 class DigitCropDataLayer(caffe.Layer):

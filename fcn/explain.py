@@ -1,4 +1,4 @@
-"""Why a net pads and crops as it does: `python explain_crop.py voc-fcn8s`, or a prototxt's path.
+"""Why a net pads and crops as it does: `fcn explain voc-fcn8s`, or a prototxt's path.
 
 Of each layer: how many pixels of the picture its outputs are apart, and where the first one lies.
 Of each Crop: the offset that follows from that, and the one in the file. Then the sizes of pictures
@@ -12,10 +12,11 @@ from pathlib import Path
 
 from google.protobuf.json_format import MessageToDict
 
-import fcn_nets
-import fcn_weights
 from caffe import layers as L
 from caffe.coord_map import conv_params, coord_map_from_to, crop_params
+
+from .nets import deploy, read_net
+from .weights import MISSING, model, prototxt_of
 
 SIZED = ("Convolution", "Pooling", "Deconvolution")
 NOT_SETTINGS = ("name", "type", "top", "bottom", "param", "loss_weight", "phase")
@@ -182,21 +183,20 @@ def of_pad(net, period):
         yield f"  and the offset of {crops[-1]} would be {-place[1]:g}{begin}"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `fcn explain`."""
     parser.add_argument("net", help="model folder, or a prototxt")
     parser.add_argument("--sample", action="store_true", help="the net of the embedded task")
-    args = parser.parse_args()
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the explanation of a net; returns the exit status."""
     try:
         path = Path(args.net)
         if not path.is_file():
-            path = fcn_weights.prototxt_of(fcn_weights.model(args.net), args.sample)
-        print("\n".join([str(path), *explain(fcn_nets.deploy(fcn_nets.read_net(path)))]))
+            path = prototxt_of(model(args.net), args.sample)
+        print("\n".join([str(path), *explain(deploy(read_net(path)))]))
     except (FileNotFoundError, ValueError, KeyError, AssertionError) as error:
-        print(f"explain_crop.py: {error}", file=sys.stderr)
-        return fcn_weights.MISSING
+        print(f"fcn explain: {error}", file=sys.stderr)
+        return MISSING
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

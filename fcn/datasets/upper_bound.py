@@ -1,24 +1,26 @@
 """The best mean IU that an output stride allows, from labels alone (the paper's table).
 
-`python -m data.upper_bound NAME [DIR]` prints it for the labels a set is scored on.
+`fcn data upper-bound NAME [DIR]` prints it for the labels a set is scored on.
 
 Labels are averaged per class over stride x stride boxes and brought back up bilinearly; the class
 with the largest share wins each pixel, and that is scored against the labels it came from.
 """
 
 import argparse
-import sys
+from collections.abc import Iterable
 
 import numpy as np
 from tqdm import tqdm
 
-from data import run
+from ..measures import scores
+from . import DATASETS
+from .reading import readers
+from .record import VOID
 
-VOID = 255
 STRIDES = (128, 64, 32, 16, 8, 4)
 
 
-def upper_bound(labels, classes, stride):
+def upper_bound(labels: Iterable[np.ndarray], classes: int, stride: int) -> float:
     """Mean IU over the classes that occur, of H x W integer label arrays; VOID is left out.
 
     ValueError for labels that are neither a class nor VOID, and where no label is left.
@@ -38,11 +40,9 @@ def upper_bound(labels, classes, stride):
         best = present[np.argmax(shares, axis=0)]
         pairs = label[valid] * classes + best[valid]
         hist += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-    truth = hist.sum(1)
-    if not truth.any():
+    if not hist.any():
         raise ValueError("no labels to score")
-    union = truth + hist.sum(0) - np.diag(hist)
-    return float(np.mean(np.diag(hist)[truth > 0] / union[truth > 0]))
+    return scores(hist)["mean_iu_present"]
 
 
 def there_and_back(size, stride):
@@ -59,26 +59,23 @@ def there_and_back(size, stride):
     return weight @ average
 
 
-def main(argv=None):
-    from data.trees import NAMES, readers  # the data layers, which the function does without
-
-    parser = argparse.ArgumentParser(prog="python -m data.upper_bound", description=__doc__)
-    parser.add_argument("name", choices=NAMES, help="the data set")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `fcn data upper-bound`."""
+    parser.add_argument("name", choices=DATASETS, help="the data set")
     parser.add_argument("dir", nargs="?", help="where it is, if not in data/")
     parser.add_argument("--strides", type=int, nargs="+", default=STRIDES)
-    args = parser.parse_args(argv)
-    tree, split, layer = readers(args.name, args.dir)[-1]
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the upper bounds of the labels that a set is scored on."""
+    _, split, layer = readers(args.name, args.dir)[-1]
     ids = layer.read_split()
     for top in layer.tops:
         if top not in ("label", "sem", "geo"):
             continue
-        classes = layer.geo_classes if top == "geo" else layer.classes
+        classes = len(DATASETS[args.name].classes_of(top))
         labels = [layer.load(top, id) for id in tqdm(ids, desc=split, unit="")]
         print(f"{args.name} {split} {top}: {len(labels)} pictures, {classes} classes")
         print("stride  bound of mean IU (%)")
         for stride in args.strides:
             print(f"{stride:6} {100 * upper_bound(labels, classes, stride):8.1f}")
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, None))

@@ -1,57 +1,90 @@
-"""The last step of `make demo`: the table of scores, the paper's figure, and a scene segmented.
+"""`fcn demo`: the whole chain on the embedded task, from nothing to scores and the paper's figure.
 
-Needs the nets that `voc-fcn32s/solve.py --sample` and so on have trained and scored. Writes
-scores.json and figure.png to demo/, and what infer.py makes of a scene no net has seen.
+Draws the scenes, trains a classifier, makes it fully convolutional, refines it to strides 32, 16 and
+8, each in a process of its own. Writes scores.json and figure.png to demo/, and what `fcn infer`
+makes of a scene that no net has seen.
 """
 
+import argparse
 import json
+import os
 import subprocess
 import sys
-from pathlib import Path
 
 import matplotlib
 import numpy as np
 from PIL import Image
 
 import caffe
-import fcn_nets
-import fcn_weights
-import infer
-import score
-import vis
-from data.sample import SCENES
-from data.upper_bound import upper_bound
-from fcn_tasks import SAMPLE
 
-ROOT = Path(__file__).resolve().parent
-OUT = ROOT / "demo"
+from . import infer, places, vis
+from .datasets.sample import SCENES
+from .datasets.upper_bound import upper_bound
+from .nets import load as load_net
+from .results import read_records
+from .tasks import SAMPLE
+from .weights import find, folder_of, prototxt_of
+
+OUT = places.WORK / "demo"
 MODELS = {"voc-fcn32s": 32, "voc-fcn16s": 16, "voc-fcn8s": 8}  # and their strides
 MEASURES = ("pixel_accuracy", "mean_accuracy", "mean_iu", "fw_iu")
 ROWS = 5  # pictures in the figure
 VOC = SCENES / "voc"
+# OpenMP threads that spin while they wait slow every step down tenfold once a core is busy elsewhere
+QUIET = {"GLOG_minloglevel": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
-def main():
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `fcn demo`."""
+    parser.add_argument("--seed", type=int, default=1, help="of scenes and training (%(default)s)")
+    parser.add_argument("--report", action="store_true", help="only show what was trained before")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the chain and show what came of it; returns the exit status."""
+    if not args.report:
+        for command in chain(args.seed):
+            status = subprocess.run(command, env=os.environ | QUIET).returncode
+            if status:
+                return status
+    report()
+    return 0
+
+
+def chain(seed: int) -> list[list[str]]:
+    """The commands from nothing to three trained nets."""
+    python, sown = sys.executable, ["--seed", str(seed)]
+    ilsvrc, *models = (places.writable(places.ROOT / m) for m in ("ilsvrc-nets", *MODELS))
+    return [
+        [python, "-m", "fcn", "data", "sample", *sown],
+        [python, str(ilsvrc / "solve.py"), "--sample", *sown],
+        [python, str(ilsvrc / "convert.py"), "--sample"],
+        *([python, str(folder / "solve.py"), "--sample", *sown] for folder in models),
+    ]
+
+
+def report() -> None:
+    """Write and print the scores, draw the figure, segment a scene that no net has seen."""
     caffe.set_mode_cpu()
     OUT.mkdir(exist_ok=True)
     try:
         scores = {model: last_scores(model) for model in MODELS}
     except FileNotFoundError as error:
-        sys.exit(f"demo.py: {error}\nThe nets must be trained and scored first: make demo")
+        raise ValueError(f"{error}\nThe nets must be trained and scored first: fcn demo") from error
     (OUT / "scores.json").write_text(json.dumps(scores, indent=2) + "\n")
     draw_figure(OUT / "figure.png")
     unseen = sorted((VOC / "JPEGImages").glob("infer_*.jpg"))[0]
-    print(f"\ninfer.py on a scene that no net has seen, {unseen.name}:", flush=True)
-    command = [sys.executable, ROOT / "infer.py", "--sample", "--cpu", "--out", OUT, unseen]
-    subprocess.run(command, check=True)
+    print(f"\nfcn infer on a scene that no net has seen, {unseen.name}:", flush=True)
+    options = ["--sample", "--cpu", "--out", str(OUT), str(unseen)]
+    subprocess.run([sys.executable, "-m", "fcn", "infer", *options], check=True)
     print_table(scores)
     print(f"\nscores: {OUT}/scores.json, figure: {OUT}/figure.png")
 
 
 def last_scores(model):
     """The four measures of a model's last scoring on the held-back scenes."""
-    folder = fcn_weights.folder_of(model, sample=True)
-    record = score.read_records(folder / "snapshot" / "scores.jsonl")[-1]
+    folder = folder_of(model, sample=True)
+    record = read_records(folder / "snapshot" / "scores.jsonl")[-1]
     return {measure: record[measure] for measure in MEASURES}
 
 
@@ -94,8 +127,8 @@ def draw_figure(path):
 
 def load(model):
     """A trained model, ready for pictures."""
-    weights = fcn_weights.find(model, sample=True)
-    return fcn_nets.load(fcn_weights.prototxt_of(model, sample=True), weights)
+    weights = find(model, sample=True)
+    return load_net(prototxt_of(model, sample=True), weights)
 
 
 def ids(split):
@@ -106,7 +139,3 @@ def label_of(name):
     """The true classes of a scene, H x W, 255 where two meet."""
     with Image.open(VOC / "SegmentationClass" / f"{name}.png") as image:
         return np.asarray(image)
-
-
-if __name__ == "__main__":
-    main()

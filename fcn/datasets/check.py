@@ -1,4 +1,4 @@
-"""`python -m data.check NAME [DIR]`: read every pair of a data set and report what is wrong.
+"""`fcn data check NAME [DIR]`: read every pair of a data set and report what is wrong.
 
 Reported: files that are missing, pictures and labels whose sizes differ, label values out of range,
 unreadable files, channel means against the expected ones, the share of every class. Exit status 1
@@ -6,15 +6,13 @@ where something is wrong.
 """
 
 import argparse
-import sys
 from collections import Counter
 
 import numpy as np
 from tqdm import tqdm
 
-from data import run
-from data.siftflow import GEO_CLASSES
-from data.trees import NAMES, readers
+from . import DATASETS
+from .reading import readers
 
 FAR = 15  # a mean further off than this (of 255) is reported: another set, or channels swapped
 FAR_LOG_DEPTH = 1.0
@@ -115,21 +113,20 @@ def expected_mean(layer, top):
     return getattr(layer, names.get(top, "mean"))
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m data.check", description=__doc__)
-    parser.add_argument("name", choices=NAMES, help="the data set")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `fcn data check`."""
+    parser.add_argument("name", choices=DATASETS, help="the data set")
     parser.add_argument("dir", nargs="?", help="where it is, if not in data/")
-    args = parser.parse_args(argv)
-    count = 0
-    for tree, split, layer in readers(args.name, args.dir):
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check a data set; the exit status is 1 where something is wrong."""
+    count, dataset = 0, DATASETS[args.name]
+    for _, split, layer in readers(args.name, args.dir):
         splits = [split] if layer.path("split").is_file() else [split, *others(layer)]
         for layer.split in splits:
             report = check(layer, layer.split)
-            show(report, layer, {"label": tree.names, "sem": tree.names, "geo": GEO_CLASSES})
+            show(report, layer, {top: dataset.classes_of(top) for top in ("label", "sem", "geo")})
             count += len(report.problems)
     print(f"\n{count} problems" if count else "\nno problems")
     return 1 if count else 0
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, None))

@@ -1,8 +1,7 @@
-"""`python -m data.sample [--seed N] [--out DIR]`: write the scenes as VOC and SBD trees."""
+"""`fcn data sample [--seed N] [--out DIR]`: write the scenes as VOC and SBD trees."""
 
 import argparse
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,8 @@ import scipy.io
 from PIL import Image
 from tqdm import tqdm
 
-from data import run
-from data.sample import SCENES, scenes
-from vis import make_palette
+from ...vis import make_palette
+from . import SCENES, scenes
 
 # Split -> (tree, role of its digits and photographs, number of scenes)
 SPLITS = {
@@ -69,15 +67,14 @@ def save_palette(path, classes):
     image.save(path)
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m data.sample", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `fcn data sample`."""
     parser.add_argument("--seed", type=int, default=0, help="another seed, other scenes")
     parser.add_argument("--out", type=Path, default=SCENES, help="default: %(default)s")
-    args = parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the scenes."""
     if args.seed < 0:
-        parser.error(f"--seed must not be negative, got {args.seed}")
+        raise ValueError(f"--seed must not be negative, got {args.seed}")
     print(f"scenes in {write(args.out, args.seed)}")
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, None))

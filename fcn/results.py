@@ -1,20 +1,24 @@
 """results.md: what the models score here, beside the paper and the original weights.
 
-    python score.py --model voc-fcn8s --record results.jsonl    adds a record
-    python fcn_results.py                                       writes results.md from all records
+    fcn score --model voc-fcn8s --record results.jsonl    adds a record
+    fcn results                                           writes results.md from all records
 
 A record holds every score of every class and what it was made from: the weights' sha1, data set,
 split and number of pictures, versions, date. Where there is none yet, the table says so.
 """
 
+import argparse
 import json
 import platform
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import fcn_weights
-from fcn_weights import ROOT
+import numpy as np
+
+from .datasets import PUBLISHED
+from .places import WORK as ROOT
+from .weights import sha1_of
 
 RECORDS, TABLE = ROOT / "results.jsonl", ROOT / "results.md"
 MEASURES = ("pixel_accuracy", "mean_accuracy", "mean_iu", "fw_iu")
@@ -44,15 +48,9 @@ ORIGINAL = {
     ("voc-fcn8s-atonce", "score"): (91.1288, 78.4979, 65.3998, 84.4326),
     ("voc-fcn-alexnet", "score"): (None, None, 48.0, None),
 }
-SCORED = {
-    "voc": ["score"],
-    "nyud": ["score"],
-    "siftflow": ["score_sem", "score_geo"],
-    "pascalcontext": ["score"],
-}
 HEAD = """# Results
 
-Written by `python fcn_results.py` from `results.jsonl`, never by hand. Percent: pixel accuracy, mean
+Written by `fcn results` from `results.jsonl`, never by hand. Percent: pixel accuracy, mean
 accuracy, mean IU, frequency weighted IU. Paper: PAMI'17, as quoted by later work. Original weights:
 the released files, scored again outside of Caffe (VOC), or the original's README. Ours: means count
 an absent class as published; the notes below give the mean without absent classes, too, and that of
@@ -65,7 +63,7 @@ def provenance(model, weights, net):
     return {
         "model": model,
         "weights": Path(weights).name,
-        "sha1": fcn_weights.sha1_of(weights),
+        "sha1": sha1_of(weights),
         "split": net.layers[0].split,
         "date": date.today().isoformat(),
         "versions": {"python": platform.python_version()}
@@ -92,7 +90,7 @@ def table(records):
     lines = [HEAD, "| model | task | paper | original weights | ours |", "|---|---|---|---|---|"]
     models = sorted(p.parent.name for p in ROOT.glob("*-*/solver.prototxt"))
     for model in models:
-        for layer in SCORED[model.partition("-")[0]]:
+        for layer in PUBLISHED[model.partition("-")[0]].scores:
             record = ours.get((model, layer))
             cells = [quoted(PAPER.get((model, layer))), quoted(ORIGINAL.get((model, layer)))]
             cells.append(measured(record) if record else "not scored yet")
@@ -126,11 +124,32 @@ def note(record):
     )
 
 
-def main():
+def write_record(path, record):
+    """Add one line of JSON; a score that does not exist (nan) is null."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as file:
+        file.write(json.dumps(_without_nan(record), allow_nan=False) + "\n")
+
+
+def _without_nan(value):
+    if isinstance(value, dict):
+        return {key: _without_nan(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(v) for v in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def read_records(path):
+    """The records of a file that `do_seg_tests` wrote, oldest first."""
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `fcn results`: none."""
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write results.md."""
     text = RECORDS.read_text() if RECORDS.is_file() else ""
     TABLE.write_text(table([json.loads(line) for line in text.splitlines()]))
     print(f"wrote {TABLE}")
-
-
-if __name__ == "__main__":
-    main()

@@ -3,7 +3,7 @@
 Blob names are the interface: weights are carried from net to net by them, so these are the
 published names. Padding the first convolution by 100 keeps every later blob larger than its
 kernel however small the picture is; `crop` computes where the picture then lies in the score
-(`python explain_crop.py voc-fcn8s` shows it layer by layer).
+(`fcn explain voc-fcn8s` shows it layer by layer).
 """
 
 import argparse
