@@ -1,13 +1,51 @@
-"""Installs the engine and the flat modules, so that the scripts run from anywhere.
+"""Builds the packages `caffe` and `fcn`, with the model folders and class lists, and their commands.
 
-`pip install -e .` (editable) is the way: models, data and weights stay in this folder.
+A checkout is used by `pip install -e .`: models, data and weights stay in its folders. A wheel carries
+copies of the model folders' descriptions, prototxts and scripts in fcn/published.
 """
 
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
+# What published prototxts and solve scripts import by these names
+TOP_MODULES = [
+    "surgery",
+    "score",
+    "vis",
+    "voc_layers",
+    "nyud_layers",
+    "siftflow_layers",
+    "pascalcontext_layers",
+]
+PUBLISHED = (
+    "*-*/*.py",
+    "*-*/*.prototxt",
+    "*-*/sample/*.prototxt",
+    "*-*/caffemodel-url",
+    "*-*/README.md",
+    "data/*/*.txt",
+    "data/*/README.md",
+)
+
+
+class BuildWithModels(build_py):
+    """Copies the model folders into the package fcn, except for an editable installation."""
+
+    def run(self):
+        """Build the packages, then copy."""
+        super().run()
+        if self.editable_mode:
+            return
+        for pattern in PUBLISHED:
+            for path in ROOT.glob(pattern):
+                target = Path(self.build_lib, "fcn", "published", path.relative_to(ROOT))
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, target)
+
 
 setup(
     name="fcn-caffe",
@@ -15,14 +53,13 @@ setup(
     description="Fully Convolutional Networks for semantic segmentation, Caffe-faithful on PyTorch",
     license="BSD-2-Clause",
     python_requires=">=3.10",
-    packages=find_packages(include=["caffe", "caffe.*", "data", "data.*"]),
-    package_data={
-        "caffe.proto": ["caffe.proto"],
-        "caffe.kernels": ["*.c", "*.h"],
-        "data": ["*/*.txt", "*/README.md"],
+    packages=find_packages(include=["caffe", "caffe.*", "fcn", "fcn.*"]),
+    package_data={"caffe.proto": ["caffe.proto"], "caffe.kernels": ["*.c", "*.h"]},
+    py_modules=TOP_MODULES,
+    cmdclass={"build_py": BuildWithModels},
+    entry_points={
+        "console_scripts": ["caffe = caffe.__main__:main", "fcn = fcn.command:main"],
     },
-    py_modules=sorted(path.stem for path in ROOT.glob("*.py") if path.stem != "setup"),
-    entry_points={"console_scripts": ["caffe = caffe.__main__:main"]},
     install_requires=[
         "torch>=2.4",
         "numpy>=1.26",
@@ -37,6 +74,7 @@ setup(
     extras_require={
         "sample": ["scikit-learn>=1.4"],
         "lmdb": ["lmdb>=1.4"],
-        "dev": ["pytest", "hypothesis", "ruff", "scikit-learn>=1.4", "lmdb>=1.4"],
+        "completion": ["argcomplete>=3"],
+        "dev": ["pytest", "hypothesis", "ruff", "mypy", "scikit-learn>=1.4", "lmdb>=1.4"],
     },
 )

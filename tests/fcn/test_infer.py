@@ -1,6 +1,5 @@
 """infer.py on pictures of every kind, with a net whose answer is known: the strongest channel."""
 
-import hashlib
 import re
 import sys
 from pathlib import Path
@@ -10,117 +9,14 @@ import pytest
 import tiny_model
 from PIL import Image
 from places import ROOT
+from tiny_model import GREEN, RED, indices
 
 import caffe
-from fcn import infer, measures, nets, results, scoring, vis
+from fcn import infer, nets, vis
 from fcn import weights as weights_of
 from fcn.datasets.nyud import NYUDSegDataLayer
 
-RED, GREEN, BLUE, GREY = (200, 20, 20), (20, 200, 20), (20, 20, 200), (128, 128, 128)
-
-
-@pytest.fixture(scope="module")
-def scene():
-    """40 x 60 RGB: green on the left, red on the right, blue below; no two sides alike."""
-    pixels = np.zeros((40, 60, 3), np.uint8)
-    pixels[:, :20], pixels[:, 20:], pixels[30:] = GREEN, RED, BLUE
-    return pixels
-
-
-def save(image, path, **options):
-    image.save(path, **options)
-    return infer.read_picture(path)
-
-
-def test_plain_files(scene, tmp_path):
-    image = Image.fromarray(scene)
-    assert np.array_equal(save(image, tmp_path / "a.png"), scene)
-    jpeg = save(image, tmp_path / "a.jpg", quality=95, subsampling=0)
-    assert np.abs(jpeg.astype(int) - scene).mean() < 2
-    assert np.array_equal(save(image, tmp_path / "a.bmp"), scene)
-    palette = image.quantize(8)
-    assert np.array_equal(save(palette, tmp_path / "p.png"), np.asarray(palette.convert("RGB")))
-
-
-def test_grey_and_bilevel(tmp_path):
-    ramp = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
-    grey = save(Image.fromarray(ramp), tmp_path / "l.png")
-    assert np.array_equal(grey, np.repeat(ramp[..., None], 3, 2))
-    bits = save(Image.fromarray(ramp > 100), tmp_path / "1.png")
-    assert set(bits.ravel().tolist()) == {0, 255} and np.array_equal(bits[..., 0] > 0, ramp > 100)
-
-
-def test_sixteen_bits_keep_their_brightness(tmp_path):
-    ramp = np.array([[0, 257, 32896, 65535]], np.uint16)
-    found = save(Image.fromarray(ramp), tmp_path / "16.png")
-    assert found[0, :, 0].tolist() == [0, 1, 128, 255]
-    found = save(Image.fromarray(ramp), tmp_path / "16.tiff")
-    assert found[0, :, 2].tolist() == [0, 1, 128, 255]
-
-
-def test_floating_point(tmp_path):
-    fractions = np.array([[0, 0.5, 1]], np.float32)
-    assert save(Image.fromarray(fractions), tmp_path / "f.tiff")[0, :, 0].tolist() == [0, 127, 255]
-    bytes_ = np.array([[0, 77.2, 255]], np.float32)
-    assert save(Image.fromarray(bytes_), tmp_path / "g.tiff")[0, :, 0].tolist() == [0, 77, 255]
-
-
-def test_transparency_is_white(scene, tmp_path):
-    rgba = np.dstack([scene, np.full(scene.shape[:2], 255, np.uint8)])
-    rgba[:10, :, 3] = 0
-    found = save(Image.fromarray(rgba), tmp_path / "rgba.png")
-    assert (found[:10] == 255).all() and np.array_equal(found[10:], scene[10:])
-    grey = np.zeros((2, 2, 2), np.uint8)
-    grey[..., 1] = [[0, 255], [255, 0]]
-    found = save(Image.fromarray(grey), tmp_path / "la.png")
-    assert found[..., 0].tolist() == [[255, 0], [0, 255]]
-    image = Image.fromarray(np.array([[0, 1]], np.uint8))
-    image.putpalette([*RED, *BLUE])
-    found = save(image, tmp_path / "transparent.png", transparency=0)
-    assert found[0].tolist() == [[255, 255, 255], list(BLUE)]
-
-
-def test_cmyk(scene, tmp_path):
-    found = save(Image.fromarray(scene).convert("CMYK"), tmp_path / "c.tiff")
-    assert np.array_equal(found, scene)
-    jpeg = save(
-        Image.fromarray(scene).convert("CMYK"), tmp_path / "c.jpg", quality=95, subsampling=0
-    )
-    assert np.abs(jpeg.astype(int) - scene).mean() < 3
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_turns_the_picture_upright(scene, tmp_path, orientation):
-    """The eight ways a camera may have stored the scene, made by undoing what the tag says."""
-    stored = {
-        1: scene,
-        2: scene[:, ::-1],
-        3: scene[::-1, ::-1],
-        4: scene[::-1],
-        5: scene.transpose(1, 0, 2),
-        6: np.rot90(scene),
-        7: scene[::-1, ::-1].transpose(1, 0, 2),
-        8: np.rot90(scene, -1),
-    }[orientation]
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    image = Image.fromarray(np.ascontiguousarray(stored))
-    found = save(image, tmp_path / "e.png", exif=exif)
-    assert np.array_equal(found, scene)
-
-
 # ---- the command
-
-
-@pytest.fixture
-def model(tmp_path, monkeypatch):
-    """A model folder called by its path; class 0, 1, 2: blue, green, red is strongest (BGR)."""
-    folder = tmp_path / "voc-tiny"
-    tiny_model.write_model(folder)
-    weights = folder / "voc-tiny.caffemodel"
-    tiny_model.write_weights(folder, weights, score=np.eye(3))
-    monkeypatch.chdir(tmp_path)
-    return folder
 
 
 def run(monkeypatch, *arguments):
@@ -277,11 +173,6 @@ def test_out_that_is_a_file_is_told(model, scene, monkeypatch, capsys):
     assert "File exists: 's.png'" in capsys.readouterr().err
 
 
-def indices(path):
-    with Image.open(path) as image:
-        return np.asarray(image)
-
-
 # ---- models that read depth or HHA
 
 
@@ -368,95 +259,3 @@ def test_wrong_inputs_are_told(nyud_model, monkeypatch, capsys, kinds, arguments
 
 
 # ---- score.py, the other command that runs a finished net
-
-
-def test_score_command(model, tmp_path, monkeypatch, capsys):
-    tiny_model.write_data(tmp_path / "data")
-    weights = tmp_path / "train_iter_500.caffemodel"
-    # background is what is dark: minus the strongest of red and green
-    tiny_model.write_weights(model, weights, score=[[0, -1, -1], [0, -1, 1], [0, 1, -1]])
-    arguments = ["--model", model, "--weights", weights, "--save", "seg", "--record", "r.jsonl"]
-    monkeypatch.setattr(sys, "argv", ["score.py", "--cpu", *map(str, arguments)])
-    assert scoring.main() == 0
-    out = capsys.readouterr().out
-    assert "Iteration 500 mean IU" in out and "aeroplane" in out
-    (record,) = results.read_records(tmp_path / "r.jsonl")
-    assert record["images"] == 3 and record["mean_iu"] > 0.6
-    assert record["model"] == Path(model).name and record["weights"] == weights.name
-    assert record["sha1"] == hashlib.sha1(weights.read_bytes()).hexdigest()
-    hist = np.zeros((3, 3))
-    for name in "cde":
-        truth = indices(tmp_path / "data/voc/SegmentationClass" / f"{name}.png")
-        given = indices(tmp_path / "seg/label" / f"{name}.png")
-        hist += measures.fast_hist(truth, given, 3)
-    assert record["iu"] == pytest.approx(measures.scores(hist)["iu"])
-
-
-def test_score_command_refuses_pictures_that_were_trained_on(model, tmp_path, monkeypatch, capsys):
-    tiny_model.write_data(tmp_path / "data")
-    (tmp_path / "data/sbd/train.txt").write_text("a\nd\n")
-    command = ["score.py", "--cpu", "--model", str(model)]
-    monkeypatch.setattr(sys, "argv", command)
-    assert scoring.main() == 2
-    said = capsys.readouterr()
-    assert "1 of the 3 pictures to score are trained on (d" in said.err and ">>>" not in said.out
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [*command, "--leakage"])
-    assert scoring.main() == 0
-    assert "3 pictures of seg11valid" in capsys.readouterr().out
-    (tmp_path / "data/sbd/train.txt").unlink()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", command)
-    assert scoring.main() == 0
-    assert "not checked whether these pictures were trained on: SBDD" in capsys.readouterr().out
-
-
-def test_score_command_tells_wrong_labels(model, tmp_path, monkeypatch, capsys):
-    tiny_model.write_data(tmp_path / "data")
-    path = tmp_path / "data/voc/SegmentationClass/c.png"
-    with Image.open(path) as label:
-        label.convert("RGB").save(path)
-    monkeypatch.setattr(sys, "argv", ["score.py", "--cpu", "--model", str(model)])
-    assert scoring.main() == 2
-    assert "c.png: label is a RGB picture, not a palette PNG" in capsys.readouterr().err
-
-
-def test_predictions_for_voc_s_server_are_of_voc(monkeypatch, capsys):
-    arguments = ["score.py", "--model", "siftflow-fcn8s", "--save", "out", "--server"]
-    monkeypatch.setattr(sys, "argv", arguments)
-    with pytest.raises(SystemExit):
-        scoring.main()
-    assert "VOC's evaluation server takes predictions of VOC's classes" in capsys.readouterr().err
-
-
-def test_score_command_lays_predictions_out_for_voc_s_server(model, tmp_path, monkeypatch):
-    tiny_model.write_data(tmp_path / "data")
-    weights = tmp_path / "w.caffemodel"
-    tiny_model.write_weights(model, weights)
-    arguments = ["--model", model, "--weights", weights, "--save", tmp_path / "out", "--server"]
-    monkeypatch.setattr(sys, "argv", ["score.py", "--cpu", *map(str, arguments)])
-    assert scoring.main() == 0
-    laid = tmp_path / "out" / "results" / "VOC2012" / "Segmentation" / "comp6_test_cls"
-    assert sorted(path.name for path in laid.iterdir()) == ["c.png", "d.png", "e.png"]
-
-
-def test_score_command_without_weights_exits_2(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(weights_of, "ROOT", tmp_path)
-    (tmp_path / "voc-fcn8s").mkdir()
-    monkeypatch.setattr(sys, "argv", ["score.py", "--cpu"])
-    assert scoring.main() == 2
-    assert "no weights for voc-fcn8s" in capsys.readouterr().err
-
-
-def test_score_command_without_scenes_tells_what_makes_them(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(weights_of, "ROOT", tmp_path)
-    model = tmp_path / "voc-tiny"
-    tiny_model.write_model(model / "sample")
-    weights = tmp_path / "w.caffemodel"
-    tiny_model.write_weights(model / "sample", weights)
-    monkeypatch.chdir(tmp_path)
-    arguments = ["--cpu", "--sample", "--model", str(model), "--weights", str(weights)]
-    monkeypatch.setattr(sys, "argv", ["score.py", *arguments])
-    assert scoring.main() == 2
-    said = capsys.readouterr().err
-    assert "seg11valid" in said and "made by: fcn data sample" in said

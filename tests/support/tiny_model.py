@@ -18,6 +18,12 @@ SOLVER = """train_net: "train.prototxt" test_net: "val.prototxt" test_iter: 3
 test_interval: 999999999 test_initialization: false display: 0 lr_policy: "fixed" base_lr: 0.01
 momentum: 0.9 snapshot: {snapshot} snapshot_prefix: "snapshot/train"
 """
+RED, GREEN, BLUE, GREY = (200, 20, 20), (20, 200, 20), (20, 20, 200), (128, 128, 128)
+
+
+def indices(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
 
 
 def picture(rng, height, width):

@@ -6,21 +6,8 @@ import shutil
 import h5py
 import numpy as np
 import pytest
+from datasets import SCENES, SIZES, mat, palette_png, pattern, text
 from PIL import Image
-from test_layers import (  # noqa: F401  the fixtures are used by name
-    SCENES,
-    SIZES,
-    context,
-    mat,
-    nyud,
-    palette_png,
-    pattern,
-    picture,
-    sbd,
-    siftflow,
-    text,
-    voc,
-)
 
 from fcn.command import main as fcn
 from fcn.datasets import DATASETS
@@ -137,7 +124,7 @@ def test_nyud_without_the_mapping(tmp_path):
         nyud_set.prepare(tmp_path)
 
 
-def test_siftflow_lists(siftflow, monkeypatch, capsys):  # noqa: F811
+def test_siftflow_lists(siftflow, monkeypatch, capsys):
     """The list of test pictures is known by its content, whatever its name and slashes."""
     for name in ("highway_bost181", "street_urb506", "d"):
         shutil.copy(siftflow / f"Images/{SCENES}/a.jpg", siftflow / f"Images/{SCENES}/{name}.jpg")
@@ -155,7 +142,7 @@ def test_siftflow_lists(siftflow, monkeypatch, capsys):  # noqa: F811
     assert lines(siftflow / "test.txt") == ["b", "c"]
 
 
-def test_context_lists_of_labels(context):  # noqa: F811
+def test_context_lists_of_labels(context):
     root = context / "pascal-context"
     shutil.move(root / "labels.txt", root / "trainval/labels.txt")
     text(context / "pascal/VOC2010/ImageSets/Main/train.txt", "a")
@@ -170,7 +157,7 @@ def test_context_lists_of_labels(context):  # noqa: F811
 
 
 @pytest.fixture
-def whole_voc(voc, sbd, tmp_path):  # noqa: F811
+def whole_voc(voc, sbd, tmp_path):
     """Both trees where the data folder has them."""
     (tmp_path / "data/pascal").mkdir(parents=True)
     (tmp_path / "data/sbdd").mkdir()
@@ -222,7 +209,7 @@ def test_check_finds_swapped_channels(whole_voc, capsys):
     assert status == 1 and "channels in another order" in out
 
 
-def test_check_nyud(nyud, capsys):  # noqa: F811
+def test_check_nyud(nyud, capsys):
     for id, size in SIZES.items():
         Image.new("RGB", size[::-1], (92, 97, 116)).save(nyud / f"data/images/img_{id}.png")
         Image.new("RGB", size[::-1], (132, 94, 118)).save(nyud / f"data/hha/img_{id}.png")
@@ -238,7 +225,7 @@ def test_check_nyud(nyud, capsys):  # noqa: F811
     assert status == 1 and "img_b.png: median depth 255: not in millimetres" in out
 
 
-def test_check_siftflow_and_context(siftflow, context, capsys):  # noqa: F811
+def test_check_siftflow_and_context(siftflow, context, capsys):
     text(siftflow / "trainval.txt", "a")
     out = checked("siftflow", siftflow.parent, capsys)[1]
     assert "geo: share of the pixels" in out and "vertical" in out

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from datasets import build
 from PIL import Image
 from sklearn.datasets import load_sample_images
-from test_layers import build
 
 import caffe
 from fcn.command import main as fcn
