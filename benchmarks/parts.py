@@ -4,7 +4,7 @@ from statistics import median
 from unittest import mock
 
 import caffe
-from caffe import kernels
+from caffe.kernels import library
 
 from . import contest, fcn8s, peers
 
@@ -23,13 +23,13 @@ def whole_maps(net):
 
 def without_kernels(net):
     """By PyTorch's kernels alone: direct sums, in the windows that pictures reach."""
-    with mock.patch.object(kernels, "available", lambda: False):
+    with mock.patch.object(library, "available", lambda: False):
         as_it_is(net)
 
 
 def simple_path(net):
     """Layer by layer, as training would, by PyTorch's kernels alone."""
-    with mock.patch.object(kernels, "available", lambda: False):
+    with mock.patch.object(library, "available", lambda: False):
         list(net._run_all(0, len(net.layers) - 1))
         net._running.groups.forget()
 

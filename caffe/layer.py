@@ -127,6 +127,10 @@ class Layer:
         """Values that a TEST net on the CPU keeps of the parameters in another layout."""
         return 0
 
+    def converted_parameters(self) -> list[Any]:
+        """The ConvertedParameters (layers/converted.py) that forward and backward keep on a GPU."""
+        return []
+
     def workspace(self, bottom: Blobs, top: Blobs) -> int:
         """An estimate of the values that forward allocates for itself while it runs."""
         return 0

@@ -27,7 +27,7 @@ def fresh_engine():
 def apart(monkeypatch):
     """The CPU as a device apart from the host, with no other kernels than PyTorch's, as a GPU."""
     monkeypatch.setattr(caffe.context, "_device", APART)
-    monkeypatch.setattr(caffe.kernels, "available", lambda: False)
+    monkeypatch.setattr("caffe.kernels.library.available", lambda: False)
 
 
 @pytest.fixture(params=["cpu", "apart", pytest.param("cuda", marks=pytest.mark.cuda)])

@@ -23,18 +23,30 @@ static inline vec choose(ivec where, vec a, vec b) {
     return (vec)((where & (ivec)a) | (~where & (ivec)b));
 }
 
+/* Lanes of a and b joined, as `pick` counts them; GCC's builtin, or lane by lane, which clang turns
+ * into the same instruction. */
+static inline vec joined(vec a, vec b, ivec pick) {
+#if defined(__clang__)
+    vec out;
+    for (int i = 0; i < LANES; i++) out[i] = pick[i] < LANES ? a[pick[i]] : b[pick[i] - LANES];
+    return out;
+#else
+    return __builtin_shuffle(a, b, pick);
+#endif
+}
+
 /* Every other lane of a and b joined: from the first (odd = 0) or the second. */
 static inline vec every_other(vec a, vec b, int odd) {
     ivec pick;
     for (int i = 0; i < LANES; i++) pick[i] = 2 * i + odd;
-    return __builtin_shuffle(a, b, pick);
+    return joined(a, b, pick);
 }
 
 /* Lanes of a and b in turn: the lower half of each (high = 0) or the upper. */
 static inline vec in_turn(vec a, vec b, int high) {
     ivec pick;
     for (int i = 0; i < LANES; i++) pick[i] = high * LANES / 2 + i / 2 + (i % 2) * LANES;
-    return __builtin_shuffle(a, b, pick);
+    return joined(a, b, pick);
 }
 
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }

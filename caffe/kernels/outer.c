@@ -2,8 +2,8 @@
 
 #include "product.h"
 
-/* Floats of room that add_outer needs. */
-int64_t outer_room(int64_t rows, int64_t columns, int64_t depth) {
+/* Floats of scratch that add_outer needs. */
+int64_t outer_scratch(int64_t rows, int64_t columns, int64_t depth) {
     return (round_up(rows, ROWS) + round_up(columns, COLUMNS)) * depth;
 }
 
@@ -16,11 +16,11 @@ static void lay_out(const float *from, int64_t rows, int64_t depth, int64_t widt
                 panels[(first * depth) + d * width + i] = first + i < rows ? from[(first + i) * depth + d] : 0;
 }
 
-/* m (rows, columns) += a (rows, depth) times the transpose of b (columns, depth), all row by row; `room` is
- * for both, laid out in panels. */
+/* m (rows, columns) += a (rows, depth) times the transpose of b (columns, depth), all row by row;
+ * `scratch` is for both, laid out in panels. */
 void add_outer(const float *a, const float *b, int64_t rows, int64_t columns, int64_t depth, float *m,
-               float *room, int threads) {
-    float *u = room, *v = room + round_up(rows, ROWS) * depth;
+               float *scratch, int threads) {
+    float *u = scratch, *v = scratch + round_up(rows, ROWS) * depth;
     int64_t v_panels = round_up(columns, COLUMNS) / COLUMNS;
 #pragma omp parallel num_threads(threads)
     {

@@ -1,18 +1,27 @@
 /* Deconvolutions that mix no channels, as interpolation does. */
 
 #include "lanes.h"
-#include <stdlib.h>
+
+/* Floats of a row of y, with what is cut off at its ends. */
+static int64_t row_span(int64_t width, int64_t kernel_w, int64_t stride_w) {
+    return round_up(stride_w * (width - 1) + kernel_w, LANES);
+}
+
+/* Floats of scratch that upsample needs: a row for each thread. */
+int64_t upsample_scratch(int64_t width, int64_t kernel_w, int64_t stride_w, int threads) {
+    return threads * row_span(width, kernel_w, stride_w);
+}
 
 /* y (channels, out_height, out_width) from x (channels, height, width) with one kernel (kernel_h,
  * kernel_w) a channel: cell (a, b) spreads its kernel from (a, b) * stride - pad on. */
 void upsample(const float *x, int64_t channels, int64_t height, int64_t width, const float *kernels,
               int64_t kernel_h, int64_t kernel_w, int64_t stride_h, int64_t stride_w, int64_t pad_h,
               int64_t pad_w, const float *bias, float *y, int64_t out_height, int64_t out_width,
-              int threads) {
+              float *scratch, int threads) {
     int64_t span = stride_w * (width - 1) + kernel_w, apart = (kernel_w + stride_w - 1) / stride_w;
 #pragma omp parallel num_threads(threads)
     {
-        float *row = malloc(span * sizeof(float));
+        float *row = scratch + omp_get_thread_num() * row_span(width, kernel_w, stride_w);
 #pragma omp for collapse(2) schedule(static)
         for (int64_t c = 0; c < channels; c++)
             for (int64_t i = 0; i < out_height; i++) {
@@ -34,6 +43,5 @@ void upsample(const float *x, int64_t channels, int64_t height, int64_t width, c
                 }
                 memcpy(y + (c * out_height + i) * out_width, row + pad_w, out_width * sizeof(float));
             }
-        free(row);
     }
 }

@@ -137,15 +137,23 @@ static struct scratch layout(int64_t ins, int64_t outs, int64_t tiles, int64_t b
     return s;
 }
 
-/* What a convolution is given. */
-struct task {
-    const float *x;
+/* What a convolution is given: the window [top, bottom) x [left, right) of y (outs, out_height,
+ * out_width) is computed from x (ins, height, width) padded by pad_h and pad_w (negative: cut off), with
+ * the weights of winograd_weights; bias may be NULL. With a `span` each thread works on blocks of as many
+ * tiles, without on blocks of `block` tile rows together with the others. */
+struct convolution {
     int64_t ins, height, width, pad_h, pad_w;
-    const float *u, *bias;
+    int64_t outs, out_height, out_width;
+    int64_t top, bottom, left, right, block, span;
+    const float *x, *u, *bias;
+    float *y, *scratch;
     int relu;
     float slope;
-    float *y;
-    int64_t outs, out_height, out_width, top, bottom, left, right;
+};
+
+/* The same with where the phases keep their numbers. */
+struct task {
+    struct convolution c;
     struct scratch s;
 };
 
@@ -157,7 +165,7 @@ struct block {
 
 /* Floats from one position of V to the next; as with M an odd number of cache lines. */
 static int64_t v_step(const struct task *w, const struct block *b) {
-    return round_up(round_up(b->count * b->tiles, COLUMNS) * w->ins, 32) + 16;
+    return round_up(round_up(b->count * b->tiles, COLUMNS) * w->c.ins, 32) + 16;
 }
 
 static int64_t panels_of(const struct block *b) { return round_up(b->count * b->tiles, COLUMNS) / COLUMNS; }
@@ -167,12 +175,12 @@ static void inputs(const struct task *w, const struct block *b, int64_t c, float
     float *phases = rows + w->s.rows, *staged = phases + w->s.rows;
     int64_t panels = panels_of(b), step = v_step(w, b);
     for (int64_t r = 0; r < b->count; r++)
-        transform_row(w->x + c * w->height * w->width, w->height, w->width,
-                      w->top + 4 * (b->first + r) - w->pad_h, w->left + 4 * b->column - w->pad_w, b->tiles,
+        transform_row(w->c.x + c * w->c.height * w->c.width, w->c.height, w->c.width,
+                      w->c.top + 4 * (b->first + r) - w->c.pad_h, w->c.left + 4 * b->column - w->c.pad_w, b->tiles,
                       rows, phases, staged + r * b->tiles, w->s.stride, 6, transform_input);
     for (int64_t at = 0; at < 36; at++)
         for (int64_t panel = 0; panel < panels; panel++) {
-            float *to = b->v + at * step + (panel * w->ins + c) * COLUMNS;
+            float *to = b->v + at * step + (panel * w->c.ins + c) * COLUMNS;
             const float *from = staged + at * w->s.stride + panel * COLUMNS;
             for (int part = 0; part < 3; part++) store(to + part * LANES, load(from + part * LANES));
         }
@@ -180,58 +188,58 @@ static void inputs(const struct task *w, const struct block *b, int64_t c, float
 
 /* One position and one panel of tiles of M. */
 static void products(const struct task *w, const struct block *b, int64_t at, int64_t v_panel) {
-    int64_t panels = round_up(w->outs, ROWS) / ROWS;
-    for (int64_t c = 0; c < w->ins; c += DEPTH)
+    int64_t panels = round_up(w->c.outs, ROWS) / ROWS;
+    for (int64_t c = 0; c < w->c.ins; c += DEPTH)
         for (int64_t panel = 0; panel < panels; panel++)
-            product(w->u + at * panels * ROWS * w->ins + u_panel(panels, w->ins, c, panel),
-                    b->v + at * v_step(w, b) + (v_panel * w->ins + c) * COLUMNS, least(DEPTH, w->ins - c),
+            product(w->c.u + at * panels * ROWS * w->c.ins + u_panel(panels, w->c.ins, c, panel),
+                    b->v + at * v_step(w, b) + (v_panel * w->c.ins + c) * COLUMNS, least(DEPTH, w->c.ins - c),
                     c > 0, b->m + at * w->s.m_step + panel * ROWS * w->s.stride + v_panel * COLUMNS,
                     w->s.stride, b->count * b->tiles - v_panel * COLUMNS);
 }
 
 /* One channel of y. */
 static void outputs(const struct task *w, const struct block *b, int64_t k) {
-    int64_t left = w->left + 4 * b->column;
+    int64_t left = w->c.left + 4 * b->column;
     for (int64_t r = 0; r < b->count; r++) {
-        int64_t row = w->top + 4 * (b->first + r);
+        int64_t row = w->c.top + 4 * (b->first + r);
         output_row(b->m + k * w->s.stride + r * b->tiles, w->s.m_step, b->tiles,
-                   w->y + (k * w->out_height + row) * w->out_width + left, w->out_width, w->bottom - row,
-                   least(w->right - left, 4 * b->tiles), w->bias ? w->bias[k] : 0, w->relu, w->slope);
+                   w->c.y + (k * w->c.out_height + row) * w->c.out_width + left, w->c.out_width, w->c.bottom - row,
+                   least(w->c.right - left, 4 * b->tiles), w->c.bias ? w->c.bias[k] : 0, w->c.relu, w->c.slope);
     }
 }
 
 /* Blocks of tile rows, one after the other: the threads share out each phase of a block. */
 static void together(const struct task *w, int64_t block, float *scratch, int threads) {
-    int64_t tiles = (w->right - w->left + 3) / 4, tile_rows = (w->bottom - w->top + 3) / 4;
+    int64_t tiles = (w->c.right - w->c.left + 3) / 4, tile_rows = (w->c.bottom - w->c.top + 3) / 4;
     float *v = scratch, *m = v + w->s.v, *own = m + w->s.m;
 #pragma omp parallel num_threads(threads)
     for (int64_t first = 0; first < tile_rows; first += block) {
         struct block b = {first, least(block, tile_rows - first), 0, tiles, v, m};
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t c = 0; c < w->ins; c++) inputs(w, &b, c, own + omp_get_thread_num() * w->s.own);
+        for (int64_t c = 0; c < w->c.ins; c++) inputs(w, &b, c, own + omp_get_thread_num() * w->s.own);
 #pragma omp for schedule(dynamic, 1) collapse(2)
         for (int64_t at = 0; at < 36; at++)
             for (int64_t panel = 0; panel < round_up(b.count * tiles, COLUMNS) / COLUMNS; panel++)
                 products(w, &b, at, panel);
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t k = 0; k < w->outs; k++) outputs(w, &b, k);
+        for (int64_t k = 0; k < w->c.outs; k++) outputs(w, &b, k);
     }
 }
 
 /* Blocks of `span` tiles of one row, each by one thread from beginning to end: V and M of few channels
  * never leave its second cache. */
 static void apart(const struct task *w, int64_t span, float *scratch, int threads) {
-    int64_t tiles = (w->right - w->left + 3) / 4, tile_rows = (w->bottom - w->top + 3) / 4;
+    int64_t tiles = (w->c.right - w->c.left + 3) / 4, tile_rows = (w->c.bottom - w->c.top + 3) / 4;
     int64_t blocks = (tiles + span - 1) / span;
 #pragma omp parallel for collapse(2) schedule(dynamic, 1) num_threads(threads)
     for (int64_t first = 0; first < tile_rows; first++)
         for (int64_t i = 0; i < blocks; i++) {
             float *v = scratch + omp_get_thread_num() * (w->s.v + w->s.m + w->s.own), *m = v + w->s.v;
             struct block b = {first, 1, i * span, least(span, tiles - i * span), v, m};
-            for (int64_t c = 0; c < w->ins; c++) inputs(w, &b, c, m + w->s.m);
+            for (int64_t c = 0; c < w->c.ins; c++) inputs(w, &b, c, m + w->s.m);
             for (int64_t at = 0; at < 36; at++)
                 for (int64_t panel = 0; panel < panels_of(&b); panel++) products(w, &b, at, panel);
-            for (int64_t k = 0; k < w->outs; k++) outputs(w, &b, k);
+            for (int64_t k = 0; k < w->c.outs; k++) outputs(w, &b, k);
         }
 }
 
@@ -242,21 +250,13 @@ int64_t winograd_scratch(int64_t ins, int64_t outs, int64_t tiles, int64_t block
     return span ? threads * (s.v + s.m + s.own) : s.v + s.m + threads * s.own;
 }
 
-/* The window [top, bottom) x [left, right) of y (outs, out_height, out_width), from x (ins, height,
- * width) padded by pad_h and pad_w (negative: cut off), with U of winograd_weights; bias may be NULL.
- * With a `span` each thread works on blocks of as many tiles, without on blocks of `block` tile rows
- * together with the others. */
-void winograd_convolve(const float *x, int64_t ins, int64_t height, int64_t width, int64_t pad_h,
-                       int64_t pad_w, const float *u, const float *bias, int relu, float slope,
-                       float *y, int64_t outs, int64_t out_height, int64_t out_width, int64_t top,
-                       int64_t bottom, int64_t left, int64_t right, int64_t block, int64_t span,
-                       float *scratch, int threads) {
-    int64_t tiles = (right - left + 3) / 4;
-    struct task w = {x,    ins,        height,    width, pad_h,  pad_w, u,     bias, relu, slope, y,
-                     outs, out_height, out_width, top,   bottom, left,  right, {0}};
-    w.s = span ? layout(ins, outs, span, 1) : layout(ins, outs, tiles, block);
-    if (span)
-        apart(&w, span, scratch, threads);
+/* Compute the window of a convolution. */
+void winograd_convolve(const struct convolution *given, int threads) {
+    int64_t tiles = (given->right - given->left + 3) / 4;
+    struct task w = {*given, given->span ? layout(given->ins, given->outs, given->span, 1)
+                                         : layout(given->ins, given->outs, tiles, given->block)};
+    if (given->span)
+        apart(&w, given->span, given->scratch, threads);
     else
-        together(&w, block, scratch, threads);
+        together(&w, given->block, given->scratch, threads);
 }

@@ -84,7 +84,7 @@ static struct rooms rooms_for(int64_t ins, int64_t outs, int64_t tiles, int64_t 
 }
 
 /* Floats of room that winograd_gradient needs. */
-int64_t winograd_gradient_room(int64_t ins, int64_t outs, int64_t tiles, int64_t block, int threads) {
+int64_t winograd_gradient_scratch(int64_t ins, int64_t outs, int64_t tiles, int64_t block, int threads) {
     struct rooms r = rooms_for(ins, outs, tiles, block);
     return 36 * (ins + r.outs) * r.stride + r.s + threads * r.own;
 }

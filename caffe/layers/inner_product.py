@@ -6,7 +6,7 @@ import torch
 
 from .. import context
 from ..filler import add_filled
-from ..kernels.product import product
+from ..kernels.products import product
 from ..layer import Layer, register
 
 

@@ -138,10 +138,10 @@ class Captured:
         sides += [(blob, "_diff") for blob in weighted]
         self.fixed = [(blob, name, *self._settled(getattr(blob, name))) for blob, name in sides]
         # weights are turned to bf16 once for many tests, but in every step that changes them
-        self.prepared = [layer.prepared for layer in layers if hasattr(layer, "prepared")]
+        self.converted = [c for layer in layers for c in layer.converted_parameters()]
         if backward:
-            self._forget_prepared()
-        self.forms = [dict(prepared.forms) for prepared in self.prepared]  # kept alive
+            self._forget_converted()
+        self.forms = [dict(converted.forms) for converted in self.converted]  # kept alive
         self.weights = (
             [(blob, blob._data.version_despite_views()) for blob in params]
             if any(self.forms)
@@ -153,7 +153,7 @@ class Captured:
                 blob._data.sides[self.where] = side
             self.loss, self.launch = record(lambda: graphs.compute(backward))
         except BaseException:
-            self._forget_prepared()  # nothing of it was computed
+            self._forget_converted()  # nothing of it was computed
             raise
         finally:
             for blob, side in zip(self.inputs, uploaded):
@@ -165,9 +165,9 @@ class Captured:
         memory.tensor(0, self.where)
         return memory, memory.sides[self.where]
 
-    def _forget_prepared(self):
-        for prepared in self.prepared:
-            prepared.forget()
+    def _forget_converted(self):
+        for converted in self.converted:
+            converted.forget()
 
     def _remember(self, layers: list[Layer], tops: list[Blob]) -> None:
         """Note where the maps lie and what the layers save, for `replay`."""

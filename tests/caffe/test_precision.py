@@ -6,7 +6,7 @@ import torch
 from gradient_check import Layers
 
 from caffe import context
-from caffe.kernels import layouts
+from caffe.kernels import convolution, layouts
 
 CONVOLUTION = """type: "Convolution" convolution_param { num_output: 5 kernel_size: 3 pad: 1
   weight_filler { type: "xavier" } bias_filler { type: "constant" value: 0.5 } }"""
@@ -33,9 +33,9 @@ def choice(apart, monkeypatch):
 
     monkeypatch.setattr(context, "precisions", lambda where=None: list(context.PRECISIONS))
     monkeypatch.setattr(
-        layouts, "have_a_choice", lambda x: x.dim() == 4 and context.precision() != "float32"
+        convolution, "have_a_choice", lambda x: x.dim() == 4 and context.precision() != "float32"
     )
-    monkeypatch.setattr(layouts, "milliseconds", took)
+    monkeypatch.setattr(layouts, "_milliseconds", took)
     monkeypatch.setattr(layouts, "_fastest", {})
     return tried
 
@@ -71,7 +71,7 @@ def test_a_layout_is_tried_once_a_shape(choice):
     assert len(choice) == 8
 
 
-def test_prepared_weights_follow_the_parameter(choice):
+def test_converted_weights_follow_the_parameter(choice):
     """However it is written: on the device, from the host, by another blob's memory."""
     context.set_precision("bf16")
     text, shape = KINDS["plain"]
@@ -79,7 +79,7 @@ def test_prepared_weights_follow_the_parameter(choice):
     weight = run.params[0]
 
     def seen():
-        return run.layer.prepared_weight(torch.bfloat16, torch.channels_last)
+        return run.layer.convert_weights(torch.bfloat16, torch.channels_last)
 
     assert seen() is not None and seen().data_ptr() == seen().data_ptr()
     weight.x.fill_(1)

@@ -8,6 +8,7 @@ import reference
 from gradient_check import Case, Layers, check_gradient, check_reference
 
 from caffe import context
+from caffe.kernels.convolution import Channelwise, Columns, choose
 
 
 def case(kind, text, shapes, **options):
@@ -117,29 +118,23 @@ def test_axis_counts_the_axes_before_the_channels_as_batch():
 
 @pytest.mark.parametrize("bias", ["", "bias_term: false"])
 @pytest.mark.parametrize("batch", [1, 2])
-def test_huge_kernels_take_another_way_to_the_same_numbers(bias, batch):
+def test_huge_kernels_take_another_way_to_the_same_numbers(bias, batch, monkeypatch):
     """More weights than columns: one matrix product over im2col, no convolution."""
     text = f"num_output: 128 kernel_size: 5 pad: 1 {bias}"
     run = Layers(f'type: "Convolution" convolution_param {{ {text} }}', [(batch, 512, 7, 8)])
-    assert run.layer.by_columns
+    assert choose("forward", run.layer.case, run.bottom[0].x) is Columns
     generator = run.randomize(-1, 1, {})
     top_diff = generator.normal(size=run.top[0].data.shape)
     results = []
     for by_columns in (True, False):
-        reshape = run.layer.reshape
-
-        def forced(bottom, top, reshape=reshape, by_columns=by_columns):
-            reshape(bottom, top)
-            run.layer.by_columns = by_columns
-
-        run.layer.reshape = forced
+        if not by_columns:
+            monkeypatch.setattr(Columns, "applies", lambda *case: False)
         for blob in run.params:
             blob.diff[...] = 1
         y = run.forward()[0].copy()
         run.top[0].diff[...] = top_diff
         run.backward([True])
         results.append([y, run.bottom[0].diff.copy(), *(b.diff.copy() for b in run.params)])
-        run.layer.reshape = reshape
     for ours, theirs in zip(*results):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
 
@@ -251,7 +246,7 @@ def test_a_deconvolution_that_mixes_no_channels_equals_the_general_one(settings,
         weight[range(3), range(3)] = np.arange(1, 1 + weight[0, 0].size).reshape(weight[0, 0].shape)
         weight[0, 1, 0, 0] = trace
         seen = not trace and not context.is_apart()  # apart, the host does not wait to look
-        assert (run.layer.channelwise(run.layer.blobs[0].x) is not None) == seen
+        assert (Channelwise.filters(run.layer.case, run.layer.weights()) is not None) == seen
         y = run.forward()[0].copy()
         run.top[0].diff[...] = rng.standard_normal(y.shape) if not results else results[0][2]
         run.backward([True])

@@ -10,7 +10,7 @@ import torch
 from gradient_check import Case, Layers, check_gradient, check_reference
 
 import caffe
-from caffe.layers.pooling import Windows, stochastic_pool, weighted_mean_pool
+from caffe.kernels.pool import PoolWindows, stochastic_pool, weighted_mean_pool
 
 
 def largest(values, cells):
@@ -166,7 +166,7 @@ def test_spp_refuses_a_plane_too_small_for_its_pyramid():
 def test_stochastic_pooling_draws_each_cell_by_its_share(device):
     """By thresholds spread evenly over (0, 1], in overhanging windows, too."""
     x = torch.tensor([[3.0, 1.0, 2.0], [0.0, 4.0, 6.0], [5.0, 0.0, 0.0]])
-    windows = Windows((3, 3), (2, 2), (2, 2), (0, 0))
+    windows = PoolWindows((3, 3), (2, 2), (2, 2), (0, 0))
     counts = {}
     for share in (torch.arange(40) + 0.5) / 40:
         draw = share.expand(1, 1, 2, 2)
