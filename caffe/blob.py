@@ -111,7 +111,8 @@ class Blob:
             raise ValueError(
                 f"a blob of at most four axes is needed, got shape {list(self._shape)}"
             )
-        return self._shape + (1,) * (4 - len(self._shape))
+        num, channels, height, width = self._shape + (1,) * (4 - len(self._shape))
+        return num, channels, height, width
 
     @property
     def num(self) -> int:

@@ -88,7 +88,7 @@ def precisions(where: torch.device | None = None) -> list[str]:
     if where.type == "cuda":
         ampere = torch.cuda.get_device_capability(where) >= (8, 0)
         return list(PRECISIONS) if ampere else ["float32"]
-    known = getattr(torch.cpu, "get_capabilities", dict)()
+    known: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     has_bf16 = known.get("avx512_bf16") or known.get("amx_bf16") or known.get("bf16")
     return ["float32", "bf16"] if has_bf16 and torch.backends.mkldnn.is_available() else ["float32"]
 

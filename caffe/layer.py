@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import builtins
 import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,7 +25,7 @@ LAYER_TYPES: dict[str, type[Layer]] = {}
 PARAM_FIELDS = {
     field.message_type.name.removesuffix("Parameter"): field.name
     for field in caffe_pb2.LayerParameter.DESCRIPTOR.fields
-    if field.name.endswith("_param")
+    if field.message_type and field.name.endswith("_param")
 }
 
 
@@ -113,8 +114,12 @@ class Layer:
         self.forward(bottom, top)
 
     def fuses(self, follower: Layer) -> bool:
-        """Whether `forward_window` also takes `follower`, which works in place on the only top."""
+        """Whether `forward_fused` takes `follower`, which works in place on the only top."""
         return False
+
+    def forward_fused(self, bottom: Blobs, top: Blobs, window: Window, follower: Layer) -> None:
+        """`forward_window`, and what `follower` makes of that window."""
+        raise NotImplementedError(f"{type(self).__name__} fuses no layer")
 
     def is_identity(self) -> bool:
         """Whether forward changes nothing when it works in place, as Dropout in TEST."""
@@ -168,7 +173,7 @@ class Layer:
             self._extremes.zero_()
             self._judge(low, -high)
 
-    def error(self, text: str, kind: type[Exception] = ValueError) -> Exception:
+    def error(self, text: str, kind: builtins.type[Exception] = ValueError) -> Exception:
         """An exception that names this layer, to be raised: `raise self.error(...)`."""
         return kind(f"{describe(self.layer_param)}: {text}")
 

@@ -16,6 +16,7 @@ from .build import build
 from .files import hdf5, read, weights
 from .glog import warning
 from .layer import Layer, describe
+from .layers.data import MemoryData
 from .proto import caffe_pb2
 from .running import Running
 from .running.runner import Loss
@@ -321,7 +322,7 @@ class Net:
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         """Feed a net whose first layer is MemoryData; the arrays are kept, not copied."""
         layer = self.layers[0] if self.layers else None
-        if layer is None or layer.type != "MemoryData":
+        if not isinstance(layer, MemoryData):
             raise RuntimeError(
                 "set_input_arrays may only be called if the first layer is a MemoryDataLayer"
             )

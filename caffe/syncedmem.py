@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +13,44 @@ import xxhash
 
 from . import context
 
-if TYPE_CHECKING:
-    from .running.reuse import Pool
+
+class Pool:
+    """Blocks of memory that maps have given back, for later maps: the smallest that fits is taken.
+
+    For the CPU, where fresh memory costs about as much as computing a map does. For GPUs PyTorch
+    has a pool of its own.
+    """
+
+    def __init__(self) -> None:
+        self.free: list[tuple[torch.device, torch.Tensor]] = []
+        self.largest = 0  # values of the largest map since the last `trim`
+
+    def take(self, size: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+        """A flat tensor of at least `size` values; what is in them is undefined."""
+        self.largest = max(self.largest, size)
+        usable = [
+            (block.numel(), i)
+            for i, (where, block) in enumerate(self.free)
+            if where == device and block.dtype == dtype
+        ]
+        fitting = [entry for entry in usable if entry[0] >= size]
+        if fitting:
+            return self.free.pop(min(fitting)[1])[1]
+        if usable:  # a larger block takes the place of the largest
+            self.free.pop(max(usable)[1])
+        block = torch.empty(size, dtype=dtype, device=device)
+        block.pool = self  # type: ignore[attr-defined]
+        return block
+
+    def give(self, block: torch.Tensor, device: torch.device) -> None:
+        """Take a block back. Tensors that layers made themselves are not pooled: they would pile up."""
+        if device.type == "cpu" and getattr(block, "pool", None) is self:
+            self.free.append((device, block))
+
+    def trim(self) -> None:
+        """Free blocks that are larger than any map was since the last call."""
+        self.free = [entry for entry in self.free if entry[1].numel() <= self.largest]
+        self.largest = 0
 
 
 class Memory:
@@ -158,12 +194,12 @@ class Memory:
     def digest(self) -> bytes | None:
         """128 bits that tell values apart by content; None of memory that no one has touched."""
         flat = None if self.newest is None else self.sides[self.newest]
-        return None if flat is None else xxhash.xxh3_128_digest(flat.cpu().numpy())
+        return None if flat is None else xxhash.xxh3_128_digest(flat.cpu().numpy().data)
 
 
-def _version(tensor: torch.Tensor) -> int | None:
+def _version(tensor: torch.Tensor | None) -> int | None:
     """A number that every write to the tensor changes; None where PyTorch does not count."""
-    return None if tensor.is_inference() else tensor._version
+    return None if tensor is None or tensor.is_inference() else tensor._version
 
 
 # ---- copies from the host to a GPU

@@ -24,7 +24,7 @@ def training_ids(prototxt: Path) -> list[str]:
     layers = read_net(prototxt).layer if prototxt.is_file() else []
     python = [layer.python_param for layer in layers if layer.type == "Python"]
     kind = getattr(importlib.import_module(python[0].module), python[0].layer) if python else None
-    if not hasattr(kind, "reader"):
+    if kind is None or not hasattr(kind, "reader"):
         return []
     try:
         return kind.reader(**ast.literal_eval(python[0].param_str)).read_split()

@@ -5,6 +5,7 @@ import os
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import caffe
 
@@ -97,7 +98,8 @@ def run(args: argparse.Namespace) -> int:
         devices.use(args)
         os.chdir(prototxt.parent)  # paths in prototxts are relative to the model's folder
         net = caffe.Net(prototxt.name, str(weights), caffe.TEST)
-        ids = net.layers[0].indices
+        source: Any = net.layers[0]
+        ids = source.indices
         trained = training_ids(Path(next(iter(task.nets)) + ".prototxt"))
         refuse_leakage(trained, ids, args.leakage)
     except (FileNotFoundError, ValueError) as error:
@@ -105,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"fcn score: {error}{hint}", file=sys.stderr)
         return MISSING
     print(f"{args.model}: {weights}")
-    print(f"{len(ids)} pictures of {net.layers[0].split}")
+    print(f"{len(ids)} pictures of {source.split}")
     at = max(iteration(weights), 0)
     name = Path(args.model).name + ("/sample" if args.sample else "")
     about = provenance(name, weights, net) if record else None

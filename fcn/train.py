@@ -95,7 +95,7 @@ def parse(rounds: int, steps: int, sample: dict[str, int] | None) -> argparse.Na
     if args.old_gpu is not None and (args.cpu or args.gpu is not None):
         parser.error("the GPU's number was given, and --gpu or --cpu besides")
     args.gpu = args.gpu if args.old_gpu is None else args.old_gpu
-    schedule = sample if args.sample else dict(rounds=rounds, steps=steps)
+    schedule = sample if args.sample and sample else dict(rounds=rounds, steps=steps)
     args.rounds = schedule["rounds"] if args.rounds is None else args.rounds
     args.steps = schedule["steps"] if args.steps is None else args.steps
     if args.steps < 1:

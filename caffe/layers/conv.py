@@ -212,9 +212,14 @@ class Convolution(Convolving):
             )
         return top, bottom, left, right
 
-    def forward_window(self, bottom, top, window: Window, follower: ReLU | None = None):
-        """Compute a window of the top, and the ReLU that follows in place, if one does."""
-        slope = None if follower is None else follower.param.negative_slope
+    def forward_window(self, bottom, top, window):
+        self.compute_window(bottom, top, window, None)
+
+    def forward_fused(self, bottom, top, window, follower):
+        self.compute_window(bottom, top, window, follower.param.negative_slope)
+
+    def compute_window(self, bottom, top, window: Window, slope: float | None) -> None:
+        """Compute a window of the top, and with a `slope` the ReLU that follows in place."""
         if not self.case.plain:  # then the window is all of the top
             self.forward(bottom, top)
             if slope is not None:

@@ -19,7 +19,8 @@ LOG_THRESHOLD = 1e-20
 class Loss(Layer):
     """Two bottoms, the second a label or target without gradient; the top has no axes."""
 
-    num_bottom, num_top = 2, 1
+    num_bottom: int | tuple[int, int] = 2
+    num_top: int | tuple[int, int] = 1
     auto_top = True
     default_loss_weight = 1.0
 

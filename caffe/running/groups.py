@@ -65,9 +65,10 @@ class Group:
         elif self.fused is None:
             head.forward_window(self.bottom, self.top, window)
         else:
-            head.forward_window(self.bottom, self.top, window, self.fused)
-        for layer in self.others if window is not None else ():
-            layer.forward_window(self.top, self.top, window)
+            head.forward_fused(self.bottom, self.top, window, self.fused)
+        if window is not None:
+            for layer in self.others:
+                layer.forward_window(self.top, self.top, window)
         read = {id(blob._data) for blob in self.bottom}
         for blob in self.top:
             if id(blob._data) not in read:

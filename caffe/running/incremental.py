@@ -119,18 +119,19 @@ class Incremental(Grouped):
             return everything
         if not all(self._holds_work_of(group, blob) for blob in group.top):
             return everything
-        windows = []
+        windows: list[Window] = []
         for blob, read in zip(group.bottom, computed.read):
             version = self.versions[blob]
             if blob._shape != read.shape:
                 return everything
             if version.number != read.number:
                 known = version.number_before == read.number
-                windows.append(version.window if known else extent(blob))
+                changed_in = version.window if known else extent(blob)
+                if changed_in is None:
+                    return everything
+                windows.append(changed_in)
         if not windows:
             return None, False
-        if None in windows:
-            return everything
         window = group.affected_window(union(windows))
         if window is None:
             return everything
@@ -149,9 +150,10 @@ class Incremental(Grouped):
     def _depends_on_inputs(self, group: Group) -> Window | None:
         """The window of the tops that depends on the net's inputs; None where it is not known."""
         windows = [self.versions[blob].from_inputs or extent(blob) for blob in group.bottom]
-        if not group.top or not windows or None in windows:
+        known = [window for window in windows if window is not None]
+        if not group.top or not known or len(known) < len(windows):
             return None
-        return group.affected_window(union(windows))
+        return group.affected_window(union(known))
 
     # ---- what was computed
 

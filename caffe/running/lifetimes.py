@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from ..blob import Memory
 from ..layer import declares, is_built_in
+from ..syncedmem import Memory, Pool
 from ..topology import Topology
 from .hooks import Hooks
 
@@ -147,7 +147,7 @@ class Releasing(KeepAll):
 
     def __init__(self, net: Topology, keep: Collection[str] = ()):
         super().__init__(net, keep)
-        self.pool = None  # where memory of later maps comes from
+        self.pool: Pool | None = None  # where memory of later maps comes from
 
     def begin_forward(self, start: int, end: int) -> None:
         """Give the maps that layers start..end make memory anew."""

@@ -8,6 +8,7 @@ from .. import context
 from ..proto import caffe_pb2
 from . import memory
 from .hooks import Hooks
+from .lifetimes import KeepAll
 from .memory import GIB, MemoryUse
 from .recompute import Recompute
 from .reuse import Reuse
@@ -15,7 +16,7 @@ from .reuse import Reuse
 # Messages of allocators that raise no type of their own
 EXHAUSTED = ("can't allocate memory", "not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
 # The memory policy that takes less, of each phase, and how to ask for it
-THRIFTIER = {
+THRIFTIER: dict[int, tuple[type[KeepAll], str]] = {
     caffe_pb2.TEST: (Reuse, "net.reuse_memory()"),
     caffe_pb2.TRAIN: (Recompute, "net.recompute() (--recompute on the command line)"),
 }

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import torch
 
 from .. import context
-from ..blob import Memory
+from ..syncedmem import Memory
 from ..topology import Topology
 from .lifetimes import Releasing
 from .segments import Segments

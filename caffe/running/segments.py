@@ -93,7 +93,8 @@ class Segments:
                 if inner[a][b] <= limit or a == b
             )
             best.append(min(options))
-        segments, end = [], count
+        segments: list[range] = []
+        end = count
         while end:
             start = best[end][1]
             segments.insert(0, range(start, end))

@@ -30,11 +30,14 @@ class SegDataLayer(caffe.Layer):
     for one that makes no sense, FileNotFoundError for what is missing on disk.
     """
 
+    split: str
     dataset = ""  # data/<dataset>/README.md tells how to get the files
-    required = ("split",)  # keys of param_str; they become attributes
+    required: tuple[str, ...] = ("split",)  # keys of param_str; they become attributes
     classes = 0  # label values are 0 .. classes - 1, or VOID
-    tops = {"data": "load_image", "label": "load_label"}  # top -> method, in order
-    files = {}  # "split" and each top -> path; {id} and the attributes are filled in
+    tops: dict[str, str] = {"data": "load_image", "label": "load_label"}  # top -> method, in order
+    files: dict[
+        str, str
+    ] = {}  # "split" and each top -> path; {id} and the attributes are filled in
 
     @classmethod
     def reader(cls, **params):

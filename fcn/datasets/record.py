@@ -30,7 +30,7 @@ class Source(NamedTuple):
 class Tree(NamedTuple):
     """One tree of files on disk and the data layer that reads it."""
 
-    layer: type
+    layer: Any  # a subclass of SegDataLayer
     folders: dict[str, tuple[str, str]]  # key of param_str -> (folder under data/, one inside it)
     splits: tuple[str, ...]  # the last is the one scored
     params: dict[str, Any] = {}  # the rest of param_str

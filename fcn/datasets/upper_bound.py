@@ -45,7 +45,7 @@ def upper_bound(labels: Iterable[np.ndarray], classes: int, stride: int) -> floa
     return scores(hist)["mean_iu_present"]
 
 
-def there_and_back(size, stride):
+def there_and_back(size: int, stride: int) -> np.ndarray:
     """size x size: average over boxes of `stride`, then interpolate between their centres."""
     boxes = -(-size // stride)
     position = np.arange(size)

@@ -12,7 +12,7 @@ CLASSES = names("sample/classes.txt")  # 0 is background
 MEAN = (76.0, 81.0, 75.0)  # BGR, of the training scenes, rounded
 SCENES = DATA / "sample" / "scenes"  # where `fcn data sample` writes
 HOW_TO_GET = "\nThe scenes are made by: fcn data sample"
-PARAMS = {"mean": MEAN, "classes": len(CLASSES)}
+PARAMS: dict[str, Any] = {"mean": MEAN, "classes": len(CLASSES)}
 
 
 def add_data(n: Any, split: str) -> None:
