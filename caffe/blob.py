@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ class RawBlobVec(list["Blob"]):
 class BlobVec(list["Blob"]):
     """A layer's parameters."""
 
-    def add_blob(self, *shape):
+    def add_blob(self, *shape: int) -> None:
         """Append a zero blob of the shape; for use in a layer's setup."""
         self.append(Blob(shape))
 
@@ -58,17 +59,20 @@ class Blob:
 
     @property
     def shape(self) -> IntVec:
+        """The dimensions."""
         return IntVec(self._shape)
 
     @property
     def count(self) -> int:
+        """The number of values."""
         return self._count
 
     @property
     def num_axes(self) -> int:
+        """The number of dimensions."""
         return len(self._shape)
 
-    def reshape(self, *dims, **kwargs):
+    def reshape(self, *dims: int, **kwargs: object) -> None:
         """Change the shape; memory that is large enough stays, with its values in flat order.
 
         Raises TypeError unless every dimension is an int, ValueError for a negative one.
@@ -81,7 +85,7 @@ class Blob:
             )
         self.set_shape(dims)
 
-    def set_shape(self, shape):
+    def set_shape(self, shape: Iterable[int]) -> None:
         """`reshape` for engine code: any sequence of integers."""
         shape = tuple(int(d) for d in shape)
         if shape == self._shape and self._capacity:
@@ -116,47 +120,55 @@ class Blob:
 
     @property
     def num(self) -> int:
+        """The first of four dimensions: items of the batch."""
         return self.legacy_shape()[0]
 
     @property
     def channels(self) -> int:
+        """The second of four dimensions."""
         return self.legacy_shape()[1]
 
     @property
     def height(self) -> int:
+        """The third of four dimensions."""
         return self.legacy_shape()[2]
 
     @property
     def width(self) -> int:
+        """The fourth of four dimensions."""
         return self.legacy_shape()[3]
 
     # ---- values
 
     @property
     def data(self) -> np.ndarray:
+        """The values as a writable NumPy view."""
         return self._data.array(self._count).reshape(self._shape)
 
     @property
     def diff(self) -> np.ndarray:
+        """The derivatives as a writable NumPy view."""
         return self._diff.array(self._count).reshape(self._shape)
 
     @property
     def x(self) -> torch.Tensor:
+        """The values as a tensor on the device that computes."""
         return self._data.tensor(self._count, context.device()).view(self._shape)
 
     @x.setter
-    def x(self, values):
+    def x(self, values: torch.Tensor) -> None:
         self._assign(self._data, values)
 
     @property
     def dx(self) -> torch.Tensor:
+        """The derivatives as a tensor on the device that computes."""
         return self._diff.tensor(self._count, context.device()).view(self._shape)
 
     @dx.setter
-    def dx(self, values):
+    def dx(self, values: torch.Tensor) -> None:
         self._assign(self._diff, values)
 
-    def _assign(self, memory, values):
+    def _assign(self, memory: Memory, values: torch.Tensor) -> None:
         if values.numel() != self._count:
             raise ValueError(
                 f"cannot hold values of shape {list(values.shape)} in a blob of shape {self._shape}"
@@ -166,24 +178,24 @@ class Blob:
         if side is None or side.data_ptr() != values.data_ptr() or not values.numel():
             memory.assign(values.contiguous(), where)
 
-    def clear_diff(self):
+    def clear_diff(self) -> None:
         """Zero the derivatives; memory never touched is zero already, and stays untouched."""
         if self._diff.newest is not None:
             self.dx.zero_()
 
     # ---- sharing
 
-    def share_data(self, other: Blob):
+    def share_data(self, other: Blob) -> None:
         """Hold the same values as `other`, in the same memory. Counts must be equal."""
         self._check_shared(other)
         self._data = other._data
 
-    def share_diff(self, other: Blob):
+    def share_diff(self, other: Blob) -> None:
         """Hold the same derivatives as `other`, in the same memory. Counts must be equal."""
         self._check_shared(other)
         self._diff = other._diff
 
-    def _check_shared(self, other):
+    def _check_shared(self, other: Blob) -> None:
         if other._count != self._count:
             raise ValueError(
                 f"blobs of shapes {list(self._shape)} and {list(other._shape)} cannot share memory"

@@ -1,6 +1,10 @@
 """Classifier: a net that classifies pictures, by their centre or ten crops of them
 (python/caffe/classifier.py)."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 
 from . import io
@@ -46,7 +50,7 @@ class Classifier(Net):
         self.crop_dims = np.array(self.blobs[self.inputs[0]].data.shape[2:])
         self.image_dims = self.crop_dims if image_dims is None else image_dims
 
-    def predict(self, inputs, oversample=True):
+    def predict(self, inputs: Sequence[np.ndarray], oversample: bool = True) -> np.ndarray:
         """Class probabilities (pictures, classes) of (height, width, channels) pictures.
 
         With `oversample` the mean over ten crops: corners and centre, and the same mirrored. Without

@@ -1,14 +1,17 @@
 """Classes that a net gives to the cells of a map, and how often which: on the device that computes."""
 
+from __future__ import annotations
+
 import numpy as np
 import torch
 
 from . import context
+from .blob import Blob
 
 _BLOCK = 1 << 14
 
 
-def predicted(blob) -> np.ndarray:
+def predicted(blob: Blob) -> np.ndarray:
     """The class of the largest score (axis 1) at each cell of the first item; of equal ones the first."""
     return _fetch(_largest(blob), blob.shape[1])
 
@@ -52,7 +55,7 @@ class ConfusionMatrix:
         self.classes = self.scores.shape[1]
         self._counts, self._loss, self._predicted = None, 0.0, None
 
-    def add(self):
+    def add(self) -> None:
         """Count what the last forward made of its first item; cells whose truth is no class do not."""
         n, truth = self.classes, self.truth.x[0].flatten()
         self._predicted = _largest(self.scores)
@@ -68,7 +71,7 @@ class ConfusionMatrix:
         """The classes that the last pass gave, H x W."""
         return _fetch(self._predicted, self.classes)
 
-    def result(self):
+    def result(self) -> tuple[np.ndarray, float]:
         """(counts [truth, prediction], sum of losses)."""
         n = self.classes
         self.net._raise_deferred()

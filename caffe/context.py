@@ -1,7 +1,10 @@
 """The engine's only global state: mode, device, random seed and number type (src/caffe/common.cpp)."""
 
+from __future__ import annotations
+
 import contextlib
 import secrets
+from collections.abc import Iterator
 
 import torch
 
@@ -20,14 +23,14 @@ _generators: dict[torch.device, torch.Generator] = {}
 _seed: int | None = None
 
 
-def set_mode_cpu():
+def set_mode_cpu() -> None:
     """Compute on the CPU from now on (the default)."""
     global _device
     _require_precision(_precision, CPU)
     _device = CPU
 
 
-def set_mode_gpu():
+def set_mode_gpu() -> None:
     """Compute on the GPU chosen by `set_device`. Raises RuntimeError where there is none."""
     global _device
     require_gpu(_gpu)
@@ -38,7 +41,7 @@ def set_mode_gpu():
     _set_tf32()
 
 
-def set_device(gpu):
+def set_device(gpu: int) -> None:
     """Choose the GPU by its number. Raises RuntimeError where there is none of that number."""
     global _gpu
     require_gpu(gpu)
@@ -47,7 +50,8 @@ def set_device(gpu):
         set_mode_gpu()
 
 
-def require_gpu(gpu):
+def require_gpu(gpu: int) -> None:
+    """Raise RuntimeError if PyTorch sees no GPU of that number."""
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if gpu >= found:
         build = "without CUDA" if torch.version.cuda is None else f"for CUDA {torch.version.cuda}"
@@ -58,7 +62,7 @@ def require_gpu(gpu):
         )
 
 
-def set_precision(name):
+def set_precision(name: str) -> None:
     """What convolutions and inner products multiply in: "float32" (the default), "tf32" or "bf16".
 
     Asked for, never assumed: with base_lr 1e-14 and momentum .99 the ten bits of TF32 are not enough.
@@ -93,7 +97,7 @@ def precisions(where: torch.device | None = None) -> list[str]:
     return ["float32", "bf16"] if has_bf16 and torch.backends.mkldnn.is_available() else ["float32"]
 
 
-def _require_precision(name, where):
+def _require_precision(name: str, where: torch.device) -> None:
     if name not in precisions(where):
         raise RuntimeError(
             f"precision {name} was asked for, but {name_of(where)} has {', '.join(precisions(where))}: "
@@ -101,11 +105,12 @@ def _require_precision(name, where):
         )
 
 
-def name_of(where):
+def name_of(where: torch.device) -> str:
+    """A device's name, as messages call it."""
     return f"{where} ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else "this CPU"
 
 
-def _set_tf32():
+def _set_tf32() -> None:
     torch.backends.cuda.matmul.allow_tf32 = _precision == "tf32"
     torch.backends.cudnn.allow_tf32 = _precision == "tf32"
 
@@ -115,7 +120,7 @@ def device() -> torch.device:
     return _device
 
 
-def set_cuda_graphs(on):
+def set_cuda_graphs(on: bool) -> None:
     """Whether passes over a whole net on a GPU are captured and launched as CUDA graphs (default: no)."""
     global _cuda_graphs
     _cuda_graphs = bool(on)
@@ -137,7 +142,7 @@ def dtype() -> torch.dtype:
 
 
 @contextlib.contextmanager
-def double_precision():
+def double_precision() -> Iterator[None]:
     """Blobs made inside are float64: numeric gradients need it. Not part of pycaffe's API."""
     global _dtype
     before, _dtype = _dtype, torch.float64
@@ -147,7 +152,7 @@ def double_precision():
         _dtype = before
 
 
-def set_random_seed(seed):
+def set_random_seed(seed: int) -> None:
     """Seed every later draw: fillers, Dropout, DummyData, shuffling."""
     global _seed
     _seed = int(seed)

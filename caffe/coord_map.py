@@ -5,11 +5,16 @@ on every axis after `axis`, the channel axis (None: nothing on the way states on
 hold one value, or one for each of those axes. Works on net_spec's Tops, as pycaffe's coord_map.
 """
 
+from __future__ import annotations
+
 from collections import deque
+from typing import Any
 
 import numpy as np
 
 from caffe.net_spec import layers as L
+
+from .net_spec import Top
 
 PASS_THROUGH_LAYERS = [
     "AbsVal", "BatchNorm", "Bias", "BNLL", "Clip", "Dropout", "Eltwise", "ELU", "Exp", "Log", "LRN",
@@ -26,7 +31,7 @@ class AxisMismatchException(Exception):
     """Two maps on different axes."""
 
 
-def conv_params(fn):
+def conv_params(fn: Any) -> tuple[int, Any, Any, Any]:
     """(axis, stride, extent of the dilated kernel, pad), the last three as arrays.
 
     KeyError without kernel_size, AssertionError for settings by height and width.
@@ -45,13 +50,13 @@ def conv_params(fn):
     return params.get("axis", 1), stride, (kernel - 1) * dilation + 1, pad
 
 
-def crop_params(fn):
+def crop_params(fn: Any) -> tuple[int, Any]:
     """(axis, offsets) of a Crop layer."""
     params = fn.params.get("crop_param", fn.params)
     return params.get("axis", 2), np.array(params.get("offset", 0), ndmin=1)
 
 
-def coord_map(fn):
+def coord_map(fn: Any) -> tuple[Any, Any, Any]:
     """The map from a layer's bottoms to its tops; UndefinedMapException where it has none."""
     if fn.type_name in ("Convolution", "Pooling", "Im2col"):
         axis, stride, kernel, pad = conv_params(fn)
@@ -67,7 +72,7 @@ def coord_map(fn):
     raise UndefinedMapException(f"no coordinate map through {fn.type_name}")
 
 
-def compose(base_map, next_map):
+def compose(base_map: tuple[Any, Any, Any], next_map: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
     """base_map after next_map. AxisMismatchException where both state different axes."""
     base_axis, base_scale, base_shift = base_map
     next_axis, next_scale, next_shift = next_map
@@ -77,7 +82,7 @@ def compose(base_map, next_map):
     return axis, base_scale * next_scale, base_scale * next_shift + base_shift
 
 
-def inverse(coord_map):
+def inverse(coord_map: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
     """The map the other way round."""
     axis, scale, shift = coord_map
     return axis, 1 / scale, -shift / scale
@@ -103,7 +108,7 @@ def _walk(top):
             queue.append(bottom)
 
 
-def coord_map_from_to(top_from, top_to):
+def coord_map_from_to(top_from: Top, top_to: Top) -> tuple[Any, Any, Any]:
     """The map between two tops, through the nearest blob both are computed from.
 
     RuntimeError where they have none in common by layers with a map.
@@ -118,7 +123,7 @@ def coord_map_from_to(top_from, top_to):
     )
 
 
-def crop(top_from, top_to):
+def crop(top_from: Top, top_to: Top) -> Top:
     """A Crop layer that cuts `top_from` to lie exactly on `top_to`.
 
     AssertionError, as pycaffe, where the scales differ or the offset is negative or fractional.

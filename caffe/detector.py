@@ -3,7 +3,11 @@
 Windows are given, or proposed by Selective Search as in R-CNN (Girshick et al., arXiv:1311.2524).
 """
 
+from __future__ import annotations
+
 import os
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +38,9 @@ class Detector(Net):
         self.transformer = input_transformer(self, mean, input_scale, raw_scale, channel_swap)
         self.configure_crop(context_pad)
 
-    def detect_windows(self, images_windows):
+    def detect_windows(
+        self, images_windows: Iterable[tuple[str, Iterable[Sequence[float]]]]
+    ) -> list[dict[str, Any]]:
         """Predictions for windows, warped to the net's input.
 
         images_windows: (picture's file name, windows) pairs; a window is (ymin, xmin, ymax, xmax).
@@ -56,7 +62,7 @@ class Detector(Net):
             for (filename, window), prediction in zip(found, predictions)
         ]
 
-    def detect_selective_search(self, image_fnames):
+    def detect_selective_search(self, image_fnames: Sequence[str]) -> list[dict[str, Any]]:
         """As detect_windows, for the windows that Selective Search proposes.
 
         Needs the module selective_search_ijcv_with_python (and MATLAB); ImportError without it.
@@ -73,25 +79,25 @@ class Detector(Net):
             list(zip(image_fnames, selective_search.get_windows(image_fnames)))
         )
 
-    def crop(self, im, window):
+    def crop(self, im: np.ndarray, window: Sequence[float] | np.ndarray) -> np.ndarray:
         """A window (ymin, xmin, ymax, xmax) of a picture, with its surroundings if so configured.
 
         The surroundings reach `context_pad` pixels into the net's input; where they leave the
         picture, the crop is the mean.
         """
-        window = np.asarray(window).astype(int)
-        inside = im[window[0] : window[2], window[1] : window[3]]
+        box_of = np.asarray(window).astype(int)
+        inside = im[box_of[0] : box_of[2], box_of[1] : box_of[3]]
         if not inside.size:
             raise ValueError(
-                f"window {window.tolist()} (ymin, xmin, ymax, xmax) holds nothing of a picture of "
+                f"window {box_of.tolist()} (ymin, xmin, ymax, xmax) holds nothing of a picture of "
                 f"{im.shape[0]} x {im.shape[1]} pixels"
             )
         if not self.context_pad:
             return inside
         size = self.blobs[self.inputs[0]].width  # the input is square
         scale = size / (size - 2.0 * self.context_pad)
-        half = (window[2:] - window[:2] + 1) / 2.0
-        centre = window[:2] + half
+        half = (box_of[2:] - box_of[:2] + 1) / 2.0
+        centre = box_of[:2] + half
         box = np.round(np.concatenate([centre - scale * half, centre + scale * half]))
         whole = box[2:] - box[:2] + 1
         step = size / whole  # pixels of the input a pixel of the picture
@@ -104,7 +110,7 @@ class Detector(Net):
         result[before[0] : before[0] + inner[0], before[1] : before[1] + inner[1]] = warped
         return result
 
-    def configure_crop(self, context_pad):
+    def configure_crop(self, context_pad: int) -> None:
         """Set the width of the surroundings; the mean of the transformer fills what lies outside."""
         name = self.inputs[0]
         self.context_pad = context_pad

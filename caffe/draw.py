@@ -1,8 +1,11 @@
 """A net's graph as DOT text, or as a picture through pydot (python/caffe/draw.py)."""
 
+from __future__ import annotations
+
 import os
 import re
 import shutil
+from typing import Any
 
 from caffe.files import upgrade
 from caffe.glog import warning
@@ -16,12 +19,12 @@ _COLORS |= {"Pooling": "#FF9900", "InnerProduct": "#CC33FF"}
 _DOT_FORMATS = ("dot", "gv", "raw")
 
 
-def get_pooling_types_dict():
+def get_pooling_types_dict() -> dict[int, str]:
     """Number of a pooling method -> its name."""
     return {value: name for name, value in caffe_pb2.PoolingParameter.PoolMethod.items()}
 
 
-def get_edge_label(layer):
+def get_edge_label(layer: caffe_pb2.LayerParameter) -> str:
     """What flows out of a layer: a batch's size, numbers of outputs, or nothing (`""`, quoted)."""
     if layer.type == "Data":
         return f"Batch {layer.data_param.batch_size}"
@@ -32,7 +35,7 @@ def get_edge_label(layer):
     return '""'
 
 
-def get_layer_lr_mult(layer):
+def get_layer_lr_mult(layer: caffe_pb2.LayerParameter) -> float:
     """lr_mult of the first parameter of a layer that has weights; 0 for others."""
     if layer.type not in ("Convolution", "Deconvolution", "InnerProduct"):
         return 0
@@ -43,26 +46,30 @@ def _first(values, default):
     return values[0] if len(values) else default
 
 
-def get_layer_label(layer, rankdir, display_lrm=False):
+def get_layer_label(
+    layer: caffe_pb2.LayerParameter, rankdir: str, display_lrm: bool = False
+) -> str:
     """The text in a layer's node: name, type and what tells layers of the type apart."""
     # across the flow there is room for lines, along it not
     separator = " " if rankdir in ("TB", "BT") else r"\n"
     parts = [f"{layer.name}{separator}({layer.type})"]
     if layer.type in ("Convolution", "Deconvolution"):
-        p = layer.convolution_param
-        shape = (_first(p.kernel_size, p.kernel_h or 1), _first(p.stride, 1), _first(p.pad, 0))
+        conv = layer.convolution_param
+        kernel = _first(conv.kernel_size, conv.kernel_h or 1)
+        shape = kernel, _first(conv.stride, 1), _first(conv.pad, 0)
         parts += [f"kernel size: {shape[0]}", f"stride: {shape[1]}", f"pad: {shape[2]}"]
     elif layer.type == "Pooling":
-        p = layer.pooling_param
-        parts[0] = f"{layer.name}{separator}({get_pooling_types_dict()[p.pool]} {layer.type})"
-        parts += [f"kernel size: {p.kernel_size}", f"stride: {p.stride}", f"pad: {p.pad}"]
+        pool = layer.pooling_param
+        parts[0] = f"{layer.name}{separator}({get_pooling_types_dict()[pool.pool]} {layer.type})"
+        sizes = pool.kernel_size, pool.stride, pool.pad
+        parts += [f"kernel size: {sizes[0]}", f"stride: {sizes[1]}", f"pad: {sizes[2]}"]
     rate = get_layer_lr_mult(layer)
     if display_lrm and rate:
         parts.append(f"lr mult: {rate:.1f}")
     return separator.join(parts)
 
 
-def choose_color_by_layertype(layertype):
+def choose_color_by_layertype(layertype: str) -> str:
     """Fill colour of a layer's node."""
     return _COLORS.get(layertype, "#6495ED")
 
@@ -105,7 +112,13 @@ def _quoted(text):
     return '"' + text.replace('"', r"\"") + '"'
 
 
-def dot(caffe_net, rankdir="LR", label_edges=True, phase=None, display_lrm=False):
+def dot(
+    caffe_net: caffe_pb2.NetParameter,
+    rankdir: str = "LR",
+    label_edges: bool = True,
+    phase: int | None = None,
+    display_lrm: bool = False,
+) -> str:
     """The graph as DOT text."""
     nodes, edges = _graph(caffe_net, rankdir, label_edges, phase, display_lrm)
     lines = [f"digraph {_quoted(caffe_net.name or 'Net')} {{", f"rankdir={rankdir};"]
@@ -120,7 +133,13 @@ def dot(caffe_net, rankdir="LR", label_edges=True, phase=None, display_lrm=False
     return "\n".join(lines) + "\n}\n"
 
 
-def get_pydot_graph(caffe_net, rankdir, label_edges=True, phase=None, display_lrm=False):
+def get_pydot_graph(
+    caffe_net: caffe_pb2.NetParameter,
+    rankdir: str,
+    label_edges: bool = True,
+    phase: int | None = None,
+    display_lrm: bool = False,
+) -> Any:
     """The graph as a pydot.Dot. ImportError where pydot is not installed (`dot` needs none).
 
     caffe_net: a NetParameter; rankdir: LR, TB, BT or RL; phase: TRAIN, TEST or None for all layers.
@@ -145,7 +164,13 @@ def can_draw() -> bool:
     return shutil.which("dot") is not None
 
 
-def draw_net(caffe_net, rankdir, ext="png", phase=None, display_lrm=False):
+def draw_net(
+    caffe_net: caffe_pb2.NetParameter,
+    rankdir: str,
+    ext: str = "png",
+    phase: int | None = None,
+    display_lrm: bool = False,
+) -> bytes:
     """The bytes of a picture of the graph; DOT text, with a warning, where pictures cannot be drawn."""
     if ext not in _DOT_FORMATS:
         if can_draw():
@@ -156,7 +181,13 @@ def draw_net(caffe_net, rankdir, ext="png", phase=None, display_lrm=False):
     return dot(caffe_net, rankdir, phase=phase, display_lrm=display_lrm).encode()
 
 
-def draw_net_to_file(caffe_net, filename, rankdir="LR", phase=None, display_lrm=False):
+def draw_net_to_file(
+    caffe_net: caffe_pb2.NetParameter,
+    filename: str,
+    rankdir: str = "LR",
+    phase: int | None = None,
+    display_lrm: bool = False,
+) -> str:
     """Draw to a file, whose ending is the format (dot, gv, raw: DOT text); returns the file's name.
 
     Where pictures cannot be drawn the file is <filename without ending>.dot, with a warning.

@@ -4,20 +4,29 @@ Values are drawn on the CPU whatever device computes, so that CPU and CUDA
 start alike from one seed.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 
 from . import context
+from .blob import Blob
+from .proto.caffe_pb2 import FillerParameter
+
+if TYPE_CHECKING:
+    from .layer import Layer
 
 
-def add_filled(layer, shape, filler_param):
+def add_filled(layer: Layer, shape: Sequence[int], filler_param: FillerParameter) -> None:
     """Give a layer one more parameter, filled. Errors as `fill`."""
     layer.blobs.add_blob(*shape)
     fill(layer, layer.blobs[-1], filler_param)
 
 
-def fill(layer, blob, filler_param):
+def fill(layer: Layer, blob: Blob, filler_param: FillerParameter) -> None:
     """Fill a layer's fresh blob as a FillerParameter says. ValueError, naming the layer, for a
     setting that cannot be met.
 
@@ -41,17 +50,19 @@ def _fill(blob, filler_param):
     blob.x = values.to(context.device())
 
 
-def constant(values, param, generator):
+def constant(values: torch.Tensor, param: FillerParameter, generator: torch.Generator) -> None:
+    """All values are `value`."""
     values.fill_(param.value)
 
 
-def uniform(values, param, generator):
+def uniform(values: torch.Tensor, param: FillerParameter, generator: torch.Generator) -> None:
+    """Values between `min` and `max`."""
     if param.min > param.max:
         raise ValueError(f"uniform filler: min {param.min} exceeds max {param.max}")
     values.uniform_(param.min, param.max, generator=generator)
 
 
-def gaussian(values, param, generator):
+def gaussian(values: torch.Tensor, param: FillerParameter, generator: torch.Generator) -> None:
     """With `sparse`, about that many values survive for each index of the first axis."""
     if not param.std > 0:
         raise ValueError(f"gaussian filler: std must be above 0, got {param.std}")
@@ -67,22 +78,26 @@ def gaussian(values, param, generator):
     values.mul_(torch.empty_like(values).bernoulli_(survives, generator=generator))
 
 
-def positive_unitball(values, param, generator):
+def positive_unitball(
+    values: torch.Tensor, param: FillerParameter, generator: torch.Generator
+) -> None:
     """Uniform, then every slice along the first axis scaled to the sum 1."""
     rows = values.uniform_(0, 1, generator=generator).view(values.shape[0], -1)
     rows.div_(rows.sum(1, keepdim=True))
 
 
-def xavier(values, param, generator):
+def xavier(values: torch.Tensor, param: FillerParameter, generator: torch.Generator) -> None:
+    """Uniform values of variance 1 / fan (Glorot and Bengio 2010)."""
     bound = math.sqrt(3 / fan(values, param))
     values.uniform_(-bound, bound, generator=generator)
 
 
-def msra(values, param, generator):
+def msra(values: torch.Tensor, param: FillerParameter, generator: torch.Generator) -> None:
+    """Normal values of variance 2 / fan (He et al. 2015)."""
     values.normal_(0, math.sqrt(2 / fan(values, param)), generator=generator)
 
 
-def fan(values, param) -> float:
+def fan(values: torch.Tensor, param: FillerParameter) -> float:
     """Number of values that a variance is normalised by; an axis that is missing counts as 1.
 
     As in Caffe it follows from the shape alone, whatever the axes mean to the layer: of a
@@ -98,7 +113,7 @@ def fan(values, param) -> float:
     }[param.variance_norm]
 
 
-def bilinear(values, param, generator):
+def bilinear(values: torch.Tensor, param: FillerParameter, generator: torch.Generator) -> None:
     """Interpolation by the kernel's size, alike in every plane: only group keeps channels apart."""
     if values.dim() != 4 or values.shape[2] != values.shape[3]:
         raise ValueError(

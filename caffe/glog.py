@@ -19,18 +19,20 @@ _LETTERS = {logging.INFO: "I", logging.WARNING: "W", logging.ERROR: "E", logging
 class _Glog(logging.Handler):
     """Writes `I20261122 16:51:10.883697 26135 solver.cpp:45] text` to whatever sys.stderr is now."""
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record."""
         print(prefixed(record), file=sys.stderr, flush=True)
 
 
 class _LogFile(logging.FileHandler):
     """The same lines in a file."""
 
-    def format(self, record):
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as a line of glog's."""
         return prefixed(record)
 
 
-def prefixed(record) -> str:
+def prefixed(record: logging.LogRecord) -> str:
     """A log record as glog prints it."""
     at = time.strftime("%Y%m%d %H:%M:%S", time.localtime(record.created))
     micro = int(record.created % 1 * 1e6)
@@ -39,7 +41,7 @@ def prefixed(record) -> str:
     return f"{letter}{at}.{micro:06d} {threading.get_native_id()} {where}] {record.getMessage()}"
 
 
-def log_to_folder(folder: str, program: str):
+def log_to_folder(folder: str, program: str) -> None:
     """Write the lines to `<folder>/<program>.<host>.<user>.log.INFO.<time>.<pid>` too, as glog does.
 
     `<folder>/<program>.INFO` links to the newest such file.
@@ -60,7 +62,7 @@ if not logger.handlers:
     logger.propagate = False
 
 
-def init_log(level: int = 0):
+def init_log(level: int = 0) -> None:
     """Show messages of at least this glog level; the environment's GLOG_minloglevel if it is higher."""
     try:
         least = int(os.environ.get("GLOG_minloglevel") or 0)
@@ -72,21 +74,23 @@ def init_log(level: int = 0):
 init_log()
 
 
-def info(where: str, text: str):
+def info(where: str, text: str) -> None:
     """A line of Caffe's own; `where` is the source line BVLC Caffe prints it from."""
     logger.info("%s", text, extra={"where": where})
 
 
-def warning(where: str, text: str):
+def warning(where: str, text: str) -> None:
+    """Log a warning; `where` is the place in Caffe's source, or in ours."""
     logger.warning("%s", text, extra={"where": where})
 
 
-def error(where: str, text: str):
+def error(where: str, text: str) -> None:
+    """Log an error; `where` is the place in Caffe's source, or in ours."""
     logger.error("%s", text, extra={"where": where})
 
 
-def log(text: str):
-    """pycaffe's `caffe.log`: one line of the user's own."""
+def log(text: str) -> None:
+    """Pycaffe's `caffe.log`: one line of the user's own."""
     logger.info("%s", text, extra={"where": "_caffe.cpp:51"})
 
 

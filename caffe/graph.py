@@ -10,7 +10,7 @@ from caffe.glog import info
 from caffe.proto import caffe_pb2
 
 
-def filter_net(param):
+def filter_net(param: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
     """The net without the layers that its `state` and their include/exclude rules leave out.
 
     A layer's own `phase` is no rule. ValueError for a layer with both kinds of rules.
@@ -62,12 +62,12 @@ def _meets(state, rule, name):
     return True
 
 
-def split_layer_name(blob, writer, top_index):
+def split_layer_name(blob: str, writer: str, top_index: int) -> str:
     """Name of the Split behind a blob; its tops add `_0`, `_1`, ..."""
     return f"{blob}_{writer}_{top_index}_split"
 
 
-def insert_splits(param):
+def insert_splits(param: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
     """The net with a Split behind every blob that is read more than once after its last writer.
 
     In-place layers are writers. A stated, non-zero loss weight is a reader too, the first: it moves
@@ -78,7 +78,7 @@ def insert_splits(param):
     split = caffe_pb2.NetParameter()
     split.CopyFrom(param)
     del split.layer[:]
-    handed_out = defaultdict(int)  # source -> copies in use so far
+    handed_out: dict[object, int] = defaultdict(int)  # source -> copies in use so far
     for i, original in enumerate(param.layer):
         layer = split.layer.add()
         layer.CopyFrom(original)

@@ -1,5 +1,10 @@
 """Arrays to and from Caffe's messages, pictures to and from blobs, as pycaffe's caffe.io."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import numpy as np
 
 from caffe.proto import caffe_pb2
@@ -9,7 +14,7 @@ GREY = np.array([0.2125, 0.7154, 0.0721])  # of R, G, B: scikit-image's, which p
 # -- messages --
 
 
-def blobproto_to_array(blob, return_diff=False):
+def blobproto_to_array(blob: caffe_pb2.BlobProto, return_diff: bool = False) -> np.ndarray:
     """The values (or the diff) of a BlobProto, float64, in its shape; four axes if it is legacy."""
     if return_diff:
         values = blob.double_diff or blob.diff
@@ -23,7 +28,7 @@ def blobproto_to_array(blob, return_diff=False):
     return np.array(values, np.float64).reshape(shape)
 
 
-def array_to_blobproto(arr, diff=None):
+def array_to_blobproto(arr: np.ndarray, diff: np.ndarray | None = None) -> caffe_pb2.BlobProto:
     """A BlobProto of an array of any shape; `diff` has the same shape."""
     blob = caffe_pb2.BlobProto()
     blob.shape.dim.extend(arr.shape)
@@ -33,19 +38,19 @@ def array_to_blobproto(arr, diff=None):
     return blob
 
 
-def arraylist_to_blobprotovector_str(arraylist):
+def arraylist_to_blobprotovector_str(arraylist: Iterable[np.ndarray]) -> bytes:
     """A serialised BlobProtoVector of a list of arrays."""
     blobs = [array_to_blobproto(array) for array in arraylist]
     return caffe_pb2.BlobProtoVector(blobs=blobs).SerializeToString()
 
 
-def blobprotovector_str_to_arraylist(str):
+def blobprotovector_str_to_arraylist(str: bytes) -> list[np.ndarray]:
     """The arrays of a serialised BlobProtoVector."""
     vector = caffe_pb2.BlobProtoVector.FromString(str)
     return [blobproto_to_array(blob) for blob in vector.blobs]
 
 
-def array_to_datum(arr, label=None):
+def array_to_datum(arr: np.ndarray, label: int | None = None) -> caffe_pb2.Datum:
     """A Datum of a (channels, height, width) array: bytes if it is uint8, else floats."""
     if arr.ndim != 3:
         raise ValueError(f"Incorrect array shape. A datum has three axes, this array {arr.ndim}.")
@@ -59,7 +64,7 @@ def array_to_datum(arr, label=None):
     return datum
 
 
-def datum_to_array(datum):
+def datum_to_array(datum: caffe_pb2.Datum) -> np.ndarray:
     """The (channels, height, width) array of a Datum: uint8 or float64. No label.
 
     ValueError for an encoded picture.
@@ -76,14 +81,15 @@ def datum_to_array(datum):
 # -- pictures --
 
 
-def load_image(filename, color=True):
+def load_image(filename: Any, color: bool = True) -> np.ndarray:
     """A picture as float32 in [0, 1], (height, width, 3) in RGB order, or (..., 1) if not `color`.
 
     Grey pictures are repeated three times, transparency is dropped.
     """
     from PIL import Image
 
-    with Image.open(filename) as image:
+    with Image.open(filename) as file:
+        image: Image.Image = file
         if image.mode not in ("L", "RGB") and not image.mode.startswith(("I", "F")):
             grey = image.mode in ("1", "LA", "La")
             image = image.convert("L" if grey else "RGB")
@@ -97,7 +103,7 @@ def load_image(filename, color=True):
     return pixels.astype(np.float32)
 
 
-def resize_image(im, new_dims, interp_order=1):
+def resize_image(im: np.ndarray, new_dims: Sequence[int], interp_order: int = 1) -> np.ndarray:
     """A (height, width, channels) picture at another (height, width), float32.
 
     With one or three channels as scikit-image 0.14 does it: pixel centres correspond, no smoothing
@@ -124,7 +130,7 @@ def resize_image(im, new_dims, interp_order=1):
     return (resized * (high - low) + low).astype(np.float32)
 
 
-def oversample(images, crop_dims):
+def oversample(images: Sequence[np.ndarray] | np.ndarray, crop_dims: Sequence[int]) -> np.ndarray:
     """Ten crops of each picture: corners and centre, then the same mirrored.
 
     images: (height, width, channels) arrays of one shape; result: (10 * pictures, *crop_dims,
@@ -162,7 +168,7 @@ class Transformer:
             # pycaffe's own type, as are the others here
             raise Exception(f"{in_} is not one of the net inputs: {self.inputs}")
 
-    def preprocess(self, in_, data):
+    def preprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
         """A (height, width, channels) picture as one item of input `in_`, float32.
 
         The steps that were set, in this order: resize to the input's size, transpose, channel swap,
@@ -185,7 +191,7 @@ class Transformer:
             image = image * np.float32(self.input_scale[in_])
         return image.astype(np.float32, copy=False)
 
-    def deprocess(self, in_, data):
+    def deprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
         """What preprocess did, undone (but for the size): an item of input `in_` as a picture."""
         self._check_input(in_)
         image = np.array(data).squeeze()
@@ -201,7 +207,7 @@ class Transformer:
             image = image.transpose(np.argsort(self.transpose[in_]))
         return image
 
-    def set_transpose(self, in_, order):
+    def set_transpose(self, in_: str, order: Sequence[int]) -> None:
         """Axes in the blob's order, e.g. (2, 0, 1) for channels first."""
         self._check_input(in_)
         if len(order) != len(self.inputs[in_]) - 1:
@@ -210,7 +216,7 @@ class Transformer:
             )
         self.transpose[in_] = order
 
-    def set_channel_swap(self, in_, order):
+    def set_channel_swap(self, in_: str, order: Sequence[int]) -> None:
         """Channels in the blob's order, e.g. (2, 1, 0) for BGR. Works on the transposed picture."""
         self._check_input(in_)
         if len(order) != self.inputs[in_][1]:
@@ -219,12 +225,12 @@ class Transformer:
             )
         self.channel_swap[in_] = order
 
-    def set_raw_scale(self, in_, scale):
+    def set_raw_scale(self, in_: str, scale: float) -> None:
         """Factor before the mean is subtracted, e.g. 255 for load_image's pictures."""
         self._check_input(in_)
         self.raw_scale[in_] = scale
 
-    def set_mean(self, in_, mean):
+    def set_mean(self, in_: str, mean: np.ndarray) -> None:
         """Mean to subtract: one value a channel, or a picture (channels, height, width), which is
         resized to the input's size."""
         self._check_input(in_)
@@ -245,7 +251,7 @@ class Transformer:
                 mean = resize_image(mean.transpose(1, 2, 0), shape[1:]).transpose(2, 0, 1)
         self.mean[in_] = mean
 
-    def set_input_scale(self, in_, scale):
+    def set_input_scale(self, in_: str, scale: float) -> None:
         """Factor after the mean was subtracted."""
         self._check_input(in_)
         self.input_scale[in_] = scale

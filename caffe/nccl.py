@@ -20,7 +20,8 @@ class NCCL:
         raise NotImplementedError(_why)
 
     @staticmethod
-    def new_uid():
+    def new_uid() -> bytes:
+        """A name for a group of solvers."""
         raise NotImplementedError(_why)
 
 
@@ -35,7 +36,7 @@ def solver_count() -> int:
     return _count
 
 
-def set_solver_count(count):
+def set_solver_count(count: int) -> None:
     """Raises NotImplementedError unless it is 1."""
     if count != 1:
         raise NotImplementedError(_why)
@@ -46,13 +47,13 @@ def solver_rank() -> int:
     return _rank
 
 
-def set_solver_rank(rank):
+def set_solver_rank(rank: int) -> None:
     """Raises NotImplementedError unless it is 0, the first."""
     if rank != 0:
         raise NotImplementedError(_why)
 
 
-def set_multiprocess(multiprocess):
+def set_multiprocess(multiprocess: bool) -> None:
     """Raises NotImplementedError for anything but False."""
     if multiprocess:
         raise NotImplementedError(_why)

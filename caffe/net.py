@@ -6,6 +6,7 @@ import difflib
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +58,7 @@ class Net:
     the net's order; `inputs` and `outputs` are lists of blob names.
     """
 
-    def __init__(self, network_file: PathLike, *args, **kwargs):
+    def __init__(self, network_file: PathLike, *args: Any, **kwargs: Any):
         """Net(network_file, phase, level=0, stages=None, weights=None), or the older
         Net(network_file, weights_file, phase).
 
@@ -251,18 +252,31 @@ class Net:
                 )
             getattr(blob, side)[...] = array
 
-    def forward_all(self, blobs=None, **kwargs):
+    def forward_all(
+        self, blobs: Iterable[str] | None = None, **kwargs: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """Run the net over any number of inputs, in batches, and return the outputs joined."""
-        joined = {name: [] for name in set(self.outputs) | set(blobs or ())}
+        joined: dict[str, list[np.ndarray]] = {
+            name: [] for name in set(self.outputs) | set(blobs or ())
+        }
         for batch in self._batch(kwargs):
             for name, array in self.forward(blobs=blobs, **batch).items():
                 joined[name].extend(array.copy())
         return self._unpadded(joined, kwargs)
 
-    def forward_backward_all(self, blobs=None, diffs=None, **kwargs):
+    def forward_backward_all(
+        self,
+        blobs: Iterable[str] | None = None,
+        diffs: Iterable[str] | None = None,
+        **kwargs: np.ndarray,
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """`forward_all`, followed by backward on every batch: (all outputs, all diffs)."""
-        all_outs = {name: [] for name in set(self.outputs) | set(blobs or ())}
-        all_diffs = {name: [] for name in set(self.inputs) | set(diffs or ())}
+        all_outs: dict[str, list[np.ndarray]] = {
+            name: [] for name in set(self.outputs) | set(blobs or ())
+        }
+        all_diffs: dict[str, list[np.ndarray]] = {
+            name: [] for name in set(self.inputs) | set(diffs or ())
+        }
         forwards = self._batch({k: v for k, v in kwargs.items() if k in self.inputs})
         backwards = self._batch({k: v for k, v in kwargs.items() if k in self.outputs})
         for values in forwards:

@@ -9,20 +9,29 @@ A layer is a `Function`, each of its outputs a `Top`. A Top assigned to a NetSpe
 other gets its layer's type and a number.
 """
 
+from __future__ import annotations
+
 import difflib
 from collections import Counter
+from collections.abc import Iterable
+from typing import Any
 
 from caffe.proto import caffe_pb2
 
 
-def param_name_dict():
+def param_name_dict() -> dict[str, str]:
     """Layer type -> its field of LayerParameter without `_param`, e.g. ReLU -> relu."""
     fields = caffe_pb2.LayerParameter.DESCRIPTOR.fields
-    typed = [f for f in fields if f.name.endswith("_param")]
-    return {f.message_type.name[: -len("Parameter")]: f.name[: -len("_param")] for f in typed}
+    typed = [f for f in fields if f.message_type and f.name.endswith("_param")]
+    messages = ((f.name, f.message_type) for f in typed)
+    return {
+        message.name.removesuffix("Parameter"): name.removesuffix("_param")
+        for name, message in messages
+        if message
+    }
 
 
-def to_proto(*tops):
+def to_proto(*tops: Top) -> caffe_pb2.NetParameter:
     """NetParameter with every layer needed to compute `tops`, all names automatic."""
     return _net(tops, {})
 
@@ -36,7 +45,7 @@ def _net(tops, names):
     return net
 
 
-def assign_proto(proto, name, val):
+def assign_proto(proto: Any, name: str, val: Any) -> None:
     """Set field `name` of a message: lists fill repeated fields, dicts fill messages.
 
     A single value given for a repeated field counts as a list of one. AttributeError for a field
@@ -89,7 +98,7 @@ class Top:
         self.fn = fn
         self.n = n
 
-    def to_proto(self):
+    def to_proto(self) -> caffe_pb2.NetParameter:
         """NetParameter with every layer needed to compute this top."""
         return to_proto(self)
 
@@ -196,19 +205,19 @@ class NetSpec:
     def __delitem__(self, name):
         del self.tops[name]
 
-    def keys(self):
+    def keys(self) -> Iterable[str]:
         """Names, in order of assignment."""
         return list(self.tops)
 
-    def vals(self):
+    def vals(self) -> Iterable[Top]:
         """Tops (and top-less layers), in order of assignment."""
         return list(self.tops.values())
 
-    def update(self, name, params):
+    def update(self, name: str, params: dict[str, Any]) -> None:
         """Change settings of the layer that computes top `name`."""
         self[name]._update(params)
 
-    def to_proto(self):
+    def to_proto(self) -> caffe_pb2.NetParameter:
         """NetParameter with every layer needed to compute the assigned tops."""
         for name, top in self.tops.items():
             if not isinstance(top, (Top, Function)):

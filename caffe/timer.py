@@ -13,10 +13,11 @@ class Timer:
     def __init__(self):
         self._started = self._stopped = None
 
-    def start(self):
+    def start(self) -> None:
+        """Start, or start again."""
         self._started, self._stopped = _now(), None
 
-    def stop(self):
+    def stop(self) -> None:
         """Does nothing to a timer that does not run."""
         if self._started is not None and self._stopped is None:
             self._stopped = _now()

@@ -13,13 +13,13 @@ from .solver import Solver
 
 
 def _decay_to_square(history, g, decay):
-    """history = decay history + (1 - decay) g^2."""
+    """History = decay history + (1 - decay) g^2."""
     torch._foreach_mul_(history, decay)
     torch._foreach_addcmul_(history, g, g, value=1 - decay)
 
 
 def _divide_by_root(g, history, delta):
-    """g /= sqrt(history) + delta."""
+    """G /= sqrt(history) + delta."""
     roots = torch._foreach_sqrt(history)
     torch._foreach_add_(roots, delta)
     torch._foreach_div_(g, roots)

@@ -32,7 +32,9 @@ def in_fastest(run: Callable[[torch.memory_format], Result], key: tuple) -> Resu
     return run(_fastest[key])
 
 
-def _milliseconds(run, layout) -> float:
+def _milliseconds(
+    run: Callable[[torch.memory_format], Result], layout: torch.memory_format
+) -> float:
     run(layout)  # cuDNN chooses its algorithm
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     start.record()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from itertools import product
+from typing import Any
 
 import torch
 from torch.nn.functional import pad as pad_around
@@ -46,21 +48,22 @@ class PoolWindows:
         self.geometry = (list(kernel), list(stride), list(pad))
         self.ceil = not floor
 
-    def padded(self, x, fill):
+    def padded(self, x: torch.Tensor, fill: float) -> torch.Tensor:
         """The plane with room for every window around it."""
         near, far = zip(*self.margins())
         return pad_around(x, (near[1], far[1], near[0], far[0]), value=fill)
 
-    def margins(self):
+    def margins(self) -> Iterator[tuple[int, int]]:
+        """The cells before and after the plane, along each axis, that windows reach."""
         for n, s, k, size, pad in zip(self.counts, self.stride, self.kernel, self.size, self.pad):
             yield pad, max(0, (n - 1) * s + k - size - pad)
 
-    def inside(self, padded):
+    def inside(self, padded: torch.Tensor) -> torch.Tensor:
         """The plane itself, within its padded form."""
         rows, columns = (slice(p, p + size) for p, size in zip(self.pad, self.size))
         return padded[..., rows, columns]
 
-    def cells(self, padded):
+    def cells(self, padded: torch.Tensor) -> Iterator[tuple[tuple[int, ...], torch.Tensor]]:
         """For every cell of the kernel: its row and column, and what it meets in all windows."""
         for at in product(*map(range, self.kernel)):
             rows, columns = (
@@ -68,10 +71,11 @@ class PoolWindows:
             )
             yield at, padded[..., rows, columns]
 
-    def starts(self, axis, device):
+    def starts(self, axis: int, device: torch.device) -> torch.Tensor:
+        """Where the windows begin along an axis, in cells of the plane."""
         return torch.arange(self.counts[axis], device=device) * self.stride[axis] - self.pad[axis]
 
-    def areas(self, like):
+    def areas(self, like: torch.Tensor) -> torch.Tensor:
         """How many cells of the padded plane each window covers: what AVE divides by."""
         sides = []
         for axis in (0, 1):
@@ -81,7 +85,7 @@ class PoolWindows:
         return (sides[0][:, None] * sides[1]).to(like.dtype)
 
 
-def max_pool(x, windows):
+def max_pool(x: torch.Tensor, windows: PoolWindows) -> tuple[torch.Tensor, torch.Tensor]:
     """Maxima and their positions h * width + w in the plane; the first of equal maxima wins."""
     if windows.native and context.is_apart():
         return max_pool_unseen(x, windows)
@@ -100,7 +104,7 @@ def max_pool(x, windows):
     return y, position
 
 
-def max_pool_unseen(x, windows):
+def max_pool_unseen(x: torch.Tensor, windows: PoolWindows) -> tuple[torch.Tensor, torch.Tensor]:
     """`max_pool` where the host would have to wait to see whether any value never wins: such values
     are put last beforehand, in a pass that is shorter than the wait."""
     x = torch.nan_to_num(x, nan=-math.inf, posinf=math.inf, neginf=-math.inf)
@@ -109,7 +113,7 @@ def max_pool_unseen(x, windows):
     return y.clamp_(min=-FLT_MAX), position
 
 
-def maxima(x, windows):
+def maxima(x: torch.Tensor, windows: PoolWindows) -> torch.Tensor:
     """The maxima of `max_pool` without their positions.
 
     For the 2x2 windows of most nets, comparing the kernel's cells plane by plane takes a third of
@@ -118,17 +122,15 @@ def maxima(x, windows):
     small = math.prod(windows.kernel) <= 4 and not any(windows.pad) and windows.native
     if not small or context.is_apart():
         return max_pool(x, windows)[0]
-    y = None
-    for _, value in windows.cells(x):
-        if y is None:
-            y = value.clone(memory_format=torch.contiguous_format)
-        else:
-            part = y[..., : value.shape[-2], : value.shape[-1]]  # the last windows may overhang
-            torch.maximum(part, value, out=part)
+    cells = windows.cells(x)
+    y = next(cells)[1].clone(memory_format=torch.contiguous_format)
+    for _, value in cells:
+        part = y[..., : value.shape[-2], : value.shape[-1]]  # the last windows may overhang
+        torch.maximum(part, value, out=part)
     return y if math.isfinite(y.sum()) else max_pool(x, windows)[0]
 
 
-def by_kernel(x, windows):
+def by_kernel(x: torch.Tensor, windows: PoolWindows) -> bool:
     """Whether the engine's own kernels compute the maxima; in training they keep a byte a window."""
     return (
         on_cpu(x)
@@ -140,7 +142,9 @@ def by_kernel(x, windows):
     )
 
 
-def maxima_of_window(x, windows, y, window):
+def maxima_of_window(
+    x: torch.Tensor, windows: PoolWindows, y: torch.Tensor, window: Sequence[int]
+) -> None:
     """A window (top, bottom, left, right) of `maxima`, written into y."""
     if by_kernel(x, windows):
         native_maxima.maxima(x, y, windows.kernel, windows.stride, window)
@@ -149,7 +153,10 @@ def maxima_of_window(x, windows, y, window):
         y[..., rows, columns].copy_(maxima(x, windows)[..., rows, columns])
 
 
-def max_pool_backward(dy, x, windows, position):
+def max_pool_backward(
+    dy: torch.Tensor, x: torch.Tensor, windows: PoolWindows, position: torch.Tensor
+) -> torch.Tensor:
+    """The bottom's gradient from the positions that `max_pool` found."""
     if windows.native:  # PyTorch's kernels pass by a position of -1, too
         return aten.max_pool2d_with_indices_backward(
             dy, x, *windows.geometry, [1, 1], windows.ceil, position
@@ -160,7 +167,9 @@ def max_pool_backward(dy, x, windows, position):
     return dx
 
 
-def stochastic_pool(x, windows, draw):
+def stochastic_pool(
+    x: torch.Tensor, windows: PoolWindows, draw: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """One cell of each window, drawn with its value as weight, and its position; x is not negative.
 
     `draw` (0 < draw <= 1, of the top's shape) picks the first cell at which the sum so far, in
@@ -179,21 +188,22 @@ def stochastic_pool(x, windows, draw):
     return y, position
 
 
-def weighted_mean_pool(x, windows):
+def weighted_mean_pool(x: torch.Tensor, windows: PoolWindows) -> torch.Tensor:
     """What STOCHASTIC pooling does when testing: the mean of each window, weighted by itself."""
     padded = windows.padded(x, 0.0)
-    squares = sum(value * value for _, value in windows.cells(padded))
+    squares: Any = sum(value * value for _, value in windows.cells(padded))
     return squares / (FLT_MIN + sum(value for _, value in windows.cells(padded)))
 
 
-def ave_pool(x, windows):
+def ave_pool(x: torch.Tensor, windows: PoolWindows) -> torch.Tensor:
     """Sum over each window, by the number of its cells within the padded plane."""
     if windows.native:
         return aten.avg_pool2d(x, *windows.geometry, windows.ceil, True)
     return sum(value for _, value in windows.cells(windows.padded(x, 0.0))) / windows.areas(x)
 
 
-def ave_pool_backward(dy, x, windows):
+def ave_pool_backward(dy: torch.Tensor, x: torch.Tensor, windows: PoolWindows) -> torch.Tensor:
+    """The bottom's gradient of `ave_pool`."""
     if windows.native:
         return aten.avg_pool2d_backward(dy, x, *windows.geometry, windows.ceil, True, None)
     padded = windows.padded(torch.zeros_like(x), 0.0)

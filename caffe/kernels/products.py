@@ -16,7 +16,7 @@ def on_cpu(tensor: torch.Tensor) -> bool:
 def product(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """x (N, C) times the transpose of weight (K, C), plus bias (K): (N, K), of x's dtype.
+    """X (N, C) times the transpose of weight (K, C), plus bias (K): (N, K), of x's dtype.
 
     In float32 by oneDNN where it is there: MKL takes twice the time on processors not Intel's.
     """
@@ -28,7 +28,7 @@ def product(
 
 
 def add_outer(a: torch.Tensor, b: torch.Tensor, m: torch.Tensor) -> None:
-    """m (R, C) += a (R, D) times the transpose of b (C, D), in C: for D of some hundreds, a large m."""
+    """M (R, C) += a (R, D) times the transpose of b (C, D), in C: for D of some hundreds, a large m."""
     (rows, depth), columns = a.shape, b.shape[0]
     size = native().outer_scratch(rows, columns, depth)
     native().add_outer(

@@ -78,7 +78,7 @@ def convolve(
 def add_weight_gradient(
     x: torch.Tensor, dy: torch.Tensor, dw: torch.Tensor, pad: Sequence[int]
 ) -> None:
-    """dw (K, C, 3, 3) += the weights' gradient, from bottoms x (N, C, H, W) and the tops' diffs dy."""
+    """Dw (K, C, 3, 3) += the weights' gradient, from bottoms x (N, C, H, W) and the tops' diffs dy."""
     threads, ins, outs = torch.get_num_threads(), x.shape[1], dy.shape[1]
     height, width = dy.shape[2:]
     tiles, rows = (width + 3) // 4, (height + 3) // 4

@@ -1,7 +1,10 @@
 """Accuracy and ArgMax (src/caffe/layers/accuracy_layer.cpp, argmax_layer.cpp)."""
 
+from __future__ import annotations
+
 import torch
 
+from ..blob import Blob
 from ..layer import Layer, register
 from .labels import Labels
 
@@ -66,7 +69,7 @@ class ArgMax(Layer):
         if not 1 <= self.param.top_k <= size:
             raise self.error(f"top_k must lie between 1 and {size}, got {self.param.top_k}")
 
-    def rows(self, blob):
+    def rows(self, blob: Blob) -> torch.Tensor:
         """What is compared, along the last axis."""
         if not self.param.HasField("axis"):
             return blob.x.flatten(1) if blob.num_axes > 1 else blob.x.view(-1, 1)

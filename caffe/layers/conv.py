@@ -15,7 +15,7 @@ import torch
 from ..filler import add_filled
 from ..kernels import cases
 from ..kernels.convolution import Winograd, choose
-from ..layer import Window, register
+from ..layer import Blobs, Window, register
 from ..proto import caffe_pb2
 from .converted import ConvertedParameter
 from .im2col import Windowed
@@ -99,7 +99,7 @@ class Convolving(Windowed):
 
     # ---- tensors
 
-    def batch(self, x):
+    def batch(self, x: torch.Tensor) -> torch.Tensor:
         """A bottom or top as (N, C, spatial...); PyTorch wants a spatial axis, of size 1 if need be."""
         return self.with_plane(super().batch(x))
 
@@ -185,7 +185,8 @@ class Convolution(Convolving):
     exceeds the padded input by less than a stride; PyTorch would refuse.
     """
 
-    def missing(self, spatial):
+    def missing(self, spatial: Sequence[int]) -> list[int]:
+        """Cells that windows reach beyond the padded bottom, at the far end of each axis."""
         cells = [
             max(0, extent - size - 2 * pad)
             for extent, size, pad in zip(self.extent, spatial, self.pad)
@@ -218,7 +219,9 @@ class Convolution(Convolving):
     def forward_fused(self, bottom, top, window, follower):
         self.compute_window(bottom, top, window, follower.param.negative_slope)
 
-    def compute_window(self, bottom, top, window: Window, slope: float | None) -> None:
+    def compute_window(
+        self, bottom: Blobs, top: Blobs, window: Window, slope: float | None
+    ) -> None:
         """Compute a window of the top, and with a `slope` the ReLU that follows in place."""
         if not self.case.plain:  # then the window is all of the top
             self.forward(bottom, top)
@@ -247,7 +250,8 @@ class Deconvolution(Convolving):
 
     transposed = True
 
-    def output_sizes(self, spatial):
+    def output_sizes(self, spatial: Sequence[int]) -> list[int]:
+        """The top's size along each spatial axis."""
         sizes = [
             stride * (size - 1) + extent - 2 * pad
             for size, stride, extent, pad in zip(spatial, self.stride, self.extent, self.pad)

@@ -1,8 +1,10 @@
 """Eltwise (src/caffe/layers/eltwise_layer.cpp)."""
 
+from __future__ import annotations
+
 import torch
 
-from ..layer import Layer, register
+from ..layer import Blobs, Layer, register
 
 
 @register
@@ -49,7 +51,8 @@ class Eltwise(Layer):
             if propagate_down[i]:
                 self.part(i, bottom, top, blob.dx)
 
-    def sum(self, xs, y):
+    def sum(self, xs: list[torch.Tensor], y: torch.Tensor) -> None:
+        """SUM, forward."""
         (x, *others), (c, *coeffs) = xs, self.coeff
         if c == 1 and len(xs) == 2:
             torch.add(x, others[0], alpha=coeffs[0], out=y)
@@ -58,15 +61,18 @@ class Eltwise(Layer):
         for other, coeff in zip(others, coeffs):
             y.add_(other, alpha=coeff)
 
-    def sum_part(self, i, bottom, top, dx):
+    def sum_part(self, i: int, bottom: Blobs, top: Blobs, dx: torch.Tensor) -> None:
+        """SUM, the gradient of bottom i."""
         torch.mul(top[0].dx, self.coeff[i], out=dx)
 
-    def product(self, xs, y):
+    def product(self, xs: list[torch.Tensor], y: torch.Tensor) -> None:
+        """PROD, forward."""
         torch.mul(xs[0], xs[1], out=y)
         for x in xs[2:]:
             y.mul_(x)
 
-    def product_part(self, i, bottom, top, dx):
+    def product_part(self, i: int, bottom: Blobs, top: Blobs, dx: torch.Tensor) -> None:
+        """PROD, the gradient of bottom i."""
         if not self.param.stable_prod_grad:  # NaN where the bottom is 0
             torch.div(top[0].x, bottom[i].x, out=dx).mul_(top[0].dx)
             return
@@ -75,7 +81,8 @@ class Eltwise(Layer):
             if j != i:
                 dx.mul_(other.x)
 
-    def maximum(self, xs, y):
+    def maximum(self, xs: list[torch.Tensor], y: torch.Tensor) -> None:
+        """MAX, forward."""
         self.winner = torch.where(xs[0] > xs[1], 0, 1)
         best = torch.where(xs[0] > xs[1], xs[0], xs[1])
         for i, x in enumerate(xs[2:], start=2):
@@ -84,5 +91,6 @@ class Eltwise(Layer):
             best = torch.where(wins, x, best)
         y.copy_(best)
 
-    def maximum_part(self, i, bottom, top, dx):
+    def maximum_part(self, i: int, bottom: Blobs, top: Blobs, dx: torch.Tensor) -> None:
+        """MAX, the gradient of bottom i."""
         torch.mul(top[0].dx, self.winner == i, out=dx)

@@ -3,12 +3,17 @@
 (the geometry of src/caffe/layers/base_conv_layer.cpp; im2col_layer.cpp)
 """
 
+from __future__ import annotations
+
 import itertools
 import math
+from typing import Any
+from collections.abc import Sequence
 
+import torch
 from torch.nn.functional import pad as pad_far
 
-from ..layer import Layer, register
+from ..layer import Blobs, Layer, register
 
 
 class Windowed(Layer):
@@ -17,7 +22,8 @@ class Windowed(Layer):
     param_type = "Convolution"
     fewest_spatial = 0  # a convolution of vectors, without a plane, mixes channels only
 
-    def read_geometry(self, bottom):
+    def read_geometry(self, bottom: Blobs) -> None:
+        """Read kernel, stride, pad and dilation from the parameters, for the bottom's spatial axes."""
         self.channel_axis = self.axis(bottom[0], self.param.axis)
         self.num_axes = bottom[0].num_axes
         self.num_spatial = self.num_axes - self.channel_axis - 1
@@ -34,11 +40,13 @@ class Windowed(Layer):
         # what a dilated kernel spans
         self.extent = [d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation)]
 
-    def per_axis(self, field, field_h, field_w, default, least) -> list[int]:
+    def per_axis(
+        self, field: str, field_h: str | None, field_w: str | None, default: int | None, least: int
+    ) -> list[int]:
         """A setting along each spatial axis: given once for all, once an axis, or as _h and _w."""
         values = list(getattr(self.param, field))
         hw = [name for name in (field_h, field_w) if name and self.param.HasField(name)]
-        if hw:
+        if hw and field_h and field_w:
             if values or self.num_spatial != 2:
                 raise self.error(
                     f"{' and '.join(hw)} belong to two spatial axes without {field}; here are "
@@ -56,7 +64,7 @@ class Windowed(Layer):
             raise self.error(f"{field} must be at least {least}, got {values}")
         return values * self.num_spatial if len(values) == 1 else values
 
-    def check_bottoms(self, bottom):
+    def check_bottoms(self, bottom: Blobs) -> None:
         """All of one shape, and of as many axes as at setup."""
         if bottom[0].num_axes != self.num_axes:
             raise self.error(
@@ -70,7 +78,7 @@ class Windowed(Layer):
                     f"{list(other.shape)}"
                 )
 
-    def windows(self, spatial) -> list[int]:
+    def windows(self, spatial: Sequence[int]) -> list[int]:
         """How many windows fit along each axis. As in Caffe the division truncates towards zero, so
         that a kernel larger than the padded input by less than a stride still gives one."""
         sizes = [
@@ -94,7 +102,7 @@ class Windowed(Layer):
             edges.append(min(size, (end - 1 + pad) // stride + 1))
         return tuple(edges)
 
-    def batch(self, x):
+    def batch(self, x: torch.Tensor) -> torch.Tensor:
         """A bottom or top as (N, C, spatial...): the axes before the channels become one."""
         return x.reshape(-1, *x.shape[self.channel_axis :])
 
@@ -131,7 +139,7 @@ class Im2col(Windowed):
             shape = (*dx.shape[:2], *self.kernel, *self.top_sizes)
             self.add_columns(top[0].dx.view(shape), dx)
 
-    def columns(self, x, sizes):
+    def columns(self, x: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
         """All windows of x (N, C, spatial...), side by side: (N, C, kernel..., windows...), a view
         of the padded input."""
         far = [
@@ -152,7 +160,7 @@ class Im2col(Windowed):
             ),
         )
 
-    def add_columns(self, columns, dx):
+    def add_columns(self, columns: torch.Tensor, dx: torch.Tensor) -> None:
         """The transpose of `columns`: dx becomes the sum, cell by cell, of all windows over it."""
         sizes = columns.shape[2 + self.num_spatial :]
         padded = dx.new_zeros(
@@ -165,7 +173,7 @@ class Im2col(Windowed):
             ),
         )
         for offset in itertools.product(*map(range, self.kernel)):
-            window = tuple(
+            window: Any = tuple(
                 slice(o * d, o * d + (count - 1) * stride + 1, stride)
                 for o, d, count, stride in zip(offset, self.dilation, sizes, self.stride)
             )

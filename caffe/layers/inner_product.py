@@ -49,7 +49,7 @@ class InnerProduct(Layer):
         bias = self.blobs[1].x if self.param.bias_term else None
         top[0].x = product(x, self.weight(), bias).view(tuple(top[0].shape))
 
-    def weight(self):
+    def weight(self) -> torch.Tensor:
         """(num_output, inputs)"""
         return self.blobs[0].x.t() if self.param.transpose else self.blobs[0].x
 
@@ -99,7 +99,8 @@ class Embed(Layer):
         if self.param.bias_term:
             y.add_(self.blobs[1].x)
 
-    def judge(self, low, high):
+    def judge(self, low: int, high: int) -> None:
+        """Raise ValueError for an index that names no row of the weights."""
         if low < 0 or high >= self.param.input_dim:
             raise self.error(
                 f"indices must lie in 0..{self.param.input_dim - 1} (input_dim "

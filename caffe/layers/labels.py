@@ -1,10 +1,13 @@
 """Labels of a loss or an accuracy: one class number for each position of a score map."""
 
+from __future__ import annotations
+
 import math
 
 import torch
 
 from .. import context
+from ..blob import Blob
 
 
 class Labels:
@@ -24,10 +27,11 @@ class Labels:
                 f"{list(bottom[1].shape)}, that is {bottom[1].count}"
             )
 
-    def scores(self, x):
+    def scores(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores as (outer, classes, inner)."""
         return x.view(self.outer, self.classes, self.inner)
 
-    def read(self, blob, ignored=None):
+    def read(self, blob: Blob, ignored: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Labels as (outer, 1, inner) integers, ignored ones as 0, and which are not ignored (as 0
         and 1 of the blob's number type). Raises ValueError for a label that names no class."""
         label = blob.x.view(self.outer, 1, self.inner).long()  # truncates towards zero
@@ -42,7 +46,8 @@ class Labels:
             label = label.clamp(0, self.classes - 1)
         return label, valid
 
-    def judge(self, low, high, ignored):
+    def judge(self, low: int, high: int, ignored: int | None) -> None:
+        """Raise ValueError for a label that names no class."""
         wrong = [str(v) for v in sorted({low, high}) if not 0 <= v < self.classes]
         if not wrong:
             return

@@ -3,6 +3,10 @@
 Gradients start from the top's diff, where the net has written the loss weight.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import torch
 from torch.nn.functional import relu
 
@@ -35,17 +39,18 @@ class Loss(Layer):
             )
         top[0].set_shape([])
 
-    def log_softmax(self):
+    def log_softmax(self) -> None:
         """Caffe's softmax losses make a Softmax layer of their own name, and log that."""
         info("layer_factory.hpp:77", f"Creating layer {self.name}")
 
-    def check_no_gradient(self, propagate_down, index=1):
+    def check_no_gradient(self, propagate_down: Sequence[bool], index: int = 1) -> None:
+        """Raise NotImplementedError if a gradient is wanted for a bottom that cannot have one."""
         if propagate_down[index]:
             raise self.error(
                 f"cannot pass a gradient to bottom {index}, labels or the like", NotImplementedError
             )
 
-    def normalization(self, default):
+    def normalization(self, default: int) -> int:
         """The mode that loss_param states; its older `normalize` gives way to `normalization`."""
         param = self.layer_param.loss_param
         if param.HasField("normalization") or not param.HasField("normalize"):
@@ -54,15 +59,17 @@ class Loss(Layer):
 
     @property
     def ignored(self) -> int | None:
+        """The label that does not count, if loss_param states one."""
         param = self.layer_param.loss_param
         return param.ignore_label if param.HasField("ignore_label") else None
 
 
-def divisor(mode, full: int, valid, batch: int):
+def divisor(mode: int, full: int, valid: torch.Tensor, batch: int) -> torch.Tensor | int:
     """What a loss is divided by; `valid` is a tensor, the number of positions not ignored."""
     if mode == MODE.VALID:
         return valid.clamp(min=1)
-    return max(1, {MODE.FULL: full, MODE.BATCH_SIZE: batch, MODE.NONE: 1}[mode])
+    counts: dict[int, int] = {MODE.FULL: full, MODE.BATCH_SIZE: batch, MODE.NONE: 1}
+    return max(1, counts[mode])
 
 
 @register
@@ -177,7 +184,8 @@ class InfogainLoss(Loss):
         self.matrix = self.read_matrix() if len(bottom) < 3 else None
         self.log_softmax()
 
-    def read_matrix(self):
+    def read_matrix(self) -> torch.Tensor:
+        """The infogain matrix in the file that `source` names, flat."""
         source = self.param.source
         if not source:
             raise self.error(

@@ -32,7 +32,7 @@ class LRN(Layer):
             raise self.error(f"needs four axes (N, C, H, W), got shape {list(bottom[0].shape)}")
         top[0].set_shape(bottom[0].shape)
 
-    def window_sum(self, x):
+    def window_sum(self, x: torch.Tensor) -> torch.Tensor:
         """Sum over the window around each cell; within a channel the mean, cells outside included.
         The windows are symmetric, so that the transpose of this sum is the sum itself."""
         if not self.across:

@@ -3,12 +3,15 @@
 (src/caffe/layers/relu_layer.cpp and its kin)
 """
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
 import torch
 
 from .. import context
+from ..blob import Blob
 from ..filler import add_filled
 from ..layer import Layer, Window, register
 from ..proto import caffe_pb2
@@ -17,6 +20,8 @@ aten = torch.ops.aten
 
 
 class Neuron(Layer):
+    """Works cell by cell: the top has the bottom's shape, and may be the same blob."""
+
     num_bottom = num_top = 1
     deterministic = True
     in_place = True  # whether top may be bottom
@@ -307,7 +312,8 @@ def c_pow(base, exponent) -> float:
         return float(np.power(np.float64(base), exponent))
 
 
-def log_of(layer, base) -> float:
+def log_of(layer: Layer, base: float) -> float:
+    """The natural logarithm of a base, of which -1 stands for e. Raises ValueError for others below 0."""
     if base != -1 and base <= 0:
         raise layer.error(f"base must be above 0, or -1 for e, got {base}")
     return 1.0 if base == -1 else math.log(base)
@@ -344,7 +350,7 @@ class PReLU(Neuron):
         filler = self.param.filler if self.param.HasField("filler") else quarter
         add_filled(self, [] if self.param.channel_shared else [channels], filler)
 
-    def slope(self, bottom):
+    def slope(self, bottom: Blob) -> torch.Tensor:
         """The slopes, ready to be multiplied with bottom: (C, 1, ...)."""
         return self.blobs[0].x.view(-1, *[1] * (bottom.num_axes - 2))
 

@@ -50,7 +50,7 @@ class BatchNorm(Layer):
         top[0].set_shape(bottom[0].shape)
         self.rows = (bottom[0].shape[0], self.channels, -1)
 
-    def over(self, statistic):
+    def over(self, statistic: torch.Tensor) -> torch.Tensor:
         """A statistic of each channel, ready to meet (N, C, plane)."""
         return statistic.view(-1, 1)
 
@@ -70,9 +70,11 @@ class BatchNorm(Layer):
         self.normed = (x - self.over(mean)).div_(self.over(self.std))
         top[0].x.copy_(self.normed.view(tuple(top[0].shape)))
 
-    def remember(self, mean, variance, count):
+    def remember(self, mean: torch.Tensor, variance: torch.Tensor, count: int) -> None:
+        """Add a batch's statistics, of `count` values a channel, to the running sums."""
         correction = count / (count - 1) if count > 1 else 1
-        for blob, new in zip(self.blobs, (mean, variance * correction, 1)):
+        sums = mean, variance * correction, torch.ones(1).to(mean)
+        for blob, new in zip(self.blobs, sums):
             blob.x.mul_(self.param.moving_average_fraction).add_(new)
 
     def backward(self, top, propagate_down, bottom):
@@ -119,7 +121,7 @@ class MVN(Layer):
             torch.sub(dy, dy.mean(1, keepdim=True), out=dx)
 
 
-def centred(dy, y, axes):
-    """dy without its mean and without its share along y: what normalizing takes away."""
+def centred(dy: torch.Tensor, y: torch.Tensor, axes: int | tuple[int, ...]) -> torch.Tensor:
+    """Dy without its mean and without its share along y: what normalizing takes away."""
     shared = y * (dy * y).mean(axes, keepdim=True)
     return shared.add_(dy.mean(axes, keepdim=True)).sub_(dy).neg_()

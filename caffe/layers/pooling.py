@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from .. import context
+from ..blob import Blob
 from ..kernels import maxima as native_maxima
 from ..kernels import pool
 from ..kernels.pool import PoolWindows
@@ -55,7 +56,7 @@ class Pooling(Layer):
         if p.pool == POOL.STOCHASTIC and any(self.pad):
             raise self.error("STOCHASTIC pooling takes no padding")
 
-    def pair(self, both, height, width) -> tuple[int, int]:
+    def pair(self, both: str, height: str, width: str) -> tuple[int, int]:
         """A setting for height and width, given once or as _h and _w."""
         given = [self.param.HasField(name) for name in (both, height, width)]
         if given[1] != given[2] or given[0] and given[1]:
@@ -117,7 +118,8 @@ class Pooling(Layer):
         self.position = None
         pool.maxima_of_window(bottom[0].x, self.windows, top[0].x, window)
 
-    def forward_stochastic(self, bottom, top):
+    def forward_stochastic(self, bottom: Blob, top: Blob) -> None:
+        """Draw a cell of each window in TRAIN; the weighted mean in TEST."""
         if self.phase == caffe_pb2.TEST:
             top.x, self.position = pool.weighted_mean_pool(bottom.x, self.windows), None
             return
@@ -143,7 +145,8 @@ class Pooling(Layer):
                 _, self.position = pool.max_pool(bottom[0].x, self.windows)
             self.backward_max(top[0].dx, bottom[0])
 
-    def backward_max(self, dy, bottom):
+    def backward_max(self, dy: torch.Tensor, bottom: Blob) -> None:
+        """Pass dy to the cells that were the maxima."""
         if self.position.dtype == torch.uint8:  # cells of windows, from the engine's own kernel
             kernel, stride, _ = self.windows.geometry
             native_maxima.maxima_gradient(dy, self.position, bottom.dx, kernel, stride)

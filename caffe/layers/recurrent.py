@@ -1,13 +1,17 @@
 """RNN, LSTM and the LSTM's unit (src/caffe/layers/recurrent_layer.cpp, rnn_layer.cpp,
 lstm_layer.cpp, lstm_unit_layer.cpp), their steps in time written out."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from ..blob import Blob
 from ..filler import add_filled
-from ..layer import Layer, register
+from ..layer import Blobs, Layer, register
 
 
 class Recurrent(Layer):
@@ -46,10 +50,12 @@ class Recurrent(Layer):
         self.add_weights(rows, hidden)
         self.state = [Blob() for _ in range(self.states)]
 
-    def add_weights(self, rows, columns):
+    def add_weights(self, rows: int, columns: int) -> None:
+        """Add a filled matrix to the blobs."""
         add_filled(self, [rows, columns], self.param.weight_filler)
 
-    def add_bias(self, rows):
+    def add_bias(self, rows: int) -> None:
+        """Add filled biases to the blobs."""
         add_filled(self, [rows], self.param.bias_filler)
 
     def check(self, bottom):
@@ -75,13 +81,13 @@ class Recurrent(Layer):
         for blob in [*top[1:], *self.state]:
             blob.set_shape([1, num, self.param.num_output])
 
-    def start(self, bottom):
+    def start(self, bottom: Blobs) -> list[torch.Tensor]:
         """The states before the first step, each (N, H)."""
         if self.exposed:
             return [blob.x[0] for blob in bottom[-self.exposed :]]
         return [blob.x[0].clone() for blob in self.state]  # backward needs what was here
 
-    def inputs(self, bottom):
+    def inputs(self, bottom: Blobs) -> torch.Tensor:
         """What does not depend on the state: W x + b (+ W static), for all steps at once."""
         x = bottom[0].x
         z = torch.addmm(
@@ -92,15 +98,18 @@ class Recurrent(Layer):
         return z
 
     @property
-    def recurrent(self):
+    def recurrent(self) -> int:
         """Index of the weights from state to state."""
         return 3 if self.has_static else 2
 
-    def finish(self, state, top):
+    def finish(self, state: Sequence[torch.Tensor], top: Blobs) -> None:
+        """Keep the states after the last step, and give them out where they are exposed."""
         for blob, s in zip([*self.state, *top[1:]], [*state, *state]):
             blob.x.copy_(s[None])
 
-    def inputs_backward(self, dz, propagate_down, bottom):
+    def inputs_backward(
+        self, dz: torch.Tensor, propagate_down: Sequence[bool], bottom: Blobs
+    ) -> None:
         """From the gradient of `inputs` to the bottoms' and the weights'."""
         if propagate_down[1]:
             raise self.error("cannot pass a gradient to cont", NotImplementedError)
@@ -116,7 +125,7 @@ class Recurrent(Layer):
             if propagate_down[2]:
                 torch.mm(total, self.blobs[2].x, out=bottom[2].dx.view(num, -1))
 
-    def add_gradient(self, index, gradient):
+    def add_gradient(self, index: int, gradient: torch.Tensor) -> None:
         """lr_mult 0 spares nothing here: Caffe's unrolled net does not know of it."""
         self.blobs[index].dx.add_(gradient)
 
@@ -164,7 +173,7 @@ class RNN(Recurrent):
         self.inputs_backward(dz, propagate_down, bottom)
 
 
-def unit(c, gates, cont):
+def unit(c: torch.Tensor, gates: torch.Tensor, cont: torch.Tensor) -> tuple[Any, ...]:
     """One step of an LSTM from c (N, H), gates (N, 4H), cont (N, 1): c, h, what backward needs."""
     i, f, o, g = gates.chunk(4, 1)
     i, o, g = i.sigmoid(), o.sigmoid(), g.tanh()
@@ -174,7 +183,7 @@ def unit(c, gates, cont):
     return new, o * tanh_c, (c, i, f, o, g, tanh_c)
 
 
-def unit_backward(dc, dh, kept):
+def unit_backward(dc: torch.Tensor, dh: torch.Tensor, kept: tuple[Any, ...]) -> tuple[Any, ...]:
     """Gradients of c and gates from those of the new c and h."""
     c, i, f, o, g, tanh_c = kept
     dc = dc + dh * o * (1 - tanh_c.square())

@@ -1,12 +1,16 @@
 """Scale and Bias: a smaller blob, learned or a second bottom, spread over bottom
 (src/caffe/layers/scale_layer.cpp, bias_layer.cpp)."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 
 import torch
 
+from ..blob import Blob
 from ..filler import add_filled
-from ..layer import Layer, register
+from ..layer import Blobs, Layer, register
 from ..proto.caffe_pb2 import FillerParameter
 
 
@@ -15,7 +19,7 @@ class Spread(Layer):
 
     num_bottom, num_top = (1, 2), 1
 
-    def operand_shape(self, bottom):
+    def operand_shape(self, bottom: Blob) -> Sequence[int]:
         """Shape of a learned operand."""
         p = self.param
         axis = self.axis(bottom, p.axis)
@@ -27,7 +31,7 @@ class Spread(Layer):
             )
         return bottom.shape[axis:end]
 
-    def view(self, bottom, operand):
+    def view(self, bottom: Blob, operand: Blob) -> tuple[int, int, int]:
         """(outer, inner): how the operand lies in bottom, which is (outer, operand, inner)."""
         axis = self.axis(bottom, self.param.axis) if operand.num_axes else 0
         end = axis + operand.num_axes
@@ -38,14 +42,15 @@ class Spread(Layer):
             )
         return (math.prod(bottom.shape[:axis]), operand.count, math.prod(bottom.shape[end:]))
 
-    def operand(self, bottom):
+    def operand(self, bottom: Blobs) -> Blob:
+        """The second bottom, or the learned blob."""
         return bottom[1] if len(bottom) > 1 else self.blobs[0]
 
     def reshape(self, bottom, top):
         self.shape = self.view(bottom[0], self.operand(bottom))
         top[0].set_shape(bottom[0].shape)
 
-    def operand_backward(self, gradient, bottom):
+    def operand_backward(self, gradient: torch.Tensor, bottom: Blobs) -> None:
         """The operand's gradient, a flat tensor: assigned to a bottom, added to a parameter."""
         if len(bottom) > 1:
             bottom[1].dx.view(-1).copy_(gradient)
@@ -54,11 +59,12 @@ class Spread(Layer):
         else:
             self.blobs[0].dx.view(-1).add_(gradient)
 
-    def overwrites(self):
+    def overwrites(self) -> bool:
         """Whether a parameter's diff is assigned, against the rule."""
         return False
 
-    def wants_operand(self, propagate_down):
+    def wants_operand(self, propagate_down: Sequence[bool]) -> bool:
+        """Whether the operand gets a gradient."""
         return propagate_down[1] if len(propagate_down) > 1 else self.param_propagate_down[0]
 
 
@@ -104,7 +110,7 @@ class Scale(Spread):
         if p.bias_term:
             add_filled(self, self.operand(bottom).shape, p.bias_filler)
 
-    def overwrites(self):
+    def overwrites(self) -> bool:
         """scale_layer.cpp has nothing to sum, or sums into the diff itself, where no axis lies
         before s's: gradients of iter_size passes, or of layers sharing s, do not add up there."""
         outer, size, inner = self.shape

@@ -28,7 +28,8 @@ class BatchReindex(Layer):
             self.index.clamp_(0, last)
         torch.index_select(bottom[0].x, 0, self.index, out=top[0].x)
 
-    def judge(self, low, high, last):
+    def judge(self, low: int, high: int, last: int) -> None:
+        """Raise ValueError for an index beyond 0..last."""
         if low < 0 or high > last:
             raise self.error(
                 f"indices must lie in 0..{last}, the batch of bottom 0, got {low}..{high}"

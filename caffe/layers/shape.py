@@ -4,7 +4,10 @@ Reshape, and Silence, which takes them and does nothing (src/caffe/layers/*_laye
 Where Caffe's tops share memory with their bottoms, so do these.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -134,7 +137,8 @@ class Slice(AlongAxis):
             top[0].share_data(bottom[0])
             top[0].share_diff(bottom[0])
 
-    def cut(self, size, parts) -> list[int]:
+    def cut(self, size: int, parts: int) -> list[int]:
+        """The sizes of the parts that an axis of `size` is cut into."""
         points = list(self.param.slice_point)
         if not points:
             if size % parts:
@@ -196,7 +200,8 @@ class Crop(Layer):
         self.window = tuple(window)
         top[0].set_shape(shape)
 
-    def exceeds(self, axis, offset, size, available):
+    def exceeds(self, axis: int, offset: int, size: int, available: int) -> str:
+        """The text of the error for a crop that does not fit."""
         text = f"axis {axis}: offset {offset} + size {size} exceeds bottom size {available}"
         if axis == 1:
             text += "; axis 1 are the channels: crop_param { axis: 2 } leaves them alone"
@@ -306,7 +311,8 @@ class Reshape(Layer):
         top[0].share_data(bottom[0])
         top[0].share_diff(bottom[0])
 
-    def copied(self, source, axis):
+    def copied(self, source: Sequence[int], axis: int) -> int:
+        """The size that a 0 in `shape` copies from the bottom."""
         if axis >= len(source):
             raise self.error(f"shape copies axis {axis}, which a bottom of shape {source} lacks")
         return source[axis]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -41,8 +42,8 @@ class SPP(Layer):
             [num, channels, 1, 1] if len(self.levels) == 1 else [num, channels * sum(self.cells)]
         )
 
-    def level(self, size, bins):
-        """bins x bins windows, as large as they are far apart, over the padded plane."""
+    def level(self, size: Sequence[int], bins: int) -> PoolWindows:
+        """Bins x bins windows, as large as they are far apart, over the padded plane."""
         kernel = [-(-length // bins) for length in size]
         pad = [(k * bins - length + 1) // 2 for k, length in zip(kernel, size)]
         if any(a >= k for a, k in zip(pad, kernel)):

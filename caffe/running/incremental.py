@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 
 from .. import context
-from ..blob import Memory
+from ..blob import Blob, Memory
 from ..layer import Window
 from ..topology import Topology
 from .groups import Group, Grouped
@@ -138,7 +138,7 @@ class Incremental(Grouped):
         empty = window[0] >= window[1] or window[2] >= window[3]
         return (None, False) if empty else (window, False)
 
-    def _holds_work_of(self, group: Group, blob) -> bool:
+    def _holds_work_of(self, group: Group, blob: Blob) -> bool:
         """Whether a top holds what the group computed, untouched."""
         version = self.versions[blob]
         if version.writer is not group:

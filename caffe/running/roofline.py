@@ -6,14 +6,21 @@ layer is defined: whoever does less, by Winograd's filtering or by leaving what 
 is, or whose maps stay in the caches, gets above 100%.
 """
 
+from __future__ import annotations
+
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.nn import functional as F
 
 from .. import context
+from ..blob import Blob
 from ..timer import Timer
+
+if TYPE_CHECKING:
+    from ..net import Net
 
 SECONDS = 0.3  # that measuring one peak takes, beyond the first calls
 FEWEST = 3  # calls: the first chooses a kernel, and meets memory that was never touched
@@ -38,7 +45,7 @@ class Peak(NamedTuple):
 # ---- time
 
 
-def millis(steps, count) -> list[float]:
+def millis(steps: Iterable[int], count: int) -> list[float]:
     """Milliseconds that each of `count` layers takes in a pass that yields the index of whoever is done."""
     spent, timer = [0.0] * count, Timer()
     timer.start()
@@ -48,7 +55,7 @@ def millis(steps, count) -> list[float]:
     return spent
 
 
-def forward_ms(net) -> list[float]:
+def forward_ms(net: Net) -> list[float]:
     """Milliseconds of each layer in one forward, run as a user's is.
 
     Where a TEST net on the CPU computed a layer and those that work in place on its top as one, the
@@ -65,7 +72,7 @@ def forward_ms(net) -> list[float]:
 # ---- work
 
 
-def forward_work(net, index) -> Work:
+def forward_work(net: Net, index: int) -> Work:
     """Bottoms and weights are read, tops written."""
     layer, bottoms, tops = (
         net.layers[index],
@@ -78,7 +85,7 @@ def forward_work(net, index) -> Work:
     return Work(sum(macs), size_of(*bottoms, *tops, *(layer.blobs if macs else ())))
 
 
-def backward_work(net, index) -> Work:
+def backward_work(net: Net, index: int) -> Work:
     """The gradients that the layer computes: of its weights, of the bottoms that want theirs."""
     layer, bottoms, tops = (
         net.layers[index],
@@ -102,7 +109,8 @@ def backward_work(net, index) -> Work:
     return Work(sum(m * (learns + flag) for m, flag in zip(macs, flags)), size_of(*touched))
 
 
-def size_of(*blobs):
+def size_of(*blobs: Blob) -> int:
+    """Bytes of the blobs' values."""
     return sum(blob.count for blob in blobs) * torch.finfo(context.dtype()).bits // 8
 
 
@@ -115,10 +123,10 @@ def peak() -> Peak:
         return Peak(convolution_gmacs(), copy_gbs())
 
 
-def convolution_gmacs():
+def convolution_gmacs() -> float:
     """GMAC/s of a 3x3 convolution as deep as VGG-16's, channels last."""
     pictures = 32 if context.is_apart() else 1  # one alone does not fill a GPU
-    options = {"device": context.device(), "dtype": context.multiply_dtype()}
+    options: dict[str, Any] = {"device": context.device(), "dtype": context.multiply_dtype()}
     x = torch.randn(pictures, CHANNELS, SIDE, SIDE, **options)
     weight = torch.randn(CHANNELS, CHANNELS, 3, 3, **options)
     x, weight = (tensor.to(memory_format=torch.channels_last) for tensor in (x, weight))
@@ -126,7 +134,7 @@ def convolution_gmacs():
     return x.numel() * CHANNELS * 9 / seconds / 1e9
 
 
-def copy_gbs():
+def copy_gbs() -> float:
     """GB/s read and written by a copy that is larger than caches are."""
     size = 2**29 if context.is_apart() else 2**28
     source = torch.ones(size, dtype=torch.uint8, device=context.device())
@@ -134,7 +142,7 @@ def copy_gbs():
     return 2 * size / fastest(lambda: target.copy_(source)) / 1e9
 
 
-def fastest(call):
+def fastest(call: Callable[[], object]) -> float:
     """Seconds of the fastest of several calls."""
     timer, least, spent, calls = Timer(), math.inf, 0.0, 0
     while calls < FEWEST or spent < SECONDS:
@@ -149,7 +157,9 @@ def fastest(call):
 # ---- telling
 
 
-def record(net, millis, whole_ms, work, peak) -> dict:
+def record(
+    net: Net, millis: Sequence[float], whole_ms: float, work: Callable[[Net, int], Work], peak: Peak
+) -> dict[str, Any]:
     """A row a layer, sum and peaks; `work` is forward_work or backward_work."""
     layers = enumerate(zip(net._layer_names, net.layers, millis))
     return {
@@ -162,7 +172,7 @@ def record(net, millis, whole_ms, work, peak) -> dict:
     }
 
 
-def row(name, kind, ms, work, peak):
+def row(name: str, kind: str, ms: float, work: Work, peak: Peak) -> dict[str, Any]:
     """What a layer did in so many milliseconds."""
     own = {"layer": name, "type": kind, "ms": ms}
     if work.macs:
@@ -176,7 +186,7 @@ def row(name, kind, ms, work, peak):
     return own | {"gb_s": done.gb_s, "share": share}
 
 
-def table(record) -> str:
+def table(record: dict[str, Any]) -> str:
     """A record as text."""
     name, kind = (
         max(len(key), *(len(r[key]) for r in record["rows"])) + 2 for key in ("layer", "type")

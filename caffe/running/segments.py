@@ -124,7 +124,7 @@ class Segments:
                 inner[index_of[span.first]] += span.size
         return kept, inner
 
-    def _droppable(self, segments) -> tuple[set[int], set[int]]:
+    def _droppable(self, segments: list[range]) -> tuple[set[int], set[int]]:
         """(ids of blobs that may be dropped, layers that compute them again).
 
         Blobs that share memory are dropped together, and only if they are used in one segment and
