@@ -2,7 +2,7 @@
 # make demo     the whole chain on the embedded task, from nothing to the figure (SEED=n for another)
 # make lint     style
 # make nets     every generated prototxt;  make protos  the generated protobuf module
-# make results  results.md, from the records of score.py;  make docs  docs/caffe.md
+# make results  results.md, from the records of fcn score;  make docs  docs/caffe.md
 # make bench    speed and memory, beside the peers
 
 PYTHON ?= python3

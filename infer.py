@@ -1,8 +1,8 @@
-"""`python infer.py image.jpg [more.jpg ...]`: segment pictures, with FCN-8s if no other is named."""
+"""Segments pictures: `python infer.py image.jpg` is `fcn infer image.jpg`; see fcn/infer.py."""
 
 import sys
 
-from fcn.infer import main
+from fcn.cli import script
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script("infer", "infer.py"))

@@ -1,4 +1,4 @@
-"""The data layer of NYUDv2, under the name that published prototxts ask for."""
+"""NYUDv2's data layer, under the name that prototxts ask for; see fcn/datasets/nyud.py."""
 
 from fcn.datasets.nyud import NYUDSegDataLayer
 

@@ -1,4 +1,7 @@
-"""The data layer of PASCAL-Context, under the name that published prototxts ask for."""
+"""PASCAL-Context's data layer, under the name that prototxts ask for.
+
+See fcn/datasets/pascalcontext.py.
+"""
 
 from fcn.datasets.pascalcontext import PASCALContextSegDataLayer
 

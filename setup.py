@@ -1,7 +1,7 @@
-"""Builds the packages `caffe` and `fcn`, with the model folders and class lists, and their commands.
+"""Builds the wheel: the packages `caffe` and `fcn`, and the modules that published files import.
 
-A checkout is used by `pip install -e .`: models, data and weights stay in its folders. A wheel carries
-copies of the model folders' descriptions, prototxts and scripts in fcn/published.
+The model folders and the lists of classes are copied into the wheel as fcn/published/; see
+fcn/places.py. For work in a checkout, `pip install -e .` is the way.
 """
 
 import shutil
@@ -11,40 +11,42 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-# What published prototxts and solve scripts import by these names
-TOP_MODULES = [
-    "surgery",
+# What published scripts import and published prototxts name.
+PUBLISHED_MODULES = [
+    "nyud_layers",
+    "pascalcontext_layers",
     "score",
+    "siftflow_layers",
+    "surgery",
     "vis",
     "voc_layers",
-    "nyud_layers",
-    "siftflow_layers",
-    "pascalcontext_layers",
 ]
-PUBLISHED = (
+PUBLISHED_FILES = [  # of the model folders, whose names have a hyphen, and of data/
     "*-*/*.py",
     "*-*/*.prototxt",
     "*-*/sample/*.prototxt",
     "*-*/caffemodel-url",
     "*-*/README.md",
-    "data/*/*.txt",
+    "data/*/classes.txt",
+    "data/*/geo_classes.txt",
     "data/*/README.md",
-)
+]
 
 
 class BuildWithModels(build_py):
-    """Copies the model folders into the package fcn, except for an editable installation."""
+    """Adds the model folders to the built package, but not to an editable install."""
 
-    def run(self):
-        """Build the packages, then copy."""
-        super().run()
+    def run(self) -> None:
+        """Build from an empty folder, in which no earlier build left modules, then copy."""
         if self.editable_mode:
-            return
-        for pattern in PUBLISHED:
+            return super().run()
+        shutil.rmtree(self.build_lib, ignore_errors=True)
+        super().run()
+        for pattern in PUBLISHED_FILES:
             for path in ROOT.glob(pattern):
-                target = Path(self.build_lib, "fcn", "published", path.relative_to(ROOT))
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, target)
+                copy = Path(self.build_lib, "fcn", "published", path.relative_to(ROOT))
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
 
 
 setup(
@@ -55,11 +57,9 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["caffe", "caffe.*", "fcn", "fcn.*"]),
     package_data={"caffe.proto": ["caffe.proto"], "caffe.kernels": ["*.c", "*.h"]},
-    py_modules=TOP_MODULES,
+    py_modules=PUBLISHED_MODULES,
     cmdclass={"build_py": BuildWithModels},
-    entry_points={
-        "console_scripts": ["caffe = caffe.__main__:main", "fcn = fcn.command:main"],
-    },
+    entry_points={"console_scripts": ["caffe = caffe.__main__:main", "fcn = fcn.cli:main"]},
     install_requires=[
         "torch>=2.4",
         "numpy>=1.26",
@@ -75,6 +75,6 @@ setup(
         "sample": ["scikit-learn>=1.4"],
         "lmdb": ["lmdb>=1.4"],
         "completion": ["argcomplete>=3"],
-        "dev": ["pytest", "hypothesis", "ruff", "mypy", "scikit-learn>=1.4", "lmdb>=1.4"],
+        "dev": ["pytest", "hypothesis", "ruff", "scikit-learn>=1.4", "lmdb>=1.4"],
     },
 )

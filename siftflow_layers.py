@@ -1,4 +1,4 @@
-"""The data layer of SIFT Flow, under the name that published prototxts ask for."""
+"""SIFT Flow's data layer, under the name that prototxts ask for; see fcn/datasets/siftflow.py."""
 
 from fcn.datasets.siftflow import SIFTFlowSegDataLayer
 

@@ -1,4 +1,4 @@
-"""Net surgery, under the name that the original's scripts import."""
+"""Net surgery, under the name that scripts import; see fcn/surgery.py."""
 
 from fcn.surgery import Transplant, expand_score, interp, transplant, upsample_filt
 

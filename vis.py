@@ -1,4 +1,4 @@
-"""Pictures of segmentations, under the name that the original's scripts import."""
+"""Pictures of segmentations, under the name that scripts import; see fcn/vis.py."""
 
 from fcn.vis import color_seg, make_palette, vis_seg
 

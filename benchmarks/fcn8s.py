@@ -10,9 +10,8 @@ import torch
 from google.protobuf import text_format
 
 import caffe
-import surgery
 from caffe.proto import caffe_pb2
-from fcn import nets
+from fcn import prototxts, surgery
 
 from . import peer_onnx, peer_torch
 
@@ -33,7 +32,7 @@ SIZES = (  # height, width: those that VOC's pictures have most often
 
 def read(name, narrow=1):
     """voc-fcn8s's train or val net, all widths but the scores' divided by `narrow`."""
-    net = nets.read_net(ROOT / "voc-fcn8s" / f"{name}.prototxt")
+    net = prototxts.read_net(ROOT / "voc-fcn8s" / f"{name}.prototxt")
     for layer in net.layer:
         if layer.type == "Convolution" and "score" not in layer.name:
             layer.convolution_param.num_output //= narrow
@@ -96,7 +95,7 @@ def net(height, width, narrow=1):
 
 def deploy(height, width, narrow=1):
     """The deploy net's prototxt."""
-    return text_format.MessageToString(nets.deploy(read("val", narrow), height, width))
+    return text_format.MessageToString(prototxts.deploy(read("val", narrow), height, width))
 
 
 def solver(height, width, narrow=1):

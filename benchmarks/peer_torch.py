@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from fcn.nets import VGG16
-from surgery import upsample_filt
+from fcn.surgery import upsample_filt
 
 
 class FCN8s(nn.Module):

@@ -19,7 +19,7 @@ from sklearn.datasets import load_sample_images
 import caffe
 import score
 from fcn.datasets.sample.draw import FILES, save_palette
-from voc_layers import VOCSegDataLayer
+from fcn.datasets.voc import VOCSegDataLayer
 
 from . import contest, fcn8s, peer_torch, peers
 from .contest import OURS, Contestant

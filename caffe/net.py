@@ -16,7 +16,7 @@ from .blob import Blob, BlobVec
 from .build import build
 from .files import hdf5, read, weights
 from .glog import warning
-from .layer import Layer, describe
+from .layer import describe
 from .layers.data import MemoryData
 from .proto import caffe_pb2
 from .running import Running
@@ -25,8 +25,8 @@ from .running.runner import Loss
 PathLike = str | os.PathLike[str]
 
 
-class LayerVec(list[Layer]):
-    """A net's layers, in file order."""
+class LayerVec(list[Any]):
+    """A net's layers, in file order; a Python layer's class may have any attributes."""
 
 
 class LazyArrays(Mapping[str, np.ndarray]):

@@ -1,4 +1,4 @@
-"""What the fifteen FCN models share: nets, training, scoring, inference, data sets, the `fcn` command.
+"""What the FCN models share: nets, training, scoring, inference, data sets, and the `fcn` command.
 
-Knows only pycaffe's public names, so that it also runs on BVLC's pycaffe.
+The package uses only the public names of `import caffe`, so it also runs on BVLC's pycaffe.
 """

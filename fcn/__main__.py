@@ -1,8 +1,8 @@
-"""`python -m fcn`: the `fcn` command."""
+"""`python -m fcn` is the `fcn` command."""
 
 import sys
 
-from .command import main
+from fcn.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,8 +1,8 @@
 """`fcn demo`: the whole chain on the embedded task, from nothing to scores and the paper's figure.
 
-Draws the scenes, trains a classifier, makes it fully convolutional, refines it to strides 32, 16 and
-8, each in a process of its own. Writes scores.json and figure.png to demo/, and what `fcn infer`
-makes of a scene that no net has seen.
+Draws the scenes, trains the classifier, makes it fully convolutional, and trains strides 32, 16 and 8.
+Writes scores.json, figure.png and a segmented scene to demo/. Every step is a process of its own, by
+the commands that the published models are trained with.
 """
 
 import argparse
@@ -10,132 +10,145 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
 import caffe
+from fcn import models, places, prototxts, vis, weights
+from fcn.datasets.sample import FOLDER
+from fcn.datasets.upper_bound import upper_bound
+from fcn.infer import segment
+from fcn.measures import MEASURES
+from fcn.pictures import read_picture
+from fcn.scoring import read_records
+from fcn.tasks import SAMPLE
 
-from . import infer, places, vis
-from .datasets.sample import SCENES
-from .datasets.upper_bound import upper_bound
-from .nets import load as load_net
-from .results import read_records
-from .tasks import SAMPLE
-from .weights import find, folder_of, prototxt_of
-
-OUT = places.WORK / "demo"
-MODELS = {"voc-fcn32s": 32, "voc-fcn16s": 16, "voc-fcn8s": 8}  # and their strides
-MEASURES = ("pixel_accuracy", "mean_accuracy", "mean_iu", "fw_iu")
+OUT = places.HOME / "demo"
+STRIDES = {"voc-fcn32s": 32, "voc-fcn16s": 16, "voc-fcn8s": 8}
 ROWS = 5  # pictures in the figure
-VOC = SCENES / "voc"
-# OpenMP threads that spin while they wait slow every step down tenfold once a core is busy elsewhere
-QUIET = {"GLOG_minloglevel": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+VOC = places.data_folder() / FOLDER / "voc"
+# OpenMP threads that spin while they wait slow every step down tenfold if a core is busy elsewhere.
+ENVIRONMENT = {"GLOG_minloglevel": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `fcn demo`."""
-    parser.add_argument("--seed", type=int, default=1, help="of scenes and training (%(default)s)")
-    parser.add_argument("--report", action="store_true", help="only show what was trained before")
+    """The command's options."""
+    parser.add_argument("--seed", type=int, default=1, help="another seed, another run (1)")
+    parser.add_argument(
+        "--figure",
+        action="store_true",
+        help="only the table and the figure, of nets trained before",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the chain and show what came of it; returns the exit status."""
-    if not args.report:
-        for command in chain(args.seed):
-            status = subprocess.run(command, env=os.environ | QUIET).returncode
-            if status:
-                return status
-    report()
+    """Run the whole chain, or its last step; returns the exit code."""
+    if args.figure:
+        show_results()
+        return 0
+    classifier = models.folder(models.CLASSIFIERS)
+    seed = ["--seed", str(args.seed)]
+    fcn = ["-m", "fcn"]
+    for arguments in (
+        [*fcn, "data", "sample", *seed],
+        [str(classifier / "solve.py"), "--sample", *seed],
+        [str(classifier / "convert.py"), "--sample"],
+        *([*fcn, "train", model, "--sample", *seed] for model in STRIDES),
+        [*fcn, "demo", "--figure"],
+    ):
+        status = run_python(arguments)
+        if status:
+            return status
     return 0
 
 
-def chain(seed: int) -> list[list[str]]:
-    """The commands from nothing to three trained nets."""
-    python, sown = sys.executable, ["--seed", str(seed)]
-    ilsvrc, *models = (places.writable(places.ROOT / m) for m in ("ilsvrc-nets", *MODELS))
-    return [
-        [python, "-m", "fcn", "data", "sample", *sown],
-        [python, str(ilsvrc / "solve.py"), "--sample", *sown],
-        [python, str(ilsvrc / "convert.py"), "--sample"],
-        *([python, str(folder / "solve.py"), "--sample", *sown] for folder in models),
-    ]
+def run_python(arguments: list[str]) -> int:
+    """Run Python with these arguments and the project on its path; returns the exit code."""
+    project = str(places.PACKAGE.parent)
+    path = os.pathsep.join(filter(None, (project, os.environ.get("PYTHONPATH"))))
+    environment = os.environ | ENVIRONMENT | {"PYTHONPATH": path}
+    return subprocess.run([sys.executable, *arguments], env=environment, cwd=places.HOME).returncode
 
 
-def report() -> None:
-    """Write and print the scores, draw the figure, segment a scene that no net has seen."""
+def show_results() -> None:
+    """Write scores.json and figure.png, segment a scene, and print the table of scores.
+
+    FileNotFoundError if the nets have not been trained and scored.
+    """
     caffe.set_mode_cpu()
-    OUT.mkdir(exist_ok=True)
     try:
-        scores = {model: last_scores(model) for model in MODELS}
+        scores = {model: last_scores(model) for model in STRIDES}
     except FileNotFoundError as error:
-        raise ValueError(f"{error}\nThe nets must be trained and scored first: fcn demo") from error
+        raise FileNotFoundError(
+            f"{error}\nThe nets must be trained and scored first: fcn demo"
+        ) from None
+    OUT.mkdir(exist_ok=True)
     (OUT / "scores.json").write_text(json.dumps(scores, indent=2) + "\n")
     draw_figure(OUT / "figure.png")
     unseen = sorted((VOC / "JPEGImages").glob("infer_*.jpg"))[0]
     print(f"\nfcn infer on a scene that no net has seen, {unseen.name}:", flush=True)
-    options = ["--sample", "--cpu", "--out", str(OUT), str(unseen)]
-    subprocess.run([sys.executable, "-m", "fcn", "infer", *options], check=True)
+    run_python(["-m", "fcn", "infer", "--sample", "--cpu", "--out", str(OUT), str(unseen)])
     print_table(scores)
     print(f"\nscores: {OUT}/scores.json, figure: {OUT}/figure.png")
 
 
-def last_scores(model):
+def last_scores(model: str) -> dict[str, float]:
     """The four measures of a model's last scoring on the held-back scenes."""
-    folder = folder_of(model, sample=True)
+    folder = models.own_folder(model, sample=True)
     record = read_records(folder / "snapshot" / "scores.jsonl")[-1]
     return {measure: record[measure] for measure in MEASURES}
 
 
-def print_table(scores):
-    """The scores, and the upper bound of mean IU that comes with the stride."""
+def print_table(scores: Mapping[str, Mapping[str, float]]) -> None:
+    """Print the scores, and the upper bound of mean IU at each stride."""
     labels = [label_of(name) for name in ids("seg11valid")]
     print(f"\n{len(labels)} held-back scenes, {SAMPLE.classes} classes")
     print("upper bound: mean IU of the truth itself, averaged to the stride and interpolated back")
     print("(a yardstick: a net may place its scores better than the means of boxes do)\n")
     titles = ("pixel acc.", "mean acc.", "mean IU", "f.w. IU", "upper bound")
     print(f"{'':12}" + "".join(f"{title:>12}" for title in titles))
-    for model, stride in MODELS.items():
+    for model, stride in STRIDES.items():
         bound = upper_bound(labels, SAMPLE.classes, stride)
         measures = [scores[model][measure] for measure in MEASURES]
         print(f"{model:12}" + "".join(f"{value:12.3f}" for value in (*measures, bound)))
 
 
-def draw_figure(path):
-    """Rows of pictures as in the paper: the input, strides 32, 16 and 8, and the truth."""
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    nets = [load(model) for model in MODELS]
+def draw_figure(path: Path) -> None:
+    """Draw rows of pictures as in the paper: the input, strides 32, 16 and 8, and the truth."""
+    nets = [load(model) for model in STRIDES]
     palette = vis.make_palette(256)
-    titles = ["input", *(f"stride {stride}" for stride in MODELS.values()), "truth"]
-    figure, axes = plt.subplots(ROWS, len(titles), figsize=(2 * len(titles), 1.6 * ROWS))
+    titles = ["input", *(f"stride {stride}" for stride in STRIDES.values()), "truth"]
+    figure = Figure(figsize=(2 * len(titles), 1.6 * ROWS))
+    axes = figure.subplots(ROWS, len(titles))
     for axis, title in zip(axes[0], titles):
         axis.set_title(title)
     for row, name in zip(axes, ids("seg11valid")):
-        image = infer.read_picture(VOC / "JPEGImages" / f"{name}.jpg")
-        segs = [infer.segment(net, image, SAMPLE.mean)[""] for net in nets]
+        image = read_picture(VOC / "JPEGImages" / f"{name}.jpg")
+        segs = [segment(net, image, SAMPLE.mean)[""] for net in nets]
         pictures = [image] + [vis.color_seg(seg, palette) for seg in (*segs, label_of(name))]
         for axis, picture in zip(row, pictures):
             axis.imshow(picture)
             axis.set_axis_off()
     figure.tight_layout()
     figure.savefig(path, dpi=120)
-    plt.close(figure)
 
 
-def load(model):
+def load(model: str) -> caffe.Net:
     """A trained model, ready for pictures."""
-    weights = find(model, sample=True)
-    return load_net(prototxt_of(model, sample=True), weights)
+    file = weights.find(model, sample=True)
+    return prototxts.load(models.prototxt_of(model, sample=True), file)
 
 
-def ids(split):
+def ids(split: str) -> list[str]:
+    """The scenes of a split."""
     return (VOC / "ImageSets" / "Segmentation" / f"{split}.txt").read_text().split()
 
 
-def label_of(name):
+def label_of(name: str) -> np.ndarray:
     """The true classes of a scene, H x W, 255 where two meet."""
     with Image.open(VOC / "SegmentationClass" / f"{name}.png") as image:
         return np.asarray(image)

@@ -1,13 +1,13 @@
-"""The command-line options that say what to compute on, a GPU where there is one, else the CPU, and in
-which precision."""
+"""Command-line options for the device and the precision: a GPU if there is one, else the CPU."""
 
+import argparse
 import sys
 
 import caffe
 
 
-def add_options(parser):
-    """Add --gpu N and --cpu, of which one at most may be given, and --precision NAME."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add --gpu N, --cpu, which exclude each other, and --precision NAME."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--gpu", type=int, metavar="N", help="compute on this GPU (default: 0)")
     group.add_argument("--cpu", action="store_true", help="compute on the CPU")
@@ -18,10 +18,10 @@ def add_options(parser):
     )
 
 
-def use(args):
-    """Set Caffe's mode and precision as parsed, say which; exit if what was asked for is not there."""
+def use(args: argparse.Namespace) -> None:
+    """Set and print Caffe's mode and precision; exit if the machine lacks the one asked for."""
     _use_device(args)
-    if args.precision:  # a name of our caffe's, not of BVLC's: used only where asked for
+    if args.precision:  # set_precision is not a name of BVLC's, so it is called only if asked for
         try:
             caffe.set_precision(args.precision)
         except RuntimeError as error:
@@ -29,7 +29,7 @@ def use(args):
         print(f"multiplying in {args.precision}", flush=True)
 
 
-def _use_device(args):
+def _use_device(args: argparse.Namespace) -> None:
     if not args.cpu:
         try:
             caffe.set_device(args.gpu or 0)

@@ -1,76 +1,32 @@
-"""Segment pictures: `fcn infer image.jpg [more.jpg ...]`, with FCN-8s if no other model is named.
+"""Segments pictures: `fcn infer image.jpg [more.jpg ...]`, with FCN-8s if no other model is named.
 
-Of each picture two files are written: NAME_classes.png, whose pixels are class indices in VOC's
+For each picture two files are written: NAME_classes.png, whose pixels are class indices in VOC's
 palette, and NAME_overlay.png, the colours over the picture. The NYUDv2 models read HHA pictures
-(-hha) or depth or HHA beside the colours: `--depth` or `--hha`, one file a picture.
+(-hha), or depth or HHA beside the colours: `--depth` or `--hha`, one file for each picture.
 """
 
 import argparse
 import ast
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from . import devices, vis
-from .command import alone
-from .datasets.layer import centred
-from .datasets.nyud import NYUDSegDataLayer, log_depth
-from .explain import fitting, tops_of
-from .measures import predicted, save_prediction
-from .nets import deploy, load, read_net
-from .tasks import task_of
-from .weights import MISSING, given_or_found, model, prototxt_of
+import caffe
+from fcn import devices, explain, models, prototxts, weights
+from fcn.pictures import PREPARE, READ, Unreadable, read_inputs
+from fcn.scoring import predicted
+from fcn.tasks import Task, task_of
+from fcn.vis import make_palette, save_classes, vis_seg
 
-UNREADABLE = 1  # exit code: some picture could not be read, or was too large for the memory
-MAX_PIXELS = 1_000_000  # of larger pictures FCN-8s would need 2.2 kB a pixel
-
-
-def run(args: argparse.Namespace) -> int:
-    """Segment the pictures; returns the exit status."""
-    try:
-        args.model = model(args.model)
-        weights = given_or_found(args.weights, args.model, args.sample)
-        prototxt = prototxt_of(args.model, args.sample)
-        kinds = input_kinds(prototxt)
-        files = files_of(kinds.values(), args)
-        task = task_of(args.model, args.sample)
-        args.out.mkdir(parents=True, exist_ok=True)
-        devices.use(args)
-        print(f"{args.model}: {weights}", flush=True)
-        net = load(prototxt, weights)
-        made = tops_of(deploy(read_net(prototxt)))
-    except (OSError, ValueError) as error:
-        print(f"fcn infer: {error}", file=sys.stderr)
-        return MISSING
-    failed = 0
-    for paths, stem in zip(files, file_stems(args.images)):
-        try:
-            pictures = read_inputs(paths, kinds)
-        except Unreadable as error:
-            failed += 1
-            print(error, file=sys.stderr, flush=True)
-            continue
-        image = pictures[net.inputs[0]]
-        if image.shape[0] * image.shape[1] > args.max_pixels:
-            print(f"{paths[0]}: over {args.max_pixels} pixels, so segmented at a smaller scale")
-        try:
-            segs = segment_inputs(net, pictures, kinds, task.mean, args.max_pixels, made)
-        except MemoryError as error:
-            failed += 1
-            print(
-                f"{paths[0]}: {error}; --max-pixels makes it smaller", file=sys.stderr, flush=True
-            )
-            continue
-        for task_name, seg in segs.items():
-            write_result(image, seg, args.out / f"{stem}{task_name}")
-            report(paths[0], image, seg, task.names_of(task_name))
-    return UNREADABLE if failed else 0
+FAILED = 1  # exit code: some picture could not be read, or was too large for the memory
+MAX_PIXELS = 1_000_000  # FCN-8s needs 2.2 kB a pixel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `fcn infer`."""
+    """The command's options."""
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     parser.add_argument("--model", default="voc-fcn8s", help="model folder (voc-fcn8s)")
     parser.add_argument("--weights", type=Path, help="caffemodel (default: the model's, by name)")
@@ -88,132 +44,113 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     devices.add_options(parser)
 
 
+def run(args: argparse.Namespace) -> int:
+    """Segment the pictures; returns the exit code. One that fails does not stop the others."""
+    caffe.init_log(1)  # warnings, not how the net is built
+    model = models.model_name(args.model)
+    file = weights.given_or_found(args.weights, model, args.sample)
+    prototxt = models.prototxt_of(model, args.sample)
+    kinds = input_kinds(prototxt)
+    files = input_files(list(kinds.values()), model, args)
+    task = task_of(model, args.sample)
+    args.out.mkdir(parents=True, exist_ok=True)
+    devices.use(args)
+    print(f"{model}: {file}", flush=True)
+    net = prototxts.load(prototxt, file)
+    layers = explain.layers_and_tops(prototxts.deploy(prototxts.read_net(prototxt)))
+    failed = False
+    for paths, stem in zip(files, file_stems(args.images)):
+        try:
+            pictures = read_inputs(paths, kinds)
+            image = pictures[net.inputs[0]]
+            if image.shape[0] * image.shape[1] > args.max_pixels:
+                print(f"{paths[0]}: over {args.max_pixels} pixels, so segmented at a smaller scale")
+            segs = segment_inputs(net, pictures, kinds, task.mean, args.max_pixels, layers)
+        except Unreadable as error:
+            failed = True
+            print(error, file=sys.stderr, flush=True)
+        except MemoryError as error:
+            failed = True
+            text = f"{paths[0]}: {error}; --max-pixels makes it smaller"
+            print(text, file=sys.stderr, flush=True)
+        else:
+            write_results(paths[0], image, segs, args.out / stem, task)
+    return FAILED if failed else 0
+
+
 # ---- what a net reads
 
 
-def input_kinds(prototxt):
+def input_kinds(prototxt: Path) -> dict[str, str]:
     """Input blob -> "color", "depth" or "hha", of the deploy form of a net.
 
-    An NYUDv2 net's data layer says in its param_str what its tops are; other nets read colours.
+    An NYUDv2 net's data layer says in its param_str what its tops are. Other nets read colours.
     """
-    net = read_net(prototxt)
-    kinds = {}
+    net = prototxts.read_net(prototxt)
+    kinds: dict[str, str] = {}
     for layer in net.layer:
         if layer.type == "Python" and layer.python_param.param_str.strip():
             params = ast.literal_eval(layer.python_param.param_str)
             kinds.update(zip(layer.top, params.get("tops", ())))
-    inputs = deploy(net).layer[0].top
+    inputs = prototxts.deploy(net).layer[0].top
     return {blob: kinds.get(blob, blob if blob in READ else "color") for blob in inputs}
 
 
-def files_of(kinds, args):
-    """The files of each picture, one a kind: IMAGE first, then those of --depth or --hha.
+def input_files(kinds: Sequence[str], model: str, args: argparse.Namespace) -> list[tuple]:
+    """The files of each picture, one of each kind: IMAGE first, then those of --depth or --hha.
 
-    ValueError where the options are not those that the model reads.
+    ValueError if the options are not those that the model reads.
     """
     first, *more = kinds
     for kind in ("depth", "hha"):
         given = getattr(args, kind)
         if kind in more and len(given or ()) != len(args.images):
             raise ValueError(
-                f"{args.model} reads {first} and {kind}: --{kind} wants a file for each of the "
+                f"{model} reads {first} and {kind}: --{kind} wants a file for each of the "
                 f"{len(args.images)} pictures, got {len(given or ())}"
             )
         if given and kind not in more:
-            raise ValueError(f"{args.model} reads {' and '.join(kinds)}, so not --{kind}")
+            raise ValueError(f"{model} reads {' and '.join(kinds)}, so not --{kind}")
     if first == "hha":
-        print(f"{args.model} reads HHA pictures, not colours")
+        print(f"{model} reads HHA pictures, not colours")
     return list(zip(args.images, *(getattr(args, kind) for kind in more)))
 
 
-class Unreadable(ValueError):
-    """A picture's path and why it cannot be read."""
+# ---- segmentation
 
 
-UNREADABLE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-
-
-def reason(error, path):
-    """An error's text without the path, which is printed already."""
-    if isinstance(error, UnidentifiedImageError):
-        return "no picture, or of a kind that Pillow does not know"
-    text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-    return text.replace(f" {str(path)!r}", " this file")
-
-
-def read_picture(path):
-    """Any picture as H x W x 3 uint8 RGB, turned upright as its EXIF says, transparency on white.
-
-    Raises what Pillow raises for a file it cannot read (UNREADABLE_ERRORS).
-    """
-    with Image.open(path) as image:
-        image.load()
-        image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16 bits a pixel, in whatever integer Pillow keeps them
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
-    elif image.mode == "F":  # floating point: fractions of white, or already 0 to 255
-        values = np.nan_to_num(np.asarray(image))
-        scale = 255 if values.max() <= 1 else 1
-        image = Image.fromarray((values * scale).clip(0, 255).astype(np.uint8))
-    if "A" in image.getbands() or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return np.asarray(image.convert("RGB"))
-
-
-def read_depth(path):
-    """Depth in millimetres, H x W; ValueError for what `nyud_layers.log_depth` refuses."""
-    with Image.open(path) as image:
-        depth = np.asarray(image)
-    log_depth(depth)
-    return depth
-
-
-def read_inputs(paths, kinds):
-    """The picture of each input blob as read; Unreadable also where they differ in size."""
-    pictures = {}
-    for path, (blob, kind) in zip(paths, kinds.items()):
-        try:
-            pictures[blob] = READ[kind](path)
-        except UNREADABLE_ERRORS as error:
-            raise Unreadable(f"{path}: cannot be read: {reason(error, path)}") from error
-    sizes = [picture.shape[:2] for picture in pictures.values()]
-    if len(set(sizes)) > 1:
-        each = ", ".join(f"{path} {h}x{w}" for path, (h, w) in zip(paths, sizes))
-        raise Unreadable(f"{paths[0]}: sizes differ (height x width): {each}")
-    return pictures
-
-
-READ = {"color": read_picture, "hha": read_picture, "depth": read_depth}
-PREPARE = {  # picture as read, the task's mean -> C x H x W, as the data layers have it
-    "color": lambda pixels, mean: centred(pixels[:, :, ::-1], mean),  # BGR
-    "hha": lambda pixels, mean: centred(pixels, NYUDSegDataLayer.mean_hha),  # as stored
-    "depth": lambda depth, mean: log_depth(depth),
-}
-
-
-def segment(net, image, mean, max_pixels=MAX_PIXELS):
-    """The class of each pixel, H x W, of each score of a net that reads a colour picture."""
+def segment(
+    net: caffe.Net, image: np.ndarray, mean: Sequence[float], max_pixels: int = MAX_PIXELS
+) -> dict[str, np.ndarray]:
+    """`segment_inputs` for a net that reads one colour picture."""
     blob = net.inputs[0]
     return segment_inputs(net, {blob: image}, {blob: "color"}, mean, max_pixels)
 
 
-def segment_inputs(net, pictures, kinds, mean, max_pixels=MAX_PIXELS, made=None):
-    """The class of each pixel, H x W, of each score of the net, by its name's end ("", "_sem").
+def segment_inputs(
+    net: caffe.Net,
+    pictures: Mapping[str, np.ndarray],
+    kinds: Mapping[str, str],
+    mean: Sequence[float],
+    max_pixels: int = MAX_PIXELS,
+    layers: list | None = None,
+) -> dict[str, np.ndarray]:
+    """The class of each pixel, H x W, for each score of the net, by the end of its name ("", "_sem").
 
-    `pictures` and `kinds` go by input blob. With the layers of the net, `explain.tops_of`,
-    pictures of sizes that it cannot take (no published net minds any) get a border of the mean.
+    `pictures` and `kinds` are by input blob. Larger pictures than `max_pixels` are segmented at a
+    smaller scale. If the net's `layers` are given (`explain.layers_and_tops`), a picture of a size
+    that the net cannot take gets a border of the mean. All sizes fit the published nets.
     """
     height, width = pictures[net.inputs[0]].shape[:2]
     scale = min(1, (max_pixels / (height * width)) ** 0.5)
     rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-    canvas = [fitting(made, n) if made else n for n in (rows, columns)]
+    canvas = [explain.next_size_that_fits(layers, n) if layers else n for n in (rows, columns)]
     for blob, kind in kinds.items():
         picture = pictures[blob]
         if scale < 1:
-            how = Image.NEAREST if kind == "depth" else None  # no depths that are nowhere
-            picture = np.asarray(Image.fromarray(picture).resize((columns, rows), how))
+            # Between two depths that are there, interpolation would give one that is not.
+            method = Image.Resampling.NEAREST if kind == "depth" else None
+            picture = np.asarray(Image.fromarray(picture).resize((columns, rows), method))
         data = PREPARE[kind](picture, mean)
         net.blobs[blob].reshape(1, len(data), *canvas)
         net.blobs[blob].data[...] = 0
@@ -223,19 +160,26 @@ def segment_inputs(net, pictures, kinds, mean, max_pixels=MAX_PIXELS, made=None)
     for name in net.outputs:
         seg = predicted(net.blobs[name])[:rows, :columns].astype(np.uint8)
         if scale < 1:
-            seg = np.asarray(Image.fromarray(seg).resize((width, height), Image.NEAREST))
+            seg = np.asarray(Image.fromarray(seg).resize((width, height), Image.Resampling.NEAREST))
         segs[name.removeprefix("score")] = seg
     return segs
 
 
-def write_result(image, seg, stem):
-    """Write STEM_classes.png and STEM_overlay.png."""
-    save_prediction(seg, f"{stem}_classes.png")
-    overlay = vis.vis_seg(image, seg, vis.make_palette(256))
-    Image.fromarray(overlay).save(f"{stem}_overlay.png")
+# ---- results
 
 
-def report(path, image, seg, names):
+def write_results(
+    path: Path, image: np.ndarray, segs: Mapping[str, np.ndarray], stem: Path, task: Task
+) -> None:
+    """Write STEM_classes.png and STEM_overlay.png of each score, and print the classes' shares."""
+    for end, seg in segs.items():
+        save_classes(seg, f"{stem}{end}_classes.png")
+        overlay = vis_seg(image, seg, make_palette(256))
+        Image.fromarray(overlay).save(f"{stem}{end}_overlay.png")
+        print_shares(path, image, seg, task.names_of(end))
+
+
+def print_shares(path: Path, image: np.ndarray, seg: np.ndarray, names: Sequence[str]) -> None:
     """Print which classes cover which share of the picture, the largest first."""
     count = np.bincount(seg.ravel(), minlength=len(names))
     shares = [
@@ -245,9 +189,9 @@ def report(path, image, seg, names):
     print(f"{path} ({width}x{height}): {', '.join(shares)}", flush=True)
 
 
-def file_stems(paths):
-    """The names results go by: the pictures' own, numbered where two are the same."""
-    stems = []
+def file_stems(paths: Iterable[Path]) -> list[str]:
+    """The names of the results: the pictures' own, numbered where two are the same."""
+    stems: list[str] = []
     for path in paths:
         stem, number = path.stem, 1
         while stem in stems:
@@ -255,8 +199,3 @@ def file_stems(paths):
             stem = f"{path.stem}_{number}"
         stems.append(stem)
     return stems
-
-
-def main() -> int:
-    """The command `python infer.py`."""
-    return alone(sys.modules[__name__], "infer.py")

@@ -1,30 +1,34 @@
-"""Leakage: pictures that a net was trained on must not be scored."""
+"""Which pictures a net reads, and a check that none of those scored was trained on."""
 
 import ast
 import importlib
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import caffe
-
-from .nets import read_net
+from fcn.prototxts import read_net
 
 
 def picture_ids(net: caffe.Net, count: int = 0) -> list[str]:
-    """The ids of the pictures a net reads, in order; numbers if its data layer does not tell."""
+    """The ids of the pictures that a net reads, in order.
+
+    Data layers that are not ours have no ids; then there are `count` numbers.
+    """
     ids = getattr(net.layers[0], "indices", None)
     return [f"{i:06d}" for i in range(count)] if ids is None else list(ids)
 
 
 def training_ids(prototxt: Path) -> list[str]:
-    """The ids that the data layer of a train net reads, without building the net.
+    """The ids that the data layer of a train net reads; the net is not built.
 
-    Prints a line and returns none where the data set is not there.
+    If the data set is not there, prints that nothing could be checked, and returns [].
     """
     layers = read_net(prototxt).layer if prototxt.is_file() else []
     python = [layer.python_param for layer in layers if layer.type == "Python"]
-    kind = getattr(importlib.import_module(python[0].module), python[0].layer) if python else None
-    if kind is None or not hasattr(kind, "reader"):
+    if not python:
+        return []
+    kind = getattr(importlib.import_module(python[0].module), python[0].layer)
+    if not hasattr(kind, "reader"):
         return []
     try:
         return kind.reader(**ast.literal_eval(python[0].param_str)).read_split()
@@ -34,8 +38,8 @@ def training_ids(prototxt: Path) -> list[str]:
         return []
 
 
-def refuse_leakage(trained: Iterable[str], scored: list[str], allowed: bool) -> None:
-    """Raise ValueError if pictures that are trained on are scored, too, unless that is allowed."""
+def refuse_leakage(trained: Collection[str], scored: Collection[str], allowed: bool) -> None:
+    """ValueError if pictures that are trained on are scored, too, unless that is `allowed`."""
     both = sorted(set(trained).intersection(scored))
     if both and not allowed:
         raise ValueError(

@@ -1,27 +1,19 @@
-"""Where the model folders and the data lie: in a checkout, or in what the wheel installed."""
+"""Where the project's files are, in a checkout and after `pip install` of the wheel.
 
-import shutil
+ROOT holds what is published: the model folders, `ilsvrc-nets/` and the lists in `data/`. It is only
+read. HOME holds what users add and what commands write: weights, snapshots, data sets, tables. In a
+checkout both are the checkout. With the wheel, ROOT is inside of the package and HOME is the working
+directory.
+"""
+
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
-CHECKOUT = PACKAGE.parent
-INSTALLED = not (CHECKOUT / "ilsvrc-nets" / "net.py").is_file()
-# The folder that holds voc-fcn8s/, ilsvrc-nets/ and data/*/classes.txt
-ROOT = PACKAGE / "published" if INSTALLED else CHECKOUT
-# The folder below which data are fetched and results kept
-WORK = Path.cwd() if INSTALLED else CHECKOUT
-DATA = WORK / "data"
+INSTALLED = (PACKAGE / "published").is_dir()  # setup.py puts it into the wheel only
+ROOT = PACKAGE / "published" if INSTALLED else PACKAGE.parent
+HOME = Path.cwd() if INSTALLED else ROOT
 
 
-def writable(folder: Path) -> Path:
-    """A model folder to train in: in a checkout the folder itself.
-
-    What the wheel installed is not written to: it is copied to the working directory first.
-    """
-    if not INSTALLED or not folder.is_relative_to(ROOT):
-        return folder
-    copy = Path.cwd() / folder.relative_to(ROOT)
-    if not copy.exists():
-        shutil.copytree(folder, copy)
-        print(f"copied {folder.name} to {copy}, to train there")
-    return copy
+def data_folder() -> Path:
+    """The folder that holds the data sets."""
+    return HOME / "data"

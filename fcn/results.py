@@ -1,10 +1,10 @@
-"""results.md: what the models score here, beside the paper and the original weights.
+"""`fcn results`: what the models score here, beside the paper and the original weights.
 
     fcn score --model voc-fcn8s --record results.jsonl    adds a record
     fcn results                                           writes results.md from all records
 
 A record holds every score of every class and what it was made from: the weights' sha1, data set,
-split and number of pictures, versions, date. Where there is none yet, the table says so.
+split and number of pictures, versions, date. The table says where there is no record yet.
 """
 
 import argparse
@@ -13,15 +13,15 @@ import platform
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, TypeAlias
 
-import numpy as np
+import caffe
+from fcn import places
+from fcn.measures import MEASURES
+from fcn.tasks import task_of
+from fcn.weights import sha1_of
 
-from .datasets import PUBLISHED
-from .places import WORK as ROOT
-from .weights import sha1_of
-
-RECORDS, TABLE = ROOT / "results.jsonl", ROOT / "results.md"
-MEASURES = ("pixel_accuracy", "mean_accuracy", "mean_iu", "fw_iu")
+RECORDS, TABLE = places.HOME / "results.jsonl", places.HOME / "results.md"
 
 # Percent: pixel accuracy, mean accuracy, mean IU, frequency weighted IU; None where not given.
 # PAMI'17 as quoted by later work, rounded to a tenth.
@@ -40,7 +40,7 @@ PAPER = {
     ("pascalcontext-fcn16s", "score"): (66.9, 51.3, 38.4, 52.3),
     ("pascalcontext-fcn8s", "score"): (67.5, 52.3, 39.1, 53.0),
 }
-# The released weights, scored again outside of Caffe (wkentaro/fcn), and the original README.
+# The released weights, scored outside of Caffe (wkentaro/fcn), and the original README.
 ORIGINAL = {
     ("voc-fcn32s", "score"): (90.4810, 76.4824, 63.6261, 83.4580),
     ("voc-fcn16s", "score"): (90.9971, 78.0710, 65.0050, 84.2614),
@@ -56,10 +56,11 @@ the released files, scored again outside of Caffe (VOC), or the original's READM
 an absent class as published; the notes below give the mean without absent classes, too, and that of
 the 59 of PASCAL-Context's 60 classes.
 """
+Record: TypeAlias = dict[str, Any]
 
 
-def provenance(model, weights, net):
-    """What a score was made from, for its record."""
+def provenance(model: str, weights: Path, net: caffe.Net) -> Record:
+    """What a score is made from, for its record."""
     return {
         "model": model,
         "weights": Path(weights).name,
@@ -67,30 +68,30 @@ def provenance(model, weights, net):
         "split": net.layers[0].split,
         "date": date.today().isoformat(),
         "versions": {"python": platform.python_version()}
-        | {name: installed(name) for name in ("torch", "numpy", "pillow")},
+        | {name: installed_version(name) for name in ("torch", "numpy", "pillow")},
     }
 
 
-def installed(package):
-    """The version of a package, None where there is none (BVLC's pycaffe needs no torch)."""
+def installed_version(package: str) -> str | None:
+    """The version of a package; None if it is not installed (BVLC's pycaffe needs no torch)."""
     try:
         return version(package)
     except PackageNotFoundError:
         return None
 
 
-def newest(records):
+def newest(records: list[Record]) -> dict[tuple[str, str], Record]:
     """The last record of each (model, score blob)."""
     return {(r["model"], r["layer"]): r for r in records if "model" in r}
 
 
-def table(records):
+def table(records: list[Record]) -> str:
     """The text of results.md."""
     ours = newest(records)
     lines = [HEAD, "| model | task | paper | original weights | ours |", "|---|---|---|---|---|"]
-    models = sorted(p.parent.name for p in ROOT.glob("*-*/solver.prototxt"))
+    models = sorted(p.parent.name for p in places.ROOT.glob("*-*/solver.prototxt"))
     for model in models:
-        for layer in PUBLISHED[model.partition("-")[0]].scores:
+        for layer in task_of(model).dataset.scored:
             record = ours.get((model, layer))
             cells = [quoted(PAPER.get((model, layer))), quoted(ORIGINAL.get((model, layer)))]
             cells.append(measured(record) if record else "not scored yet")
@@ -100,18 +101,20 @@ def table(records):
     return "\n".join([*lines, "", *notes]) + "\n"
 
 
-def quoted(values):
+def quoted(values: tuple[float | None, ...] | None) -> str:
+    """A cell of published numbers, as they are given."""
     if not values:
         return "–"
     return " / ".join("–" if v is None else str(v) for v in values)
 
 
-def measured(record):
+def measured(record: Record) -> str:
+    """A cell of our numbers, in percent."""
     return " / ".join("–" if record[m] is None else f"{100 * record[m]:.4f}" for m in MEASURES)
 
 
-def note(record):
-    """Where a number came from, a line."""
+def note(record: Record) -> str:
+    """A line that says where a number comes from."""
     versions = ", ".join(f"{name} {v}" for name, v in record["versions"].items() if v)
     means = ""
     if record.get("absent"):
@@ -124,32 +127,13 @@ def note(record):
     )
 
 
-def write_record(path, record):
-    """Add one line of JSON; a score that does not exist (nan) is null."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:
-        file.write(json.dumps(_without_nan(record), allow_nan=False) + "\n")
-
-
-def _without_nan(value):
-    if isinstance(value, dict):
-        return {key: _without_nan(v) for key, v in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(v) for v in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def read_records(path):
-    """The records of a file that `do_seg_tests` wrote, oldest first."""
-    return [json.loads(line) for line in Path(path).read_text().splitlines()]
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `fcn results`: none."""
+    """The command has no options."""
 
 
-def run(args: argparse.Namespace) -> None:
-    """Write results.md."""
+def run(args: argparse.Namespace) -> int:
+    """Write results.md; returns the exit code."""
     text = RECORDS.read_text() if RECORDS.is_file() else ""
     TABLE.write_text(table([json.loads(line) for line in text.splitlines()]))
     print(f"wrote {TABLE}")
+    return 0

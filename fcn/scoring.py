@@ -1,29 +1,105 @@
-"""Score segmentations: during a solver's steps, or `fcn score voc-fcn8s`."""
+"""Scores segmentations: between a solver's steps, or `fcn score --model voc-fcn8s`."""
 
 import argparse
+import json
 import os
-import sys
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
+from tqdm import tqdm
 
 import caffe
-
-from . import devices
-from .command import alone
-from .datasets.sample import HOW_TO_GET
-from .leakage import refuse_leakage, training_ids
-from .measures import collapsed, compute_hist, scores
-from .nets import read_net, scored
-from .results import provenance, write_record
-from .tasks import task_of
-from .weights import MISSING, given_or_found, iteration, model, prototxt_of
+from fcn import devices, leakage, models, prototxts, results, weights
+from fcn.datasets.sample import tells_how_to_get_scenes
+from fcn.measures import collapsed, fast_hist, scores
+from fcn.tasks import task_of
+from fcn.vis import save_classes
 
 SERVER = "results/VOC2012/Segmentation/comp6_test_cls"  # comp6: trained on more than VOC's own
 
 
-def seg_tests(solver, save_format, dataset, layer="score", gt="label", record=None):
-    """Score the solver's first test net as it stands now; see `do_seg_tests`."""
+class ArrayConfusionMatrix:
+    """`caffe.ConfusionMatrix` in NumPy, for BVLC's pycaffe, which has none."""
+
+    def __init__(self, net: caffe.Net, scores: str, truth: str, loss: str | None = None):
+        """Of the blobs of these names."""
+        self.scores, self.truth = net.blobs[scores], net.blobs[truth]
+        self.loss = loss and net.blobs[loss]
+        self.hist, self.total = np.zeros([self.scores.data.shape[1]] * 2, np.int64), 0.0
+
+    def add(self) -> None:
+        """Count the last pass."""
+        truth = self.truth.data[0, 0].ravel()
+        self.hist += fast_hist(truth, self.prediction().ravel(), len(self.hist))
+        self.total += float(self.loss.data.flat[0]) if self.loss else 0.0
+
+    def prediction(self) -> np.ndarray:
+        """The class of each pixel in the last pass."""
+        return array_predicted(self.scores)
+
+    def result(self) -> tuple[np.ndarray, float]:
+        """The confusion matrix and the sum of the losses."""
+        return self.hist, self.total
+
+
+def array_predicted(blob: Any) -> np.ndarray:
+    """`caffe.predicted` in NumPy, for BVLC's pycaffe."""
+    return blob.data[0].argmax(0)
+
+
+ConfusionMatrix = getattr(caffe, "ConfusionMatrix", ArrayConfusionMatrix)
+predicted = getattr(caffe, "predicted", array_predicted)
+
+
+def compute_hist(
+    net: caffe.Net,
+    save_dir: str | Path | None,
+    dataset: Sequence[str],
+    layer: str = "score",
+    gt: str = "label",
+) -> tuple[np.ndarray, float]:
+    """Run the net once for each id of `dataset`; returns (confusion matrix, mean loss).
+
+    With a `save_dir`, which is made if needed, each prediction is saved there as a palette PNG,
+    ID.png.
+    """
+    if save_dir:
+        Path(save_dir).mkdir(parents=True, exist_ok=True)
+    matrix = ConfusionMatrix(net, layer, gt, _loss_of(net, layer))
+    for idx in tqdm(dataset, desc=layer, leave=False, disable=None):  # a bar on a terminal only
+        net.forward()
+        if idx == dataset[0] and looks_raw(net.blobs[next(iter(net.blobs))].data):
+            tqdm.write("warning: no value of the input is negative: was the mean subtracted?")
+        matrix.add()
+        if save_dir:
+            save_classes(matrix.prediction(), Path(save_dir) / f"{idx}.png")
+    hist, loss = matrix.result()
+    return hist, loss / max(len(dataset), 1)
+
+
+def looks_raw(data: np.ndarray) -> bool:
+    """True if these may be pixels without the mean subtracted: none negative, some over 1."""
+    return data.min() >= 0 and data.max() > 1
+
+
+def _loss_of(net: caffe.Net, layer: str) -> str | None:
+    """The loss blob of a score blob: `loss_geo` of `score_geo`, else `loss`, if there is one."""
+    own = layer.replace("score", "loss", 1)
+    return own if own in net.blobs else "loss" if "loss" in net.blobs else None
+
+
+def seg_tests(
+    solver: caffe.SGDSolver,
+    save_format: str | Literal[False],
+    dataset: Sequence[str],
+    layer: str = "score",
+    gt: str = "label",
+    record: str | Path | None = None,
+) -> np.ndarray:
+    """Score the solver's first test net with the weights as they are; see `do_seg_tests`."""
     print(">>>", datetime.now(), "Begin seg tests")
     solver.test_nets[0].share_with(solver.net)
     net = solver.test_nets[0]
@@ -31,14 +107,20 @@ def seg_tests(solver, save_format, dataset, layer="score", gt="label", record=No
 
 
 def do_seg_tests(
-    net, iter, save_format, dataset, layer="score", gt="label", record=None, about=None
-):
-    """Print the scores over `dataset`, a list of ids in the order the net reads them.
+    net: caffe.Net,
+    iter: int,
+    save_format: str | Literal[False] | None,
+    dataset: Sequence[str],
+    layer: str = "score",
+    gt: str = "label",
+    record: str | Path | None = None,
+    about: dict[str, Any] | None = None,
+) -> np.ndarray:
+    """Print the scores over `dataset`, a list of ids in the order in which the net reads them.
 
-    `save_format` is a folder for the predictions, `{}` in it standing for the iteration, or
-    false. `record` is a file that every score of every class is added to, a line of JSON a call,
-    with what `about`, a dict, says of the weights.
-    Returns the histogram.
+    `save_format` is a folder for the predictions, in which `{}` stands for the iteration, or
+    false. `record` is a file to which every score of every class is added, as one line of JSON,
+    together with `about`, which describes the weights. Returns the confusion matrix.
     """
     save_dir = save_format.format(iter) if save_format else None
     hist, loss = compute_hist(net, save_dir, dataset, layer, gt)
@@ -65,61 +147,28 @@ def do_seg_tests(
     return hist
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `fcn score`."""
-    parser.add_argument("--model", default="voc-fcn8s", help="model folder (%(default)s)")
-    parser.add_argument("--weights", type=Path, help="caffemodel (default: the model's, by name)")
-    parser.add_argument("--save", type=Path, metavar="DIR", help="save predictions as palette PNGs")
-    parser.add_argument(
-        "--server", action="store_true", help=f"save them as VOC's server wants: DIR/{SERVER}"
-    )
-    parser.add_argument("--record", type=Path, metavar="FILE", help="add the scores as JSON lines")
-    parser.add_argument("--sample", action="store_true", help="the net of the embedded task")
-    parser.add_argument("--leakage", action="store_true", help="score training pictures, too")
-    devices.add_options(parser)
+def write_record(path: str | Path, record: Mapping[str, Any]) -> None:
+    """Add one line of JSON to a file; a score that does not exist (nan) is null."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as file:
+        file.write(json.dumps(_without_nan(record), allow_nan=False) + "\n")
 
 
-def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Refuse options that do not go together."""
-    if args.server and not args.save:
-        parser.error("--server needs --save DIR")
-    if args.server and not Path(args.model).name.startswith("voc"):
-        parser.error("--server: VOC's evaluation server takes predictions of VOC's classes")
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(v) for v in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def run(args: argparse.Namespace) -> int:
-    """Score a model's weights on its data set, without a solver; returns the exit status."""
-    save, record = (path and path.absolute() for path in (args.save, args.record))
-    try:
-        args.model = model(args.model)
-        weights = given_or_found(args.weights, args.model, args.sample)
-        prototxt = prototxt_of(args.model, args.sample)
-        task = task_of(args.model, args.sample)
-        devices.use(args)
-        os.chdir(prototxt.parent)  # paths in prototxts are relative to the model's folder
-        net = caffe.Net(prototxt.name, str(weights), caffe.TEST)
-        source: Any = net.layers[0]
-        ids = source.indices
-        trained = training_ids(Path(next(iter(task.nets)) + ".prototxt"))
-        refuse_leakage(trained, ids, args.leakage)
-    except (FileNotFoundError, ValueError) as error:
-        hint = HOW_TO_GET if args.sample and isinstance(error, FileNotFoundError) else ""
-        print(f"fcn score: {error}{hint}", file=sys.stderr)
-        return MISSING
-    print(f"{args.model}: {weights}")
-    print(f"{len(ids)} pictures of {source.split}")
-    at = max(iteration(weights), 0)
-    name = Path(args.model).name + ("/sample" if args.sample else "")
-    about = provenance(name, weights, net) if record else None
-    for layer, gt in scored(read_net(prototxt)).items():
-        folder = save and str(save / (SERVER if args.server else gt))
-        hist = do_seg_tests(net, at, folder, ids, layer, gt, record, about)
-        print_classes(hist, task.names_of(layer))
-    return 0
+def read_records(path: str | Path) -> list[dict[str, Any]]:
+    """The records of a file that `do_seg_tests` wrote, oldest first."""
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
 
 
-def print_classes(hist, names):
-    """A table of every class's share, accuracy and IU, then both ways to count absent classes."""
+def print_classes(hist: np.ndarray, names: Sequence[str]) -> None:
+    """Print every class's share, accuracy and IU, then both ways to count absent classes."""
     result = scores(hist)
     print(f"{'class':20}{'share':>8}{'accuracy':>10}{'IU':>8}")
     rows = zip(names, result["frequency"], result["accuracy"], result["iu"])
@@ -137,6 +186,49 @@ def print_classes(hist, names):
         print(f"mean IU {result['mean_iu_foreground']:.4f} of these without background ({others})")
 
 
-def main() -> int:
-    """The command `python score.py`."""
-    return alone(sys.modules[__name__], "score.py")
+# ---- the command
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("--model", default="voc-fcn8s", help="model folder (%(default)s)")
+    parser.add_argument("--weights", type=Path, help="caffemodel (default: the model's, by name)")
+    parser.add_argument("--save", type=Path, metavar="DIR", help="save predictions as palette PNGs")
+    parser.add_argument(
+        "--server", action="store_true", help=f"save them as VOC's server wants: DIR/{SERVER}"
+    )
+    parser.add_argument("--record", type=Path, metavar="FILE", help="add the scores as JSON lines")
+    parser.add_argument("--sample", action="store_true", help="the net of the embedded task")
+    parser.add_argument("--leakage", action="store_true", help="score training pictures, too")
+    devices.add_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score a model's weights on its data set, without a solver; returns the exit code."""
+    caffe.init_log(1)  # warnings, not how the net is built
+    if args.server and not args.save:
+        raise ValueError("--server needs --save DIR")
+    if args.server and not Path(args.model).name.startswith("voc"):
+        raise ValueError("--server: VOC's evaluation server takes predictions of VOC's classes")
+    save, record = (path and path.absolute() for path in (args.save, args.record))
+    model = models.model_name(args.model)
+    with tells_how_to_get_scenes(args.sample):
+        file = weights.given_or_found(args.weights, model, args.sample)
+        prototxt = models.prototxt_of(model, args.sample)
+        task = task_of(model, args.sample)
+        devices.use(args)
+        os.chdir(prototxt.parent)  # paths in prototxts are relative to the model's folder
+        net = caffe.Net(prototxt.name, str(file), caffe.TEST)
+    ids = net.layers[0].indices
+    trained = leakage.training_ids(Path(next(iter(task.nets)) + ".prototxt"))
+    leakage.refuse_leakage(trained, ids, args.leakage)
+    print(f"{model}: {file}")
+    print(f"{len(ids)} pictures of {net.layers[0].split}")
+    iteration = max(weights.iteration(file), 0)
+    name = Path(model).name + ("/sample" if args.sample else "")
+    about = results.provenance(name, file, net) if record else None
+    for layer, gt in prototxts.scored(prototxts.read_net(prototxt)).items():
+        folder = save and str(save / (SERVER if args.server else gt))
+        hist = do_seg_tests(net, iteration, folder, ids, layer, gt, record, about)
+        print_classes(hist, task.names_of(layer))
+    return 0

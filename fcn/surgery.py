@@ -1,21 +1,23 @@
-"""Net surgery: carry parameters from net to net by name, fill the upsampling layers."""
+"""Net surgery: copies parameters from net to net by name, and fills the upsampling layers."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
+import caffe
+
 
 class Transplant(NamedTuple):
-    """What `transplant` did: one line a parameter array, e.g. `fc6[0] (4096, 25088) -> ...`."""
+    """What `transplant` did: one line for each parameter array, as `fc6[0] (4096, 25088) -> ...`."""
 
-    copied: list
-    coerced: (
-        list  # same count, other shape: an inner product O x I became a convolution O x I x H x W
-    )
-    dropped: list  # no layer of that name, no such array, or another count
-    untouched: list  # layers of the new net that nothing was carried to
+    copied: list[str]
+    coerced: list[str]  # same count, other shape: inner product O x I to convolution O x I x H x W
+    dropped: list[str]  # no layer of that name, no such array, or another count
+    untouched: list[str]  # layers of the new net that nothing was copied to
 
-    def __str__(self):
+    def __str__(self) -> str:
+        """The report, as it is printed."""
         lines = [f"copied {len(self.copied)} arrays: {', '.join(self.copied) or 'none'}"]
         lines += [f"coerced {line}" for line in self.coerced]
         lines += [f"dropped {line}" for line in self.dropped]
@@ -24,25 +26,27 @@ class Transplant(NamedTuple):
         return "\n".join(lines)
 
 
-def transplant(new_net, net, suffix=""):
-    """Carry every parameter of `net` to the layer of `new_net` called name + suffix.
+def transplant(new_net: caffe.Net, net: caffe.Net, suffix: str = "") -> Transplant:
+    """Copy every parameter of `net` to the layer of `new_net` called name + suffix.
 
-    Arrays of the same count but another shape are carried in memory order. Prints and returns
-    the report, a Transplant.
+    Arrays of the same count but another shape are copied in memory order. Prints and returns
+    a report.
     """
     report = Transplant([], [], [], [])
     reached = set()
     for name, arrays in net.params.items():
         for i, old in enumerate(arrays):
-            if _carry(new_net, name + suffix, i, old.data, f"{name}[{i}]", report):
+            if _copy_array(new_net, name + suffix, i, old.data, f"{name}[{i}]", report):
                 reached.add(name + suffix)
     report.untouched.extend(name for name in new_net.params if name not in reached)
     print(report)
     return report
 
 
-def _carry(new_net, target, i, old, what, report):
-    """Carry one array, or say in the report why not; returns whether it was carried."""
+def _copy_array(
+    new_net: caffe.Net, target: str, i: int, old: np.ndarray, what: str, report: Transplant
+) -> bool:
+    """Copy one array, or add to the report why not; returns whether it was copied."""
     if target not in new_net.params:
         report.dropped.append(f"{what} {old.shape}: no layer {target!r} in the new net")
     elif i >= len(new_net.params[target]):
@@ -62,7 +66,7 @@ def _carry(new_net, target, i, old, what, report):
     return False
 
 
-def upsample_filt(size):
+def upsample_filt(size: int) -> np.ndarray:
     """The size x size kernel that upsamples bilinearly by a factor of (size + 1) // 2."""
     factor = (size + 1) // 2
     centre = factor - 1 if size % 2 else factor - 0.5
@@ -70,8 +74,11 @@ def upsample_filt(size):
     return np.outer(ramp, ramp)
 
 
-def interp(net, layers):
-    """Make the deconvolutions named in `layers` bilinear: the kernel on the channels' diagonal."""
+def interp(net: caffe.Net, layers: Iterable[str]) -> None:
+    """Make the deconvolutions named in `layers` bilinear: the kernel on the channels' diagonal.
+
+    ValueError if a layer changes the number of channels or its kernel is not square.
+    """
     for name in layers:
         weights = net.params[name][0].data
         inputs, outputs, height, width = weights.shape
@@ -84,8 +91,8 @@ def interp(net, layers):
         weights[range(inputs), range(outputs) if outputs > 1 else 0] = upsample_filt(height)
 
 
-def expand_score(new_net, new_layer, net, layer):
-    """Copy a score layer into one with more classes; the further classes stay as they are."""
+def expand_score(new_net: caffe.Net, new_layer: str, net: caffe.Net, layer: str) -> None:
+    """Copy a score layer into one with more classes; the additional classes stay as they are."""
     for new, old in zip(new_net.params[new_layer], net.params[layer]):
-        # classes are the weights' first axis, and all of the bias, which old nets hold as 1x1x1xN
+        # Classes are the first axis of the weights and the only one of the bias (1x1x1xN in old nets).
         new.data.flat[: old.data.size] = old.data.flat

@@ -1,30 +1,24 @@
-"""The tasks that nets are built for: a data set, its splits, and how its nets differ."""
+"""The tasks that nets are built for: a data set, and how body and loss differ from the published."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .datasets import nyud, pascalcontext, sample, siftflow, voc
-from .datasets.record import Dataset
-
-TRAIN_VAL = {"train": "train", "val": "val"}
-TRAIN_SEG11VALID = {"train": "train", "val": "seg11valid"}
-TRAINVAL_TEST = {"trainval": "trainval", "test": "test"}
+import caffe
+from fcn.datasets import nyud, pascalcontext, sample, siftflow, voc
+from fcn.datasets.dataset import Dataset
 
 
 class Task(NamedTuple):
-    """What net.py builds for, and what inference and scoring need to know."""
+    """What net.py builds for, and what inference and scoring have to know."""
 
     dataset: Dataset
-    nets: dict[str, str]  # prototxt's stem -> split; the one that is scored comes last
-    data: Callable[..., None]  # data(n, split, ...) adds the data layer's tops to a NetSpec
-    body: dict[str, Any] = {}  # how the body differs from VGG-16
-    normalize: bool = False  # the loss, over the pixels
+    body: dict = {}  # arguments of `nets.vgg16` that differ from the published net
+    normalize: bool = False  # average the loss over the pixels instead of summing it
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The class names, by label."""
-        return self.dataset.classes
+    def nets(self) -> dict[str, str]:
+        """Prototxt's stem -> split: the net that is trained, then the one that is scored."""
+        return self.dataset.nets
 
     @property
     def classes(self) -> int:
@@ -32,34 +26,41 @@ class Task(NamedTuple):
         return len(self.dataset.classes)
 
     @property
-    def mean(self) -> tuple[float, float, float]:
+    def geo_classes(self) -> int:
+        """The number of classes of the second, geometric labelling; 0 if there is none."""
+        return len(self.dataset.geo_classes)
+
+    @property
+    def mean(self) -> tuple[float, ...]:
         """The mean of the pictures, BGR."""
         return self.dataset.mean
 
-    def names_of(self, score: str) -> tuple[str, ...]:
-        """The class names of a score blob, `score_geo` being the second task's."""
-        return self.dataset.classes_of(score)
+    def data(self, n: caffe.NetSpec, split: str, *args: Any, **kwargs: Any) -> None:
+        """Add the data layer's tops to a NetSpec."""
+        self.dataset.add_data_layer(n, split, *args, **kwargs)
+
+    def names_of(self, blob: str) -> tuple[str, ...]:
+        """The class names of a score blob."""
+        return self.dataset.names_of(blob)
 
 
-VOC = Task(voc.DATASET, TRAIN_SEG11VALID, voc.add_data)
-NYUD = Task(nyud.DATASET, TRAINVAL_TEST, nyud.add_data)
-SIFTFLOW = Task(siftflow.DATASET, TRAINVAL_TEST, siftflow.add_data)
-PASCALCONTEXT = Task(pascalcontext.DATASET, TRAIN_VAL, pascalcontext.add_data)
-# Trained from nothing in minutes: an eighth as wide, fc6 3x3, and no Dropout, as the net is small
-# and the pictures are many. Raw pixels are about 60 times as large as any later blob, so the first
-# convolution's rate is that much smaller, squared.
+VOC = Task(voc.VOC)
+NYUD = Task(nyud.NYUD)
+SIFTFLOW = Task(siftflow.SIFTFLOW)
+PASCALCONTEXT = Task(pascalcontext.PASCALCONTEXT)
+# The net is small and the pictures are many, so it learns from random weights in minutes: an eighth
+# of the width, fc6 3x3, no Dropout. Raw pixels are about 60 times as large as any later blob, so the
+# rate of the first convolution is 60 squared times smaller.
 SAMPLE = Task(
-    sample.DATASET,
-    TRAIN_SEG11VALID,
-    sample.add_data,
-    body=dict(narrow=8, fc6=3, drop=0, first_rate=1 / 3600),
-    normalize=True,
+    sample.SAMPLE, body=dict(narrow=8, fc6=3, drop=0, first_rate=1 / 3600), normalize=True
 )
-BY_NAME = {task.dataset.name: task for task in (VOC, NYUD, SIFTFLOW, PASCALCONTEXT)}
+BY_NAME = {"voc": VOC, "nyud": NYUD, "siftflow": SIFTFLOW, "pascalcontext": PASCALCONTEXT}
 
 
-def task_of(model: str | Path, sample: bool = False) -> Task:
-    """The task of a model folder, which its name begins with. Raises ValueError for other names.
+def task_of(model: str, embedded: bool = False) -> Task:
+    """The task of a model folder, whose name begins with the data set's; or the embedded task.
+
+    ValueError for a folder of any other name.
 
     >>> task_of("nyud-fcn32s-hha").classes
     40
@@ -67,5 +68,5 @@ def task_of(model: str | Path, sample: bool = False) -> Task:
     name = Path(model).name.partition("-")[0]
     if name not in BY_NAME:
         known = ", ".join(BY_NAME)
-        raise ValueError(f"model {str(model)!r}: its name begins with none of {known}")
-    return SAMPLE if sample else BY_NAME[name]
+        raise ValueError(f"model {model!r}: its name begins with none of {known}")
+    return SAMPLE if embedded else BY_NAME[name]

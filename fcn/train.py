@@ -1,71 +1,103 @@
-"""The one training loop behind every solve.py: find weights, fill the net, step, score."""
+"""Trains a model: finds weights, fills the net, steps and scores. Behind every solve.py.
+
+`python voc-fcn8s/solve.py` and `fcn train voc-fcn8s` are the same command.
+"""
 
 import argparse
 import os
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 from tqdm import tqdm
 
 import caffe
 from caffe.proto import caffe_pb2
+from fcn import devices, models, prototxts, scoring, surgery, weights
+from fcn.datasets.sample import tells_how_to_get_scenes
+from fcn.leakage import picture_ids, refuse_leakage
 
-from . import devices, places, surgery
-from .command import INTERRUPTED
-from .datasets.sample import HOW_TO_GET
-from .leakage import picture_ids, refuse_leakage
-from .nets import load, read_text
-from .scoring import seg_tests
-from .weights import MISSING, given_or_found, iteration, model, prototxt_of
+MISSING, INTERRUPTED = 2, 130  # exit codes: a file is not there; the user pressed Ctrl-C
 
 
-def solve(
-    script: str,
-    start: str | list[str],
-    rounds: int,
-    steps: int,
-    scored: dict[str, str] | None = None,
-    initialize: Callable[..., None] | None = None,
-    sample: dict[str, int] | None = None,
-) -> None:
-    """What `python solve.py` does: train the model in the script's folder.
+class Schedule(NamedTuple):
+    """How long to train: `rounds` times `steps` steps, with the scores after every round."""
 
-    `start` names the net whose weights are copied first, layer by layer of the same name. With
-    `initialize`, it names one or several nets, and initialize(net, *those nets) fills `net` from them.
-    Then `rounds` times `steps` steps are made, whatever the solver's max_iter (`step` never stops
-    there; the published ones disagree), each round followed by scoring the pairs of `scored`,
-    score blob: label blob. `sample`, if there is such a form, is what --sample changes:
-    a dict of rounds and steps.
+    rounds: int
+    steps: int
+
+
+class Recipe(NamedTuple):
+    """How a model is trained, apart from its solver.prototxt. Each solve.py has one as RECIPE.
+
+    The solver's max_iter does not count: `step` never stops there, and the published ones disagree
+    with the published scripts.
     """
-    args = parse(rounds, steps, sample)
-    scored = scored or {"score": "label"}
-    starts = [start] if isinstance(start, str) else list(start)
-    folder = Path(script).resolve().parent / ("sample" if args.sample else "")
+
+    start: str | tuple[str, ...]  # the net or nets whose weights are copied first
+    rounds: int
+    steps: int
+    scored: Mapping[str, str] = {"score": "label"}  # score blob -> label blob
+    # initialize(net, *those nets) fills `net`. None: copy the layers of the same name.
+    initialize: Callable[..., None] | None = None
+    sample: Schedule | None = None  # on the embedded task, if the model has such a form
+
+    @property
+    def starts(self) -> list[str]:
+        """The nets to start from."""
+        return [self.start] if isinstance(self.start, str) else list(self.start)
+
+
+# ---- the commands
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `fcn train`."""
+    parser.add_argument("model", help="model folder")
+    add_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """`fcn train`; returns the exit code."""
+    folder = models.writable(models.folder(models.model_name(args.model)).resolve())
+    script = folder / "solve.py"
+    if not script.is_file():
+        raise FileNotFoundError(f"{folder} is no model folder: it has no solve.py")
+    recipe = runpy.run_path(str(script)).get("RECIPE")
+    if recipe is None:
+        raise ValueError(f"{script} has no RECIPE (fcn.train.Recipe)")
+    complete_options(args, recipe)
+    train_model(folder, recipe, args)
+    return 0
+
+
+def solve(script: str, recipe: Recipe) -> None:
+    """`python solve.py`: train the model in the script's folder."""
+    args = parse(recipe)
+    folder = models.writable(Path(script).resolve().parent)
     try:
-        weights = [] if args.resume else starting_weights(args.weights, starts, args.sample)
-        state = args.resume and resumed_state(args.resume, folder)
-        os.chdir(folder)  # paths in prototxts are relative to the model's folder
-        devices.use(args)
-        solver = make_solver(args.seed)
-        if args.recompute:
-            use_less_memory(solver, scored)
-        refuse_leakage(picture_ids(solver.net), picture_ids(solver.test_nets[0]), args.leakage)
-        if state:
-            solver.restore(str(state))
-        else:
-            fill(solver.net, starts, weights, initialize, args.sample)
-        train(solver, args.rounds, args.steps, scored)
+        train_model(folder, recipe, args)
     except (FileNotFoundError, MemoryError) as error:
-        missing_scenes = args.sample and isinstance(error, FileNotFoundError)
-        hint = HOW_TO_GET if missing_scenes else ""
-        print(f"{Path(script).resolve().parent.name}/solve.py: {error}{hint}", file=sys.stderr)
+        print(f"{folder.name}/solve.py: {error}", file=sys.stderr)
         sys.exit(MISSING)
 
 
-def add_options(parser: argparse.ArgumentParser, rounds: int | str, steps: int | str) -> None:
-    """The options of every solve.py; `rounds` and `steps` are shown as the defaults."""
+def parse(recipe: Recipe) -> argparse.Namespace:
+    """The command line of a solve.py."""
+    parser = argparse.ArgumentParser(description="train this model, scoring it as it goes")
+    add_options(parser)
+    args = parser.parse_args()
+    try:
+        complete_options(args, recipe)
+    except ValueError as error:
+        parser.error(str(error))
+    return args
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every model."""
     parser.add_argument("old_gpu", nargs="?", type=int, metavar="GPU", help="as --gpu")
     devices.add_options(parser)
     parser.add_argument("--weights", nargs="+", type=Path, help="start from these files")
@@ -76,8 +108,8 @@ def add_options(parser: argparse.ArgumentParser, rounds: int | str, steps: int |
         metavar="STATE",
         help="go on from this .solverstate (default: the newest)",
     )
-    parser.add_argument("--rounds", type=int, help=f"rounds of steps and scoring ({rounds})")
-    parser.add_argument("--steps", type=int, help=f"steps a round ({steps})")
+    parser.add_argument("--rounds", type=int, help="rounds of steps and scoring (as published)")
+    parser.add_argument("--steps", type=int, help="steps a round (as published)")
     parser.add_argument("--seed", type=int, help="seed of everything random but the data's order")
     parser.add_argument("--sample", action="store_true", help="on the embedded task")
     text = "use less memory: compute maps again in backward, which takes a third more time"
@@ -85,105 +117,152 @@ def add_options(parser: argparse.ArgumentParser, rounds: int | str, steps: int |
     parser.add_argument("--leakage", action="store_true", help="score training pictures, too")
 
 
-def parse(rounds: int, steps: int, sample: dict[str, int] | None) -> argparse.Namespace:
-    """The command line of a solve.py, with the model's own schedule as defaults."""
-    parser = argparse.ArgumentParser(description="train this model, scoring it as it goes")
-    add_options(parser, rounds, steps)
-    args = parser.parse_args()
-    if args.sample and not sample:
-        parser.error("this model has no --sample form; voc-fcn32s, voc-fcn16s and voc-fcn8s have")
+def complete_options(args: argparse.Namespace, recipe: Recipe) -> None:
+    """Take missing options from the recipe; ValueError if options contradict each other."""
+    schedule = recipe.sample if args.sample else Schedule(recipe.rounds, recipe.steps)
+    if schedule is None:
+        raise ValueError("this model has no --sample form; voc-fcn32s, -fcn16s and -fcn8s have one")
     if args.old_gpu is not None and (args.cpu or args.gpu is not None):
-        parser.error("the GPU's number was given, and --gpu or --cpu besides")
+        raise ValueError("the GPU's number was given, and --gpu or --cpu besides")
     args.gpu = args.gpu if args.old_gpu is None else args.old_gpu
-    schedule = sample if args.sample and sample else dict(rounds=rounds, steps=steps)
-    args.rounds = schedule["rounds"] if args.rounds is None else args.rounds
-    args.steps = schedule["steps"] if args.steps is None else args.steps
+    args.rounds = schedule.rounds if args.rounds is None else args.rounds
+    args.steps = schedule.steps if args.steps is None else args.steps
     if args.steps < 1:
-        parser.error("--steps must be at least 1")
-    return args
+        raise ValueError("--steps must be at least 1")
 
 
-def starting_weights(given, starts, sample):
-    """The files to start from, one a net: those given on the command line, or found by name."""
-    given = given or [None] * len(starts)
-    if len(given) != len(starts):
-        raise FileNotFoundError(f"--weights wants {len(starts)} files, for {', '.join(starts)}")
-    return [given_or_found(path, net, sample) for path, net in zip(given, starts)]
+# ---- training
 
 
-def resumed_state(wish, folder):
-    """The solverstate named, or the newest in the model's snapshot folder."""
+def train_model(folder: Path, recipe: Recipe, args: argparse.Namespace) -> None:
+    """Train the model in `folder` as its recipe and the command line say.
+
+    Raises FileNotFoundError for missing weights, data or snapshots, ValueError for weights that do
+    not fit and for scored pictures that are trained on, MemoryError for a net that is too large.
+    """
+    folder = folder / ("sample" if args.sample else "")
+    with tells_how_to_get_scenes(args.sample):
+        start = [] if args.resume else starting_nets(args, recipe)
+        state = args.resume and resumed_state(args.resume, folder)
+        os.chdir(folder)  # paths in prototxts are relative to the model's folder
+        devices.use(args)
+        solver = make_solver(args.seed)
+    if args.recompute:
+        use_less_memory(solver, recipe.scored)
+    refuse_leakage(picture_ids(solver.net), picture_ids(solver.test_nets[0]), args.leakage)
+    if state:
+        solver.restore(str(state))
+    else:
+        fill(solver.net, start, recipe.initialize)
+    train(solver, args.rounds, args.steps, recipe.scored)
+
+
+class StartingNet(NamedTuple):
+    """A net to start from."""
+
+    name: str
+    weights: Path
+    prototxt: Path  # of the net; read only for a recipe's `initialize`
+
+
+def starting_nets(args: argparse.Namespace, recipe: Recipe) -> list[StartingNet]:
+    """The nets to start from, with the weights given on the command line or found by name."""
+    names, given = recipe.starts, args.weights or [None] * len(recipe.starts)
+    if len(given) != len(names):
+        raise FileNotFoundError(f"--weights wants {len(names)} files, for {', '.join(names)}")
+    start = []
+    for path, name in zip(given, names):
+        file = weights.given_or_found(path, name, args.sample)
+        prototxt = models.prototxt_of(name, args.sample) if recipe.initialize else Path()
+        start.append(StartingNet(name, file, prototxt))
+    return start
+
+
+def resumed_state(wish: str | Literal[True], folder: Path) -> Path:
+    """The solverstate named, or the newest one in the model's snapshot folder."""
     if wish is not True:
         if not Path(wish).is_file():
             raise FileNotFoundError(f"no solverstate {Path(wish).absolute()}")
         return Path(wish).resolve()
-    found = sorted(folder.glob("snapshot/*.solverstate*"), key=iteration)
+    found = sorted(folder.glob("snapshot/*.solverstate*"), key=weights.iteration)
     if not found:
         raise FileNotFoundError(f"nothing to resume: no {folder}/snapshot/*.solverstate")
     return found[-1]
 
 
-def make_solver(seed):
+def read_settings() -> Any:
+    """The SolverParameter in the working directory's solver.prototxt."""
+    return prototxts.read_text("solver.prototxt", caffe_pb2.SolverParameter())
+
+
+def snapshot_folder(settings: Any) -> Path:
+    """The folder that a solver writes to."""
+    return Path(settings.snapshot_prefix).parent
+
+
+def make_solver(seed: int | None) -> caffe.SGDSolver:
     """The solver of the working directory's solver.prototxt, with a folder for its snapshots."""
     if seed is not None:
         caffe.set_random_seed(seed)
-    settings = read_text("solver.prototxt", caffe_pb2.SolverParameter())
-    snapshots_of(settings).mkdir(parents=True, exist_ok=True)
+    snapshot_folder(read_settings()).mkdir(parents=True, exist_ok=True)
     return caffe.get_solver("solver.prototxt")
 
 
-def use_less_memory(solver, scored):
-    """Only what is scored stays of the test nets' maps; the training net computes its own again."""
+def use_less_memory(solver: caffe.SGDSolver, scored: Mapping[str, str]) -> None:
+    """Recompute the training net's maps in backward; keep of a test net's maps what is scored."""
     solver.net.recompute()
     for net in solver.test_nets:
         net.reuse_memory(keep=[*scored, *scored.values()])
 
 
-def fill(net, starts, weights, initialize=None, sample=False):
-    """Fill the net from weights files; interpolation goes into deconvolutions that are still zero.
+def fill(
+    net: caffe.Net, start: list[StartingNet], initialize: Callable[..., None] | None = None
+) -> None:
+    """Fill the net from the nets to start from, and make deconvolutions that are zero bilinear.
 
-    ValueError if nothing can be learned then, because most layers are zero.
+    ValueError if most layers are zero then, because nothing could be learned.
     """
-    for name, path in zip(starts, weights):
-        print(f"starting from {name}: {path}")
+    for name, file, _ in start:
+        print(f"starting from {name}: {file}")
     if initialize:
-        protos = [prototxt_of(name, sample) for name in starts]
-        initialize(net, *(load(proto, path) for proto, path in zip(protos, weights)))
+        initialize(net, *(prototxts.load(prototxt, file) for _, file, prototxt in start))
     else:
-        net.copy_from(str(weights[0]))
-    types = dict(zip(net._layer_names, (layer.type for layer in net.layers)))
+        net.copy_from(str(start[0].weights))
+    is_deconvolution = {
+        name: layer.type == "Deconvolution" for name, layer in net.layer_dict.items()
+    }
     zero = [name for name, blobs in net.params.items() if not blobs[0].data.any()]
-    surgery.interp(net, [name for name in zero if types[name] == "Deconvolution"])
-    zero = [name for name in zero if types[name] != "Deconvolution"]
+    surgery.interp(net, [name for name in zero if is_deconvolution[name]])
+    zero = [name for name in zero if not is_deconvolution[name]]
     print(f"starting from zero: {', '.join(zero) or 'no layer'}", flush=True)
-    learned = [name for name in net.params if types[name] != "Deconvolution"]
+    learned = [name for name in net.params if not is_deconvolution[name]]
     if len(zero) > len(learned) / 2:
         raise ValueError(
             f"{len(zero)} of {len(learned)} layers are zero, so the scores would be uniform and "
-            f"stay so. Do the layer names in {weights[0]} match the net's?"
+            f"stay so. Do the layer names in {start[0].weights} match the net's?"
         )
 
 
-def train(solver, rounds, steps, scored):
-    """Step and score until `rounds` rounds are done; what was learned is saved at the end."""
-    settings = read_text("solver.prototxt", caffe_pb2.SolverParameter())
-    record = snapshots_of(settings) / "scores.jsonl"
+def train(solver: caffe.SGDSolver, rounds: int, steps: int, scored: Mapping[str, str]) -> None:
+    """Step and score until `rounds` rounds are done; save a snapshot at the end or on Ctrl-C."""
+    settings = read_settings()
+    record = snapshot_folder(settings) / "scores.jsonl"
     try:
         while solver.iter < rounds * steps:
             step(solver, steps - solver.iter % steps)
             for layer, gt in scored.items():
                 ids = picture_ids(solver.test_nets[0], settings.test_iter[0])
-                seg_tests(solver, False, ids, layer, gt, record)
+                scoring.seg_tests(solver, False, ids, layer, gt, record)
     except KeyboardInterrupt:
         solver.snapshot()
         print(f"\ninterrupted at iteration {solver.iter} and saved; go on with --resume")
         sys.exit(INTERRUPTED)
     if not settings.snapshot or solver.iter % settings.snapshot:
-        solver.snapshot()  # the last steps would be lost
+        solver.snapshot()  # else the last steps would be lost
 
 
-def step(solver, count):
-    """`count` steps; a progress bar where Caffe's log, which tells the loss, is silenced."""
+def step(solver: caffe.SGDSolver, count: int) -> None:
+    """`count` steps, with a progress bar if Caffe's log, which shows the loss, is silenced."""
     if os.environ.get("GLOG_minloglevel", "0") == "0":
         solver.step(count)
         return
@@ -194,34 +273,7 @@ def step(solver, count):
             bar.update(some)
 
 
-def model_here():
-    """The model whose folder is the working directory, `sample` being its form of the task."""
+def model_here() -> str:
+    """The name of the model whose folder, or `sample` folder, is the working directory."""
     here = Path.cwd()
     return here.parent.name if here.name == "sample" else here.name
-
-
-def snapshots_of(settings):
-    """The folder a solver writes to."""
-    return Path(settings.snapshot_prefix).parent
-
-
-# ---- `fcn train MODEL ...`, which is MODEL/solve.py
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `fcn train`."""
-    parser.add_argument("model", help="model folder, such as voc-fcn8s")
-    add_options(parser, "as published", "as published")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run the model's solve.py with the other arguments; returns the exit status."""
-    folder = places.writable(places.ROOT / model(args.model))
-    script = folder / "solve.py"
-    if not script.is_file():
-        raise FileNotFoundError(f"no {script}: {args.model} is not trained")
-    rest = args.argv[args.argv.index("train") + 1 :]
-    rest.remove(args.model)
-    sys.argv = [str(script), *rest]
-    runpy.run_path(str(script), run_name="__main__")
-    return 0

@@ -1,16 +1,13 @@
-"""Which files hold a net's weights, under all the names they go by."""
+"""Finds the caffemodel that holds a net's weights, under all the names it goes by."""
 
-import difflib
 import hashlib
 import os
 from pathlib import Path
 
-from .places import INSTALLED, ROOT, WORK
+from fcn import models
 
-MISSING = 2  # every command's exit code if a weights file, data set or split is not there
-
-# The published files of each net, then the names of older editions (2015, as gists) and, beside the
-# model's folder or elsewhere, those that the original's scripts ask for.
+# Net -> the published file, then the names of older editions (2015, as gists) and those that the
+# original scripts ask for. Paths are relative to the net's folder.
 NAMES = {
     "ilsvrc-nets/vgg16": ["VGG_ILSVRC_16_layers.caffemodel"],
     "ilsvrc-nets/alexnet": ["bvlc_reference_caffenet.caffemodel"],
@@ -64,60 +61,16 @@ SHA1 = {
 }
 
 
-def model(name):
-    """The model that a command line names: `voc-fcn8s`, `voc-fcn8s/` and any path to it are one.
+def candidates(net: str, sample: bool = False) -> list[Path]:
+    """Every path that may hold the net's weights, existing or not, the preferred one first.
 
-    Raises FileNotFoundError if there is no such folder, telling the nearest one there is.
+    The user's snapshots come first, the newest before the older, then the published names. Nets of
+    the embedded task (`sample`) are not published.
     """
-    for folder in (*(base / name for base in _bases()), Path(name)):
-        folder = folder.resolve()
-        if folder.is_dir() and folder not in _bases():
-            inside = [base for base in _bases() if folder.is_relative_to(base)]
-            return str(folder.relative_to(inside[0]) if inside else folder)
-    known = sorted(path.parent.name for path in ROOT.glob("*-fcn*/net.py"))
-    near = difflib.get_close_matches(str(name), known, 1, 0)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise FileNotFoundError(f"no model folder {ROOT / name}{hint}")
-
-
-def _bases():
-    """The folders below which model folders lie; those of the working directory come first."""
-    return [WORK, ROOT] if INSTALLED else [ROOT]
-
-
-def folder_of(net, sample=False):
-    """The folder that holds the net's files; net is a name such as `voc-fcn8s`, or a path.
-
-    >>> folder_of("ilsvrc-nets/vgg16-fcn").name
-    'ilsvrc-nets'
-    """
-    inside = Path(net).parent if str(net).startswith("ilsvrc-nets/") else Path(net)
-    places = [base / inside for base in _bases()]
-    folder = next(filter(Path.is_dir, places), places[-1])
-    return folder / "sample" if sample else folder
-
-
-def prototxt_of(net, sample=False):
-    """The prototxt that describes a net: of a model, the one it is scored with."""
-    folder, name = folder_of(net, sample), Path(net).name
-    paths = [folder / f"{stem}.prototxt" for stem in (name, "val", "test", "deploy")]
-    for path in paths:
-        if path.is_file():
-            return path
-    looked = "\n".join(f"  {path}" for path in paths)
-    raise FileNotFoundError(f"no prototxt of {net}; looked for\n{looked}")
-
-
-def candidates(net, sample=False):
-    """Every file that could hold the net's weights, existing or not, the preferred one first.
-
-    Own snapshots come first, the newest before the older, then the published names. `--sample`
-    nets are never published: only what was trained here will do.
-    """
-    folder = folder_of(net, sample)
+    folder = models.own_folder(net, sample)
     name = Path(net).name
     snapshots = []
-    if not net.startswith("ilsvrc-nets/"):
+    if not net.startswith(f"{models.CLASSIFIERS}/"):
         found = folder.glob("snapshot/train_iter_*.caffemodel*")
         snapshots = sorted(found, key=iteration, reverse=True)
         snapshots = snapshots or [folder / "snapshot" / "train_iter_N.caffemodel"]
@@ -125,16 +78,16 @@ def candidates(net, sample=False):
     return snapshots + [Path(os.path.normpath(folder / n)) for n in dict.fromkeys(names)]
 
 
-def iteration(snapshot):
+def iteration(snapshot: Path | str) -> int:
     """The number in `train_iter_4000.caffemodel`; -1 if there is none."""
     digits = Path(snapshot).name.split(".")[0].rpartition("_")[2]
     return int(digits) if digits.isdigit() else -1
 
 
-def find(net, sample=False):
-    """The net's weights: the first existing candidate, checked against its sha1 if one is known.
+def find(net: str, sample: bool = False) -> Path:
+    """The net's weights: the first candidate that exists. Its checksum is printed if one is known.
 
-    Raises FileNotFoundError naming every path looked for and how to get the file.
+    Raises FileNotFoundError that lists every path looked for and says how to get the file.
     """
     paths = candidates(net, sample)
     for path in paths:
@@ -147,8 +100,8 @@ def find(net, sample=False):
     )
 
 
-def given_or_found(path, net, sample=False):
-    """The file given on a command line, which must be there, or the one found by name."""
+def given_or_found(path: Path | None, net: str, sample: bool = False) -> Path:
+    """The file given on a command line, which must exist, or the one found by name."""
     if path is None:
         return find(net, sample)
     if not path.is_file():
@@ -158,8 +111,8 @@ def given_or_found(path, net, sample=False):
     return path.resolve()
 
 
-def check(path):
-    """Say whether a file of a published name has the published sha1; other names are not judged."""
+def check(path: Path) -> None:
+    """Print whether a file of a published name has the published sha1; nothing for other names."""
     wanted = SHA1.get(Path(path).name)
     if wanted is None:
         return
@@ -170,7 +123,7 @@ def check(path):
         print(f"warning: {path}: sha1 is {digest}, the published file's is {wanted}")
 
 
-def sha1_of(path):
+def sha1_of(path: Path) -> str:
     """The sha1 of a file, in hexadecimal."""
     digest = hashlib.sha1()
     with open(path, "rb") as file:
@@ -179,7 +132,7 @@ def sha1_of(path):
     return digest.hexdigest()
 
 
-def how_to_get(net, sample=False):
+def how_to_get(net: str, sample: bool = False) -> str:
     """A sentence: the command that makes the weights, or where they are published."""
     flag = " --sample" if sample else ""
     if net in ("ilsvrc-nets/vgg16", "ilsvrc-nets/alexnet"):
@@ -188,8 +141,8 @@ def how_to_get(net, sample=False):
     if net.startswith("ilsvrc-nets/"):
         model = "" if sample or net.endswith("vgg16-fcn") else " --model alexnet"
         return f"make it: python ilsvrc-nets/convert.py{model}{flag} (see ilsvrc-nets/README.md)"
-    train = f"train it: python {net}/solve.py{flag} (see README.md)"
-    url = ROOT / net / "caffemodel-url"
+    train = f"train it: fcn train {net}{flag} (see README.md)"
+    url = models.folder(net) / "caffemodel-url"
     if sample or not url.is_file():
         return train
     return f"{train}\nor put the published file there: {url.read_text().strip()}"

@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import caffe
-from fcn.surgery import transplant
-from fcn.weights import MISSING, given_or_found, prototxt_of
+from fcn import models, surgery, weights
 
 
-def main():
+def main() -> int:
+    """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weights", nargs="?", type=Path, metavar="FILE", help="(found by name)")
     parser.add_argument("--model", choices=["vgg16", "alexnet"], default="vgg16")
@@ -22,25 +22,28 @@ def main():
     args = parser.parse_args()
     if args.sample and args.model != "vgg16":
         parser.error("the embedded task has a vgg16 only")
-    source = f"ilsvrc-nets/{args.model}"
+    source = f"{models.CLASSIFIERS}/{args.model}"
     try:
-        weights = given_or_found(args.weights, source, args.sample)
-        made = convert(source, weights, args.sample)
+        file = weights.given_or_found(args.weights, source, args.sample)
+        converted = convert(source, file, args.sample)
     except (FileNotFoundError, ValueError) as error:
         print(f"convert.py: {error}", file=sys.stderr)
-        return MISSING
-    print(f"wrote {made}")
+        return 2
+    print(f"wrote {converted}")
+    return 0
 
 
-def convert(source, weights, sample=False):
-    """Write the fully convolutional form of a classifier's weights beside its prototxt."""
-    target = prototxt_of(f"{source}-fcn", sample)
-    old = caffe.Net(str(prototxt_of(source, sample)), str(weights), caffe.TEST)
+def convert(source: str, file: Path, sample: bool = False) -> Path:
+    """Write the fully convolutional form of a classifier's weights; returns the file's path."""
+    target = models.prototxt_of(f"{source}-fcn", sample)
+    old = caffe.Net(str(models.prototxt_of(source, sample)), str(file), caffe.TEST)
     new = caffe.Net(str(target), caffe.TEST)
-    transplant(new, old)
-    made = target.with_suffix(".caffemodel")
-    new.save(str(made))
-    return made
+    surgery.transplant(new, old)
+    folder = models.own_folder(source, sample)
+    folder.mkdir(parents=True, exist_ok=True)
+    converted = folder / f"{target.stem}.caffemodel"
+    new.save(str(converted))
+    return converted
 
 
 if __name__ == "__main__":

@@ -7,27 +7,28 @@ the embedded task, with the nets it is trained and tested with.
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import caffe
 from caffe import layers as L
-from fcn.datasets.record import python_data
-from fcn.nets import (
-    LEARNED,
-    caffenet,
-    caffenet_stages,
-    dropout,
-    text_of,
-    vgg16,
-    vgg16_stages,
-)
+from fcn.datasets.dataset import SEED, add_python_layer
+from fcn.nets import LEARNED, Top, caffenet, caffenet_stages, dropout, vgg16, vgg16_stages
+from fcn.prototxts import NetParameter, text_of
 from fcn.tasks import SAMPLE
 
 FOLDER = Path(__file__).resolve().parent
 CLASSES = 1000
 
 
-def classifier(n, pooled, width=4096, classes=CLASSES, drop=0.5, **more):
-    """fc6, fc7 and fc8 of a classification net, inner products all."""
+def classifier(
+    n: caffe.NetSpec,
+    pooled: Top,
+    width: int = 4096,
+    classes: int = CLASSES,
+    drop: float = 0.5,
+    **more: Any,
+) -> None:
+    """fc6, fc7 and fc8 of a classification net: inner products."""
     x = pooled
     for fc in "67":
         n[f"fc{fc}"] = L.InnerProduct(x, num_output=width, **more)
@@ -36,12 +37,13 @@ def classifier(n, pooled, width=4096, classes=CLASSES, drop=0.5, **more):
     n.fc8 = L.InnerProduct(x, num_output=classes, **more)
 
 
-def picture(size):
-    """One square BGR picture."""
+def picture(size: int) -> Top:
+    """An input for one square BGR picture."""
     return L.Input(shape=dict(dim=[1, 3, size, size]))
 
 
-def vgg16_classifier(size=224, classes=CLASSES, narrow=1):
+def vgg16_classifier(size: int = 224, classes: int = CLASSES, narrow: int = 1) -> NetParameter:
+    """VGG-16 with inner products."""
     n = caffe.NetSpec()
     n.data = picture(size)
     classifier(n, vgg16_stages(n, n.data, narrow=narrow), 4096 // narrow, classes)
@@ -49,14 +51,16 @@ def vgg16_classifier(size=224, classes=CLASSES, narrow=1):
     return n.to_proto()
 
 
-def vgg16_fcn(**body):
+def vgg16_fcn(**body: Any) -> NetParameter:
+    """VGG-16's fully convolutional form; `body` as `fcn.nets.vgg16` takes it."""
     n = caffe.NetSpec()
     n.data = picture(500)
     vgg16(n, n.data, **body)
     return n.to_proto()
 
 
-def alexnet_classifier():
+def alexnet_classifier() -> NetParameter:
+    """CaffeNet with inner products."""
     n = caffe.NetSpec()
     n.data = picture(227)
     classifier(n, caffenet_stages(n, n.data))
@@ -64,20 +68,22 @@ def alexnet_classifier():
     return n.to_proto()
 
 
-def alexnet_fcn():
+def alexnet_fcn() -> NetParameter:
+    """CaffeNet's fully convolutional form."""
     n = caffe.NetSpec()
     n.data = picture(500)
     caffenet(n, n.data)
     return n.to_proto()
 
 
-def sample_classifier(role):
-    """The embedded task's classifier, fed with crops: digits, or none."""
+def sample_classifier(role: str) -> NetParameter:
+    """The embedded task's classifier on crops that show a digit or none; `role` is of scenes.ROLES."""
     n = caffe.NetSpec()
-    params = dict(role=role, seed=1337, batch=32, mean=SAMPLE.mean)
+    params = dict(role=role, seed=SEED, batch=32, mean=SAMPLE.mean)
     if role == "train":
         params["plain"] = 50  # batches on plain backgrounds first
-    python_data(n, ["data", "label"], "fcn.datasets.sample.layers", "DigitCropDataLayer", **params)
+    module = "fcn.datasets.sample.layers"
+    add_python_layer(n, ["data", "label"], module, "DigitCropDataLayer", params)
     narrow, rate, drop = (SAMPLE.body[key] for key in ("narrow", "first_rate", "drop"))
     filler = dict(weight_filler=dict(type="msra"))
     pooled = vgg16_stages(n, n.data, narrow=narrow, first_rate=rate, **filler)
@@ -87,8 +93,8 @@ def sample_classifier(role):
     return n.to_proto()
 
 
-def prototxts(sample=False):
-    """The text of every prototxt of this folder, or of its sample/, by its file's stem."""
+def prototxts(sample: bool = False) -> dict[str, str]:
+    """File stem -> text of every prototxt of this folder, or of its sample/."""
     if sample:
         nets = {
             "train": sample_classifier("train"),

@@ -1,21 +1,21 @@
-"""Train the embedded task's classifier from nothing: `python ilsvrc-nets/solve.py --sample`.
+"""Train the embedded task's classifier from random weights: `python ilsvrc-nets/solve.py --sample`.
 
 The nets for ImageNet are not trained here: FCN starts from their published weights (convert.py).
 """
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 import caffe
-from fcn import devices
-from fcn.datasets.sample.classifier import train
+from fcn import devices, models
+from fcn.datasets.sample.train_classifier import train
 
 FOLDER = Path(__file__).resolve().parent
 
 
-def main():
+def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sample", action="store_true", help="the only net there is to train")
     parser.add_argument("--steps", type=int, default=500, help="(%(default)s)")
@@ -27,7 +27,7 @@ def main():
     devices.use(args)
     if args.seed is not None:
         caffe.set_random_seed(args.seed)
-    os.chdir(FOLDER / "sample")  # the paths in solver.prototxt are relative to it
+    os.chdir(models.writable(FOLDER) / "sample")  # paths in solver.prototxt are relative to it
     solver, accuracy = train("solver.prototxt", args.steps)
     solver.net.save("vgg16.caffemodel")
     print(f"accuracy on crops that were held back: {accuracy:.3f}")
@@ -35,4 +35,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,11 +2,13 @@
 
 import caffe
 from caffe import layers as L
-from fcn.nets import decoder, seg_loss, vgg16, write
-from fcn.tasks import NYUD
+from fcn.nets import decoder, seg_loss, vgg16
+from fcn.prototxts import NetParameter, write
+from fcn.tasks import NYUD, Task
 
 
-def fcn(split, task=NYUD):
+def fcn(split: str, task: Task = NYUD) -> NetParameter:
+    """The net for one split of a task."""
     n = caffe.NetSpec()
     task.data(n, split, ["color", "depth", "label"])
     n.data = L.Concat(n.color, n.depth)

@@ -4,11 +4,13 @@ import caffe
 from caffe import layers as L
 from caffe import params as P
 from caffe.coord_map import crop
-from fcn.nets import score, seg_loss, upscore, vgg16, write
-from fcn.tasks import NYUD
+from fcn.nets import score, seg_loss, upscore, vgg16
+from fcn.prototxts import NetParameter, write
+from fcn.tasks import NYUD, Task
 
 
-def fcn(split, task=NYUD):
+def fcn(split: str, task: Task = NYUD) -> NetParameter:
+    """The net for one split of a task."""
     n = caffe.NetSpec()
     task.data(n, split, ["color", "hha", "label"])
     n.score_frcolor = score(vgg16(n, n.color, suffix="color"), task.classes)

@@ -1,11 +1,13 @@
 """FCN-32s on NYUDv2, from the colour picture."""
 
 import caffe
-from fcn.nets import decoder, seg_loss, vgg16, write
-from fcn.tasks import NYUD
+from fcn.nets import decoder, seg_loss, vgg16
+from fcn.prototxts import NetParameter, write
+from fcn.tasks import NYUD, Task
 
 
-def fcn(split, task=NYUD):
+def fcn(split: str, task: Task = NYUD) -> NetParameter:
+    """The net for one split of a task."""
     n = caffe.NetSpec()
     task.data(n, split, ["color", "label"], blobs=["data", "label"])
     vgg16(n, n.data)

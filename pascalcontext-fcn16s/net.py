@@ -4,11 +4,13 @@
 """
 
 import caffe
-from fcn.nets import decoder, seg_loss, vgg16, write
-from fcn.tasks import PASCALCONTEXT
+from fcn.nets import decoder, seg_loss, vgg16
+from fcn.prototxts import NetParameter, write
+from fcn.tasks import PASCALCONTEXT, Task
 
 
-def fcn(split, task=PASCALCONTEXT):
+def fcn(split: str, task: Task = PASCALCONTEXT) -> NetParameter:
+    """The net for one split of a task."""
     n = caffe.NetSpec()
     task.data(n, split)
     vgg16(n, n.data)

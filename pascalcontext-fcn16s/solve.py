@@ -3,7 +3,9 @@
 50 rounds of 8000 steps go past max_iter, as published: step does not stop there.
 """
 
-from fcn.train import solve
+from fcn.train import Recipe, solve
+
+RECIPE = Recipe(start="pascalcontext-fcn32s", rounds=50, steps=8000)
 
 if __name__ == "__main__":
-    solve(__file__, start="pascalcontext-fcn32s", rounds=50, steps=8000)
+    solve(__file__, RECIPE)

@@ -1,12 +1,9 @@
 """Train FCN-16s on SIFT Flow from FCN-32s, scored on both tasks."""
 
-from fcn.train import solve
+from fcn.datasets.siftflow import SIFTFLOW
+from fcn.train import Recipe, solve
+
+RECIPE = Recipe(start="siftflow-fcn32s", rounds=50, steps=2000, scored=SIFTFLOW.scored)
 
 if __name__ == "__main__":
-    solve(
-        __file__,
-        start="siftflow-fcn32s",
-        rounds=50,
-        steps=2000,
-        scored={"score_sem": "sem", "score_geo": "geo"},
-    )
+    solve(__file__, RECIPE)

@@ -1,12 +1,9 @@
 """Train FCN-8s on SIFT Flow from FCN-16s, scored on both tasks."""
 
-from fcn.train import solve
+from fcn.datasets.siftflow import SIFTFLOW
+from fcn.train import Recipe, solve
+
+RECIPE = Recipe(start="siftflow-fcn16s", rounds=50, steps=2000, scored=SIFTFLOW.scored)
 
 if __name__ == "__main__":
-    solve(
-        __file__,
-        start="siftflow-fcn16s",
-        rounds=50,
-        steps=2000,
-        scored={"score_sem": "sem", "score_geo": "geo"},
-    )
+    solve(__file__, RECIPE)

@@ -4,11 +4,13 @@ The kernel of 63 (instead of 64) puts the scores' centres on pixels, as this bod
 """
 
 import caffe
-from fcn.nets import caffenet, decoder, seg_loss, write
-from fcn.tasks import VOC
+from fcn.nets import caffenet, decoder, seg_loss
+from fcn.prototxts import NetParameter, write
+from fcn.tasks import VOC, Task
 
 
-def fcn(split, task=VOC):
+def fcn(split: str, task: Task = VOC) -> NetParameter:
+    """The net for one split of a task."""
     n = caffe.NetSpec()
     task.data(n, split)
     caffenet(n, n.data)

@@ -1,11 +1,13 @@
 """FCN-32s on PASCAL VOC, the coarse net: scores at stride 32, upsampled at once."""
 
 import caffe
-from fcn.nets import decoder, seg_loss, vgg16, write
-from fcn.tasks import SAMPLE, VOC
+from fcn.nets import decoder, seg_loss, vgg16
+from fcn.prototxts import NetParameter, write
+from fcn.tasks import SAMPLE, VOC, Task
 
 
-def fcn(split, task=VOC):
+def fcn(split: str, task: Task = VOC) -> NetParameter:
+    """The net for one split of a task."""
     n = caffe.NetSpec()
     task.data(n, split)
     vgg16(n, n.data, **task.body)

@@ -5,11 +5,13 @@ pool3 and pool4, which are large numbers, would drown them.
 """
 
 import caffe
-from fcn.nets import decoder, seg_loss, vgg16, write
-from fcn.tasks import VOC
+from fcn.nets import decoder, seg_loss, vgg16
+from fcn.prototxts import NetParameter, write
+from fcn.tasks import VOC, Task
 
 
-def fcn(split, task=VOC):
+def fcn(split: str, task: Task = VOC) -> NetParameter:
+    """The net for one split of a task."""
     n = caffe.NetSpec()
     task.data(n, split)
     vgg16(n, n.data)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch.nn.functional import pad as pad_far

@@ -1,49 +1,54 @@
-"""`fcn data check NAME [DIR]`: read every pair of a data set and report what is wrong.
+"""`fcn data check`: reads every picture and label of a data set and reports what is wrong.
 
-Reported: files that are missing, pictures and labels whose sizes differ, label values out of range,
-unreadable files, channel means against the expected ones, the share of every class. Exit status 1
-where something is wrong.
+Reported are missing and unreadable files, pictures and labels whose sizes differ, label values out of
+range, channel means against the expected ones, and every class's share of the pixels.
 """
 
 import argparse
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from . import DATASETS
-from .reading import readers
+from fcn.datasets.data_layer import SegDataLayer
+from fcn.datasets.dataset import Dataset
+from fcn.datasets.registry import DATASETS, readers
 
-FAR = 15  # a mean further off than this (of 255) is reported: another set, or channels swapped
-FAR_LOG_DEPTH = 1.0
+# A mean that is further off is reported: another data set, another unit, or channels swapped.
+MAX_MEAN_ERROR = 15  # of 255
+MAX_LOG_DEPTH_ERROR = 1.0
 
 
 class Report:
-    """What reading one split gave."""
+    """The result of reading one split."""
 
-    def __init__(self, split):
+    def __init__(self, split: str):
+        """Nothing read yet."""
         self.split = split
         self.pairs = 0
-        self.problems = []
-        self.shares = {}  # top -> pixels a class, void last
-        self.sums = {}  # top -> (sum of the channels' means over pictures, pictures)
+        self.problems: list[str] = []
+        self.pixels: dict[str, np.ndarray] = {}  # top -> number of pixels of each label value
+        self.sums: dict[str, tuple] = {}  # top -> (sum of the channels' means, number of pictures)
 
-    def count(self, top, label):
+    def add_label(self, top: str, label: np.ndarray) -> None:
+        """Count the pixels of each label value."""
         hist = np.bincount(label.ravel(), minlength=256)
-        self.shares[top] = self.shares.get(top, 0) + hist
+        self.pixels[top] = self.pixels.get(top, 0) + hist
 
-    def add_mean(self, top, data):
+    def add_picture(self, top: str, data: np.ndarray) -> None:
+        """Add the means of a picture's channels."""
         total, count = self.sums.get(top, (0, 0))
         self.sums[top] = (total + data.mean(axis=(1, 2), dtype=np.float64), count + 1)
 
-    def means(self, top):
-        """Mean of each channel less the expected one."""
+    def mean_errors(self, top: str) -> np.ndarray:
+        """The mean of each channel minus the expected one."""
         total, count = self.sums[top]
         return total / count
 
 
-def check(layer, split):
-    """Read every pair of a split with its data layer (SegDataLayer.reader); returns a Report."""
+def check(layer: SegDataLayer, split: str) -> Report:
+    """Read every picture and label of a split with its data layer."""
     report = Report(split)
     try:
         ids = layer.read_split()
@@ -54,7 +59,7 @@ def check(layer, split):
     if repeated:
         report.problems.append(f"ids that are there twice: {', '.join(repeated)}")
     for id in tqdm(ids, desc=split, unit=""):
-        absent = layer.absent([id])
+        absent = layer.absent_files([id])
         if absent:
             report.problems += [f"missing: {path}" for path in absent]
             continue
@@ -65,11 +70,12 @@ def check(layer, split):
             continue
         report.pairs += 1
         for top, array in arrays.items():
-            (report.count if array.dtype == np.uint8 else report.add_mean)(top, array)
+            add = report.add_label if array.dtype == np.uint8 else report.add_picture
+            add(top, array)
     for top in report.sums:
-        off = np.abs(report.means(top)).max()
-        if off > (FAR_LOG_DEPTH if top == "depth" else FAR):
-            found = ", ".join(f"{mean:+.2f}" for mean in report.means(top))
+        off = np.abs(report.mean_errors(top)).max()
+        if off > (MAX_LOG_DEPTH_ERROR if top == "depth" else MAX_MEAN_ERROR):
+            found = ", ".join(f"{mean:+.2f}" for mean in report.mean_errors(top))
             report.problems.append(
                 f"{top}: channel means differ from the expected by {found}: "
                 "another unit, another set, or channels in another order"
@@ -77,8 +83,8 @@ def check(layer, split):
     return report
 
 
-def others(layer):
-    """The split lists that lie where one is missing: such as name at least one picture."""
+def other_splits(layer: SegDataLayer) -> list[str]:
+    """The other splits in the folder of a missing one: lists that name at least one picture."""
     first = next(iter(layer.tops))
     found = []
     for path in sorted(layer.path("split").parent.glob("*.txt")):
@@ -88,17 +94,18 @@ def others(layer):
     return found
 
 
-def show(report, layer, names):
+def show(report: Report, layer: SegDataLayer, dataset: Dataset) -> None:
+    """Print a report."""
     print(f"\n{type(layer).__name__} {report.split}: {report.pairs} pairs read")
     for top in sorted(getattr(layer, "loaders", {}).keys() - layer.tops.keys()):
         folder = layer.path(top, 0).parent.absolute()
         print(f"  {top}: no folder {folder}, so nets that read it cannot run ({layer.readme()})")
     for top in report.sums:
         expected = np.atleast_1d(expected_mean(layer, top))
-        for channel, (mean, off) in enumerate(zip(expected, report.means(top))):
+        for channel, (mean, off) in enumerate(zip(expected, report.mean_errors(top))):
             print(f"  {top}[{channel}] mean {mean + off:8.3f}, expected {mean:8.3f}")
-    for top, hist in report.shares.items():
-        titles = dict(enumerate(names.get(top, ()))) | {255: "void"}
+    for top, hist in report.pixels.items():
+        titles = dict(enumerate(dataset.names_of(top))) | {255: "void"}
         total = hist.sum()
         print(f"  {top}: share of the pixels")
         for value, title in titles.items():
@@ -107,26 +114,26 @@ def show(report, layer, names):
         print(f"  PROBLEM {problem}")
 
 
-def expected_mean(layer, top):
-    """The mean that a data layer takes off a top."""
+def expected_mean(layer: SegDataLayer, top: str) -> np.ndarray | float:
+    """The mean that a data layer subtracts for a top."""
     names = {"color": "mean_bgr", "hha": "mean_hha", "depth": "mean_logd"}
     return getattr(layer, names.get(top, "mean"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `fcn data check`."""
+    """The command's options."""
     parser.add_argument("name", choices=DATASETS, help="the data set")
-    parser.add_argument("dir", nargs="?", help="where it is, if not in data/")
+    parser.add_argument("dir", nargs="?", type=Path, help="where it is, if not in data/")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check a data set; the exit status is 1 where something is wrong."""
-    count, dataset = 0, DATASETS[args.name]
-    for _, split, layer in readers(args.name, args.dir):
-        splits = [split] if layer.path("split").is_file() else [split, *others(layer)]
+    """Check one data set; returns the exit code, 1 if something is wrong."""
+    count = 0
+    for split, layer in readers(args.name, args.dir):
+        splits = [split] if layer.path("split").is_file() else [split, *other_splits(layer)]
         for layer.split in splits:
             report = check(layer, layer.split)
-            show(report, layer, {top: dataset.classes_of(top) for top in ("label", "sem", "geo")})
+            show(report, layer, DATASETS[args.name])
             count += len(report.problems)
     print(f"\n{count} problems" if count else "\nno problems")
     return 1 if count else 0

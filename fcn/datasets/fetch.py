@@ -1,7 +1,7 @@
-"""`fcn data fetch NAME`: download a data set, or unpack archives that are on disk already.
+"""`fcn data fetch`: downloads a data set and unpacks it, or unpacks archives that are on disk.
 
-A download that broke off goes on where it stopped when the command is run again; a file that is
-there is checked and not downloaded again; what is unpacked is not unpacked again.
+Running the command again resumes an interrupted download. A complete download is checked and kept,
+and what is unpacked is not unpacked again.
 """
 
 import argparse
@@ -14,38 +14,41 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from . import PUBLISHED
-from .record import DATA, DataError
+from fcn import places
+from fcn.datasets.dataset import DataError, Source
+from fcn.datasets.registry import PUBLISHED
 
 TIMEOUT = 30  # seconds without a byte
-ATTEMPTS = 3  # at one address, each going on where the last stopped
+ATTEMPTS = 3  # at one address; each resumes the last one
 CHUNK = 1 << 18
 BROKEN = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
 
 
-def fetch(name, folder=DATA, archives=(), downloads=None):
-    """Bring the files of one data set under `folder`: from `archives` (paths) where named alike.
+def fetch(name: str, folder: Path, archives: Sequence[str | Path] = ()) -> None:
+    """Bring the files of one data set under `folder`.
 
-    DataError says what failed, at which address, and what to do about it.
+    A file of the same name among `archives` is used instead of a download. DataError says what
+    failed, at which address, and what to do about it.
     """
     folder = Path(folder)
-    downloads = Path(downloads or folder / "downloads")
-    archives = {Path(path).name: Path(path) for path in archives}
-    unknown = sorted(archives.keys() - {source.file for source in PUBLISHED[name].sources})
+    sources = PUBLISHED[name].sources
+    given = {Path(path).name: Path(path) for path in archives}
+    unknown = sorted(given.keys() - {source.file for source in sources})
     if unknown:
-        names = ", ".join(source.file for source in PUBLISHED[name].sources)
+        names = ", ".join(source.file for source in sources)
         raise DataError(f"{', '.join(unknown)}: the files of {name} are called {names}")
-    for source in PUBLISHED[name].sources:
+    for source in sources:
         place = folder / source.to
         if (place / (source.holds or source.file)).exists():
             print(f"{source.file}: already in {place}")
             continue
-        archive = archives.get(source.file, downloads / source.file)
-        if source.file in archives:
+        archive = given.get(source.file, folder / "downloads" / source.file)
+        if source.file in given:
             if not archive.is_file():
                 raise DataError(f"no archive {archive.absolute()}")
             check_sum(archive, source.md5)
@@ -59,11 +62,11 @@ def fetch(name, folder=DATA, archives=(), downloads=None):
         print(f"{source.file}: in {place}")
 
 
-# Downloading
+# ---- downloading
 
 
-def obtain(source, path):
-    """Download to `path` unless it is there, from the first address that gives the right file."""
+def obtain(source: Source, path: Path) -> None:
+    """Download to `path`, unless it is there, from the first address that gives the right file."""
     if path.is_file():
         check_sum(path, source.md5)
         return
@@ -78,8 +81,8 @@ def obtain(source, path):
     raise DataError("\n".join([f"could not get {source.file}:", *failures]))
 
 
-def download(url, path, md5=None):
-    """Download `url` to `path` by way of `path`.part, which stays when the connection breaks."""
+def download(url: str, path: Path, md5: str | None = None) -> None:
+    """Download `url` to `path`.part, which stays if the connection breaks, and rename it at the end."""
     part = path.with_name(path.name + ".part")
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -93,18 +96,18 @@ def download(url, path, md5=None):
                 why = getattr(error, "reason", error)
                 raise DataError(
                     f"{url}: connection broken ({why}); {size(kept)} are kept in {part}: "
-                    "run the same command again to go on from there"
+                    "run the same command again to resume"
                 ) from None
     try:
         check_sum(part, md5)
     except DataError as error:
-        part.unlink()  # going on from wrong bytes would never end well
+        part.unlink()  # wrong bytes must not be resumed
         raise DataError(f"{url}: {error}") from None
     part.replace(path)
 
 
-def transfer(url, part):
-    """One attempt: append to `part` what is missing of it."""
+def transfer(url: str, part: Path) -> None:
+    """One attempt to download: append to `part` what it lacks."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
@@ -116,11 +119,11 @@ def transfer(url, part):
             return
         if error.code != 416:
             raise
-        part.unlink()  # longer than the file itself: not its beginning
+        part.unlink()  # longer than the file: not its beginning
         return transfer(url, part)
     with answer:
         if answer.status != 206:
-            have = 0  # this server does not resume: from the start
+            have = 0  # this server does not resume: start again
         rest = answer.headers.get("Content-Length")
         total = have + int(rest) if rest else None
         check_space(part, (total or 0) - have)
@@ -141,7 +144,8 @@ def transfer(url, part):
             raise ConnectionError(f"after {size(have)} of {size(total)}")
 
 
-def check_space(path, needed):
+def check_space(path: Path, needed: int) -> None:
+    """DataError unless the disk has this many bytes free."""
     free = shutil.disk_usage(path.parent).free
     if needed > free:
         raise DataError(
@@ -149,8 +153,8 @@ def check_space(path, needed):
         )
 
 
-def check_sum(path, md5):
-    """DataError unless the file has this MD5 sum; with none published, the sum is shown."""
+def check_sum(path: Path, md5: str | None) -> None:
+    """DataError unless the file has this MD5 sum. If none was published, the sum is printed."""
     digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb") as file:
         while chunk := file.read(1 << 20):
@@ -165,8 +169,8 @@ def check_sum(path, md5):
         )
 
 
-def size(count):
-    """Bytes for reading: 1.3 GB."""
+def size(count: float) -> str:
+    """A number of bytes for people: `1.3 GB`."""
     for unit in ("bytes", "kB", "MB"):
         if count < 1000:
             return f"{count:.4g} {unit}"
@@ -174,11 +178,11 @@ def size(count):
     return f"{count:.4g} GB"
 
 
-# Unpacking
+# ---- unpacking
 
 
-def unpack(archive, holds, place):
-    """Unpack the tree of an archive that has a folder `holds` to `place`, whole or not at all."""
+def unpack(archive: Path, holds: str, place: Path) -> None:
+    """Unpack to `place` the tree of an archive that has a folder `holds`, whole or not at all."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=place.parent) as folder:
         try:
@@ -201,7 +205,7 @@ def unpack(archive, holds, place):
                 shutil.move(item, place / item.name)
 
 
-def extract(archive, folder):
+def extract(archive: Path, folder: str) -> None:
     """Extract a tar or zip archive below `folder`; paths that lead out of it are refused."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as content:
@@ -214,15 +218,18 @@ def extract(archive, folder):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `fcn data fetch`."""
+    """The command's options."""
     parser.add_argument("name", choices=PUBLISHED, help="the data set")
     parser.add_argument(
         "--archive", action="append", default=[], help="take this file instead of downloading it"
     )
-    parser.add_argument("--to", type=Path, default=DATA, help="default: %(default)s")
+    parser.add_argument(
+        "--to", type=Path, default=places.data_folder(), help="default: %(default)s"
+    )
 
 
-def run(args: argparse.Namespace) -> None:
-    """Fetch a data set."""
+def run(args: argparse.Namespace) -> int:
+    """Fetch one data set; returns the exit code."""
     fetch(args.name, args.to, args.archive)
     print(f"next: fcn data prepare {args.name}")
+    return 0

@@ -1,30 +1,26 @@
-"""`fcn data prepare NAME`: from what was fetched to what the data layers read.
+"""`fcn data prepare`: makes, from what `fcn data fetch` brought, what the data layers read.
 
-Derives the split lists that the nets are trained and scored on, and compares them with the published
-ones; where a source differs this is said, and what the user has is used.
+Writes the split lists that the nets are trained and scored on, and compares them with the checksums
+of the published ones. Where they differ, this is said, and the user's files are used.
 """
 
 import argparse
 from pathlib import Path
 
-from . import PUBLISHED
-from .record import DATA
-
-
-def prepare(name: str, folder: Path = DATA) -> None:
-    """Prepare the data set of this name below a data folder. Raises DataError."""
-    make = PUBLISHED[name].prepare
-    assert make is not None  # every published set has one
-    make(folder)
+from fcn import places
+from fcn.datasets.registry import PUBLISHED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `fcn data prepare`."""
+    """The command's options."""
     parser.add_argument("name", choices=PUBLISHED, help="the data set")
-    parser.add_argument("--to", type=Path, default=DATA, help="default: %(default)s")
+    parser.add_argument(
+        "--to", type=Path, default=places.data_folder(), help="default: %(default)s"
+    )
 
 
-def run(args: argparse.Namespace) -> None:
-    """Prepare a data set."""
-    prepare(args.name, args.to)
+def run(args: argparse.Namespace) -> int:
+    """Prepare one data set; returns the exit code."""
+    PUBLISHED[args.name].prepare(args.to)
     print(f"next: fcn data check {args.name}")
+    return 0

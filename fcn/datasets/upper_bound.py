@@ -1,52 +1,51 @@
-"""The best mean IU that an output stride allows, from labels alone (the paper's table).
+"""`fcn data upper-bound`: the best mean IU that an output stride allows, from labels alone.
 
-`fcn data upper-bound NAME [DIR]` prints it for the labels a set is scored on.
-
-Labels are averaged per class over stride x stride boxes and brought back up bilinearly; the class
-with the largest share wins each pixel, and that is scored against the labels it came from.
+This is the paper's table of upper bounds. Labels are averaged for each class over boxes of stride x
+stride pixels and brought back to full size bilinearly. The class with the largest share wins each
+pixel, and the result is scored against the labels.
 """
 
 import argparse
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from ..measures import scores
-from . import DATASETS
-from .reading import readers
-from .record import VOID
+from fcn.datasets.dataset import VOID
+from fcn.datasets.registry import DATASETS, readers
+from fcn.measures import fast_hist, scores
 
 STRIDES = (128, 64, 32, 16, 8, 4)
 
 
 def upper_bound(labels: Iterable[np.ndarray], classes: int, stride: int) -> float:
-    """Mean IU over the classes that occur, of H x W integer label arrays; VOID is left out.
+    """Mean IU over the classes that occur in the labels, H x W integers; VOID is left out.
 
-    ValueError for labels that are neither a class nor VOID, and where no label is left.
+    ValueError for a label that is neither a class nor VOID, and if there is no labelled pixel.
     """
-    hist = np.zeros((classes, classes))
+    hist = np.zeros((classes, classes), np.int64)
     for label in labels:
         label = np.asarray(label, np.int64)
-        label = label.reshape(label.shape[-2:])  # 1 x H x W will do too
-        valid = label != VOID
-        present = np.unique(label[valid])
+        height, width = label.shape[-2:]
+        label = label.reshape(height, width)  # 1 x H x W is accepted
+        labelled = label != VOID
+        present = np.unique(label[labelled])
         if present.size == 0:
             continue
         if present[0] < 0 or present[-1] >= classes:
             raise ValueError(f"label values {present.tolist()} with {classes} classes")
-        rows, columns = (there_and_back(size, stride) for size in label.shape)
+        rows, columns = (downsample_and_restore(size, stride) for size in (height, width))
         shares = [rows @ (label == value) @ columns.T for value in present]
         best = present[np.argmax(shares, axis=0)]
-        pairs = label[valid] * classes + best[valid]
-        hist += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+        hist += fast_hist(label[labelled], best[labelled], classes)
     if not hist.any():
         raise ValueError("no labels to score")
     return scores(hist)["mean_iu_present"]
 
 
-def there_and_back(size: int, stride: int) -> np.ndarray:
-    """size x size: average over boxes of `stride`, then interpolate between their centres."""
+def downsample_and_restore(size: int, stride: int) -> np.ndarray:
+    """The size x size matrix that averages over boxes of `stride`, then interpolates between them."""
     boxes = -(-size // stride)
     position = np.arange(size)
     average = (position // stride == np.arange(boxes)[:, None]).astype(np.float64)
@@ -60,22 +59,22 @@ def there_and_back(size: int, stride: int) -> np.ndarray:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `fcn data upper-bound`."""
+    """The command's options."""
     parser.add_argument("name", choices=DATASETS, help="the data set")
-    parser.add_argument("dir", nargs="?", help="where it is, if not in data/")
+    parser.add_argument("dir", nargs="?", type=Path, help="where it is, if not in data/")
     parser.add_argument("--strides", type=int, nargs="+", default=STRIDES)
 
 
-def run(args: argparse.Namespace) -> None:
-    """Print the upper bounds of the labels that a set is scored on."""
-    _, split, layer = readers(args.name, args.dir)[-1]
+def run(args: argparse.Namespace) -> int:
+    """Print the bounds for the split that is scored; returns the exit code."""
+    dataset = DATASETS[args.name]
+    split, layer = readers(args.name, args.dir)[-1]
     ids = layer.read_split()
-    for top in layer.tops:
-        if top not in ("label", "sem", "geo"):
-            continue
-        classes = len(DATASETS[args.name].classes_of(top))
+    for top in dataset.scored.values():
+        classes = len(dataset.names_of(top))
         labels = [layer.load(top, id) for id in tqdm(ids, desc=split, unit="")]
         print(f"{args.name} {split} {top}: {len(labels)} pictures, {classes} classes")
         print("stride  bound of mean IU (%)")
         for stride in args.strides:
             print(f"{stride:6} {100 * upper_bound(labels, classes, stride):8.1f}")
+    return 0

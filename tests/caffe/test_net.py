@@ -1,11 +1,7 @@
 """Net: what a user gets told, what stays whole when something fails, who needs backward."""
 
-import ast
-import pathlib
-
 import numpy as np
 import pytest
-from places import ROOT
 
 import caffe
 from caffe.proto import caffe_pb2
@@ -135,40 +131,3 @@ def test_no_gpu_says_what_to_do():
         pytest.skip("this machine has a GPU")
     with pytest.raises(RuntimeError, match="set_mode_cpu"):
         caffe.set_mode_gpu()
-
-
-def imports(path):
-    """Names of the project's modules that a file imports when it is loaded."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = "caffe" if node.level else ""
-            module = ".".join(filter(None, (base, node.module)))
-            yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names)
-
-
-def test_imports_go_one_way():
-    engine = ROOT / "caffe"
-    outside = {p.stem for p in ROOT.glob("*.py")} | {"data"}
-    for path in engine.rglob("*.py"):
-        assert not {name.split(".")[0] for name in imports(path)} & outside, path
-    for name in ("net_spec", "coord_map", "graph"):
-        assert not any(n.startswith("torch") for n in imports(engine / f"{name}.py")), name
-    for path in (engine / "proto").glob("*.py"):
-        assert not any(n.startswith("torch") for n in imports(path)), path
-    ranks = ["blob", "layer", "layers", "build", "net", "solver", "updates"]
-    for i, name in enumerate(ranks):
-        files = [engine / f"{name}.py"] if name != "layers" else (engine / "layers").glob("*.py")
-        later = {f"caffe.{n}" for n in ranks[i + 1 :]}
-        for path in files:
-            assert not later & set(imports(path)), path
-
-
-def test_fcn_modules_use_public_names_only():
-    """They must run on BVLC's pycaffe: no engine module, no blob's tensor side."""
-    private = {"caffe.blob", "caffe.net", "caffe.layer", "caffe.solver", "caffe.context", "torch"}
-    for path in [*ROOT.glob("*.py"), *ROOT.glob("*-*/*.py")]:
-        if path.name != "setup.py":
-            assert not private & set(imports(pathlib.Path(path))), path

@@ -9,14 +9,12 @@ import pytest
 from places import ROOT
 
 import caffe
-from fcn import weights as weights_of
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch):
+def command(project, monkeypatch):
     """Run convert.py on a copy of the embedded task's prototxts; returns its exit code."""
-    shutil.copytree(ROOT / "ilsvrc-nets", tmp_path / "ilsvrc-nets", ignore=no_weights)
-    monkeypatch.setattr(weights_of, "ROOT", tmp_path)
+    shutil.copytree(ROOT / "ilsvrc-nets", project / "ilsvrc-nets", ignore=no_weights)
     main = runpy.run_path(str(ROOT / "ilsvrc-nets" / "convert.py"))["main"]
 
     def run(*arguments):

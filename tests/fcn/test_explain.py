@@ -1,9 +1,10 @@
-"""explain.py against the published offsets and the shapes of nets that are built."""
+"""`fcn explain` against the published offsets and the shapes of nets that are built."""
 
 import pytest
 from places import ROOT
 
-from fcn import command, explain, nets
+from fcn import explain, prototxts
+from fcn.cli import main
 
 MODELS = {  # the published offsets, in order
     "voc-fcn32s": [19],
@@ -17,11 +18,11 @@ MODELS = {  # the published offsets, in order
 
 
 def run(*arguments):
-    return command.main(["explain", *map(str, arguments)])
+    return main(["explain", *map(str, arguments)])
 
 
 def sample():
-    return nets.deploy(nets.read_net(ROOT / "voc-fcn8s/sample/val.prototxt"))
+    return prototxts.deploy(prototxts.read_net(ROOT / "voc-fcn8s/sample/val.prototxt"))
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -38,23 +39,23 @@ def test_offsets_of_the_published_nets_follow(model, capsys):
 
 def test_lengths_are_those_of_the_net_or_neither_fits(net_of):
     """At an eighth of the width; its fc6 of 3x3 leaves some sizes without enough of pool3."""
-    net, made = net_of(nets.text_of(sample())), explain.tops_of(sample())
+    net, made = net_of(prototxts.text_of(sample())), explain.layers_and_tops(sample())
     outcomes = []
     for size in (1, 31, 33, 61, 83, 180, 240):
         net.blobs["data"].reshape(1, 3, size, size)
         try:
-            found = explain.lengths(made, size)
+            found = explain.blob_lengths(made, size)
         except ValueError as error:
             with pytest.raises(ValueError, match=str(error).split(":")[0]):
                 net.reshape()
-            outcomes.append(explain.fitting(made, size))
+            outcomes.append(explain.next_size_that_fits(made, size))
             continue
         net.reshape()
         assert found == {name: net.blobs[name].data.shape[3] for name in found} and len(found) > 30
         outcomes.append(size)
     assert outcomes[-2:] == [180, 240] and outcomes != sorted((1, 31, 33, 61, 83, 180, 240))
     for size in outcomes:
-        explain.lengths(made, size)
+        explain.blob_lengths(made, size)
 
 
 def test_pooling_with_pad_as_caffe_clips_it(net_of, tmp_path):
@@ -62,11 +63,11 @@ def test_pooling_with_pad_as_caffe_clips_it(net_of, tmp_path):
     layer { name: "p" type: "Pooling" bottom: "d" top: "p" pooling_param {
       kernel_size: 2 stride: 2 pad: 1 } }"""
     net = net_of(text)
-    made = explain.tops_of(nets.read_net(tmp_path / "net.prototxt"))
+    made = explain.layers_and_tops(prototxts.read_net(tmp_path / "net.prototxt"))
     for size in range(1, 12):
         net.blobs["d"].reshape(1, 1, size, size)
         net.reshape()
-        assert explain.lengths(made, size)["p"] == net.blobs["p"].data.shape[3]
+        assert explain.blob_lengths(made, size)["p"] == net.blobs["p"].data.shape[3]
 
 
 def test_a_wrong_offset_is_told():
@@ -83,14 +84,14 @@ def test_sizes_that_do_not_fit_are_told(net_of):
     for layer in net.layer:
         if layer.name == "conv1_1":
             layer.convolution_param.pad[:] = [1]
-    with pytest.raises(ValueError, match="fc6: its kernel finds 2 only, and leaves nothing"):
-        explain.lengths(explain.tops_of(net), 64)
+    with pytest.raises(ValueError, match="fc6: its kernel does not fit into a bottom of 2"):
+        explain.blob_lengths(explain.layers_and_tops(net), 64)
     with pytest.raises(ValueError):
-        net_of(nets.text_of(net)).reshape()
+        net_of(prototxts.text_of(net)).reshape()
     assert "PROBLEM: not all pictures fit" in "\n".join(explain.explain(net))
 
 
-def test_what_is_no_net_exits_2(monkeypatch, capsys):
+def test_what_is_no_net_exits_2(capsys):
     assert run("voc-fcn4s") == 2
     assert run(ROOT / "voc-fcn8s/solver.prototxt") == 2
     assert "fcn explain: " in capsys.readouterr().err

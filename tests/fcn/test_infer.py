@@ -1,32 +1,27 @@
-"""infer.py on pictures of every kind, with a net whose answer is known: the strongest channel."""
+"""`fcn infer` with a net whose answer is known: the strongest channel."""
 
 import re
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny_model
+from colours import GREEN, RED, indices
 from PIL import Image
 from places import ROOT
-from tiny_model import GREEN, RED, indices
 
 import caffe
-from fcn import infer, nets, vis
-from fcn import weights as weights_of
-from fcn.datasets.nyud import NYUDSegDataLayer
-
-# ---- the command
+from fcn import places, prototxts
+from fcn.cli import script
+from fcn.vis import make_palette, vis_seg
 
 
-def run(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["infer.py", "--cpu", *map(str, arguments)])
-    return infer.main()
+def run(*arguments):
+    return script("infer", "infer.py", ["--cpu", *map(str, arguments)])
 
 
-def test_classes_overlay_and_shares(model, scene, tmp_path, monkeypatch, capsys):
+def test_classes_overlay_and_shares(model, scene, tmp_path, capsys):
     Image.fromarray(scene).save(tmp_path / "s.png")
-    assert run(monkeypatch, "--model", model, "--out", "made/here", "s.png") == 0
+    assert run("--model", model, "--out", "made/here", "s.png") == 0
     with Image.open("made/here/s_classes.png") as image:
         assert image.mode == "P" and image.getpalette()[3:6] == [128, 0, 0]
         seg = np.asarray(image)
@@ -36,7 +31,7 @@ def test_classes_overlay_and_shares(model, scene, tmp_path, monkeypatch, capsys)
     assert (seg[33:38, 2:58] == 0).all()
     with Image.open("made/here/s_overlay.png") as image:
         overlay = np.asarray(image)
-    assert np.array_equal(overlay, vis.vis_seg(scene, seg, vis.make_palette(256)))
+    assert np.array_equal(overlay, vis_seg(scene, seg, make_palette(256)))
     line = capsys.readouterr().out.splitlines()[-1]
     counts = np.bincount(seg.ravel())
     for name, count in zip(("background", "aeroplane", "bicycle"), counts):
@@ -45,9 +40,9 @@ def test_classes_overlay_and_shares(model, scene, tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 77), (41, 3)])
-def test_any_size(model, tmp_path, monkeypatch, size):
+def test_any_size(model, tmp_path, size):
     Image.fromarray(np.full((*size, 3), GREEN, np.uint8)).save(tmp_path / "g.png")
-    assert run(monkeypatch, "--model", model, "g.png") == 0
+    assert run("--model", model, "g.png") == 0
     with Image.open("g_classes.png") as image:
         seg = np.asarray(image)
     assert seg.shape == size and (seg == 1).all()
@@ -57,33 +52,31 @@ def test_sizes_that_the_small_net_cannot_take(tmp_path, monkeypatch):
     """The embedded task's FCN-8s takes no 100 x 37: the picture gets a border, and loses it again."""
     monkeypatch.chdir(tmp_path)
     prototxt = ROOT / "voc-fcn8s/sample/val.prototxt"
-    (tmp_path / "deploy.prototxt").write_text(nets.text_of(nets.deploy(nets.read_net(prototxt))))
+    (tmp_path / "deploy.prototxt").write_text(
+        prototxts.text_of(prototxts.deploy(prototxts.read_net(prototxt)))
+    )
     caffe.Net("deploy.prototxt", caffe.TEST).save("w.caffemodel")
     Image.new("RGB", (37, 100)).save("s.png")
-    assert run(monkeypatch, "--sample", "--weights", "w.caffemodel", "s.png") == 0
+    assert run("--sample", "--weights", "w.caffemodel", "s.png") == 0
     assert indices("s_classes.png").shape == (100, 37)
 
 
-def test_large_pictures_are_segmented_smaller_but_answered_in_full(
-    model, scene, tmp_path, monkeypatch, capsys
-):
+def test_large_pictures_are_segmented_smaller_but_answered_in_full(model, scene, tmp_path, capsys):
     large = np.repeat(np.repeat(scene, 5, 0), 5, 1)
     Image.fromarray(large).save(tmp_path / "large.png")
-    assert run(monkeypatch, "--model", model, "--max-pixels", 2400, "large.png") == 0
+    assert run("--model", model, "--max-pixels", 2400, "large.png") == 0
     with Image.open("large_classes.png") as image:
         seg = np.asarray(image)
     assert seg.shape == (200, 300) and "over 2400 pixels" in capsys.readouterr().out
     assert (seg[15:140, 10:85] == 1).all() and (seg[15:140, 115:290] == 2).all()
 
 
-def test_an_unreadable_picture_does_not_stop_the_others(
-    model, scene, tmp_path, monkeypatch, capsys
-):
+def test_an_unreadable_picture_does_not_stop_the_others(model, scene, tmp_path, capsys):
     Image.fromarray(scene).save(tmp_path / "good.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "good.png").read_bytes()[:90])
     (tmp_path / "text.jpg").write_text("not a picture")
     names = ["absent.jpg", "cut.png", "text.jpg", "good.png"]
-    assert run(monkeypatch, "--model", model, *names) == 1
+    assert run("--model", model, *names) == 1
     said = capsys.readouterr()
     for name in names[:3]:
         assert f"{name}: cannot be read: " in said.err
@@ -100,7 +93,7 @@ def test_a_picture_too_large_for_the_memory_does_not_stop_the_others(
         Image.fromarray(pixels).save(tmp_path / f"{name}.png")
     monkeypatch.setattr("caffe.running.memory.device_memory", lambda where: (2**22, 2**22))
     names = [str(tmp_path / f"{name}.png") for name in ("large", "small")]
-    assert run(monkeypatch, "--model", model, *names) == 1
+    assert run("--model", model, *names) == 1
     err = capsys.readouterr().err
     assert re.fullmatch(
         r".*large\.png: .* with data .* needs about .*GiB.* fits; .*--max-pixels.*\n", err
@@ -109,153 +102,55 @@ def test_a_picture_too_large_for_the_memory_does_not_stop_the_others(
     assert made == {"small_classes.png"}
 
 
-def test_pictures_of_one_name_do_not_overwrite_each_other(model, tmp_path, monkeypatch):
+def test_pictures_of_one_name_do_not_overwrite_each_other(model, tmp_path):
     for folder, colour in (("a", GREEN), ("b", RED)):
         (tmp_path / folder).mkdir()
         Image.fromarray(np.full((9, 9, 3), colour, np.uint8)).save(tmp_path / folder / "x.png")
-    assert run(monkeypatch, "--model", model, "a/x.png", "b/x.png") == 0
+    assert run("--model", model, "a/x.png", "b/x.png") == 0
     for name, wanted in (("x", 1), ("x_2", 2)):
         with Image.open(f"{name}_classes.png") as image:
             assert (np.asarray(image) == wanted).all()
 
 
-def test_missing_weights_exit_2(model, tmp_path, monkeypatch, capsys):
+def test_missing_weights_exit_2(model, tmp_path, capsys):
     (model / "voc-tiny.caffemodel").unlink()
-    assert run(monkeypatch, "--model", model, "s.png") == 2
+    assert run("--model", model, "s.png") == 2
     said = capsys.readouterr().err
-    assert str(model / "voc-tiny.caffemodel") in said and "train it: python" in said
-    assert run(monkeypatch, "--model", model, "--weights", "w.caffemodel", "s.png") == 2
+    assert str(model / "voc-tiny.caffemodel") in said and "train it: fcn train" in said
+    assert run("--model", model, "--weights", "w.caffemodel", "s.png") == 2
     assert str(tmp_path / "w.caffemodel") in capsys.readouterr().err
 
 
-def test_a_model_that_does_not_exist_exits_2(monkeypatch, capsys):
-    assert run(monkeypatch, "--model", "voc-fcn4s", "s.png") == 2
+def test_a_model_that_does_not_exist_exits_2(capsys):
+    assert run("--model", "voc-fcn4s", "s.png") == 2
     said = capsys.readouterr().err
-    assert str(weights_of.ROOT / "voc-fcn4s") in said and "did you mean voc-fcn" in said
+    assert str(places.HOME / "voc-fcn4s") in said and "did you mean voc-fcn" in said
 
 
-def test_a_model_may_be_named_by_any_path_to_it(model, monkeypatch):
-    """What a shell completes, `voc-fcn8s/`, still has its published names."""
-    root = weights_of.ROOT
-    for name in ("voc-fcn8s", "voc-fcn8s/", str(root / "voc-fcn8s")):
-        assert weights_of.model(name) == "voc-fcn8s"
-    monkeypatch.chdir(root / "voc-fcn8s")
-    assert weights_of.model(".") == weights_of.model("../voc-fcn8s/") == "voc-fcn8s"
-    assert weights_of.model(str(model) + "/") == str(model)  # one's own, wherever it is
-
-
-def test_weights_that_do_not_do_are_told(model, scene, tmp_path, monkeypatch, capsys):
+def test_weights_that_do_not_do_are_told(model, scene, tmp_path, capsys):
     """Damaged: exit code 2 and no traceback. Of another net: which layers stay at zero."""
     Image.fromarray(scene).save("s.png")
     weights = model / "voc-tiny.caffemodel"
     (tmp_path / "cut.caffemodel").write_bytes(weights.read_bytes()[:-20])
-    assert run(monkeypatch, "--model", model, "--weights", "cut.caffemodel", "s.png") == 2
+    assert run("--model", model, "--weights", "cut.caffemodel", "s.png") == 2
     said = capsys.readouterr().err
     assert "cut.caffemodel: damaged" in said and "truncated" in said
     tiny_model.write_weights(model, weights)
-    assert run(monkeypatch, "--model", model, "s.png") == 0
+    assert run("--model", model, "s.png") == 0
     assert f"{weights} leaves score_fr at zero" in capsys.readouterr().err
 
 
-def test_a_prototxt_that_does_not_parse_is_told_with_its_line(model, monkeypatch, capsys):
+def test_a_prototxt_that_does_not_parse_is_told_with_its_line(model, capsys):
     path = model / "val.prototxt"
     path.write_text(path.read_text().replace("kernel_size", "kernel_sise", 1))
     line = 1 + path.read_text()[: path.read_text().index("kernel_sise")].count("\n")
-    assert run(monkeypatch, "--model", model, "s.png") == 2
+    assert run("--model", model, "s.png") == 2
     assert f"{path}:{line}:" in capsys.readouterr().err
     with pytest.raises(ValueError, match=f"val.prototxt:{line}:"):
-        nets.read_net(path)
+        prototxts.read_net(path)
 
 
-def test_out_that_is_a_file_is_told(model, scene, monkeypatch, capsys):
+def test_out_that_is_a_file_is_told(model, scene, capsys):
     Image.fromarray(scene).save("s.png")
-    assert run(monkeypatch, "--model", model, "--out", "s.png", "s.png") == 2
+    assert run("--model", model, "--out", "s.png", "s.png") == 2
     assert "File exists: 's.png'" in capsys.readouterr().err
-
-
-# ---- models that read depth or HHA
-
-
-NYUD = """
-layer {{ name: "a" type: "Python" {tops} python_param {{ module: "nyud_layers"
-  layer: "NYUDSegDataLayer" param_str: "{{'nyud_dir': 'x', 'split': 'test', 'tops': {params}}}" }} }}
-layer {{ name: "all" type: "Concat" {bottoms} top: "all" }}
-layer {{ name: "score" type: "Convolution" bottom: "all" top: "score"
-  convolution_param {{ num_output: 40 kernel_size: 1 }} }}
-layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" }}
-"""
-
-
-@pytest.fixture
-def nyud_model(tmp_path, monkeypatch):
-    """A function from {blob: kind} to a model that gives class 7 where the last channel is over 1.
-
-    With the pictures c.png, d.png (depth) and h.png in the working directory.
-    """
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.RandomState(0)
-    for name in "ch":
-        Image.fromarray(rng.randint(0, 256, (20, 30, 3)).astype(np.uint8)).save(f"{name}.png")
-    depth = np.full((20, 30), 1000, np.uint16)
-    depth[5:15, 10:] = 9000  # logarithms less the mean: -0.9 and 1.3
-    Image.fromarray(depth).save("d.png")
-
-    def build(kinds):
-        folder = tmp_path / "nyud-tiny"
-        folder.mkdir(exist_ok=True)
-        tops = " ".join(f'top: "{blob}"' for blob in [*kinds, "label"])
-        bottoms = " ".join(f'bottom: "{blob}"' for blob in kinds)
-        text = NYUD.format(tops=tops, bottoms=bottoms, params=[*kinds.values(), "label"])
-        (folder / "test.prototxt").write_text(text)
-        deployed = nets.deploy(nets.read_net(folder / "test.prototxt"))
-        (folder / "made.prototxt").write_text(nets.text_of(deployed))
-        net = caffe.Net(str(folder / "made.prototxt"), caffe.TEST)
-        net.params["score"][0].data[7, -1] = 1
-        net.params["score"][1].data[0] = 1
-        net.save(str(folder / "nyud-tiny.caffemodel"))
-        return folder
-
-    return build
-
-
-@pytest.mark.parametrize("more", [[], ["--max-pixels", 300]])
-def test_depth_beside_colours(nyud_model, monkeypatch, capsys, more):
-    model = nyud_model({"color": "color", "depth": "depth"})
-    assert run(monkeypatch, "--model", model, "c.png", "--depth", "d.png", *more) == 0
-    seg = indices("c_classes.png")
-    assert seg.shape == (20, 30) and (seg[7:13, 13:] == 7).all() and (seg[:3] == 0).all()
-    assert "wall" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("kinds", [{"data": "hha"}, {"color": "color", "hha": "hha"}])
-def test_what_a_net_is_given_is_what_the_data_layer_yields(nyud_model, kinds):
-    found = infer.input_kinds(nyud_model(kinds) / "test.prototxt")
-    assert found == kinds
-    Path("data/hha").mkdir(parents=True)
-    layer = NYUDSegDataLayer.reader(nyud_dir=".", split="test", tops=["color", "hha", "depth"])
-    layer.files = {"color": "c.png", "hha": "h.png", "depth": "d.png"}
-    for kind in ("color", "hha", "depth"):
-        picture = infer.READ[kind](layer.files[kind])
-        given = infer.PREPARE[kind](picture, NYUDSegDataLayer.mean_bgr)
-        np.testing.assert_array_equal(given, layer.load(kind, "any"))
-
-
-@pytest.mark.parametrize(
-    "kinds, arguments, status, said",
-    [
-        ({"color": "color", "hha": "hha"}, ["c.png"], 2, "--hha wants a file for each of the 1"),
-        ({"color": "color", "depth": "depth"}, ["c.png", "c.png", "--depth", "d.png"], 2, "got 1"),
-        ({"data": "hha"}, ["h.png", "--depth", "d.png"], 2, "reads hha, so not --depth"),
-        ({"a": "color", "b": "depth"}, ["c.png", "--depth", "h.png"], 1, "3 channels, not one"),
-        ({"a": "color", "b": "hha"}, ["c.png", "--hha", "small.png"], 1, "small.png 5x4"),
-        ({"a": "color", "b": "hha"}, ["c.png", "--hha", "gone.png"], 1, "gone.png: cannot be read"),
-    ],
-)
-def test_wrong_inputs_are_told(nyud_model, monkeypatch, capsys, kinds, arguments, status, said):
-    Image.new("RGB", (4, 5)).save("small.png")
-    model = nyud_model(kinds)
-    assert run(monkeypatch, "--model", model, *arguments) == status
-    assert said in capsys.readouterr().err
-
-
-# ---- score.py, the other command that runs a finished net

@@ -1,202 +1,52 @@
-"""The fifteen models against the published record, written down here a second time.
+"""A model is found by its name or by any path to it; where its weights and snapshots belong."""
 
-`layers_of` spells out every layer of every published net as prototxt text, from the tables below
-and nothing else; the files on disk must be the same messages. A few nets run against what BVLC
-Caffe 1.0 computed at full width.
-"""
-
-import ast
-import runpy
-import sys
-
-import numpy as np
 import pytest
-from google.protobuf import text_format
 from places import ROOT
-from published import MODELS, TOPS, data_params, layers_of, net_names, on_disk, parse
 
-from caffe.proto import caffe_pb2
-from fcn import nets, train
-
-# ---- the published nets, layer by layer
+from fcn import models, places
 
 
-@pytest.mark.parametrize("which", [0, 1], ids=["train", "test"])
-@pytest.mark.parametrize("model", MODELS)
-def test_net_is_the_published_one(model, which):
-    net = on_disk(model, net_names(model)[which])
-    data = net.layer[0]
-    published = MODELS[model].data
-    tops = TOPS.get(model, ("data label", None))[0].split()
-    assert (data.name, data.type, list(data.top)) == (tops[0], "Python", tops)
-    assert (data.python_param.module, data.python_param.layer) == (
-        published.module,
-        published.layers[which],
-    )
-    split = published.splits[which]
-    assert ast.literal_eval(data.python_param.param_str) == data_params(model, split)
-    del net.layer[0]
-    wanted = parse(layers_of(model))
-    assert [found.name for found in net.layer] == [want.name for want in wanted.layer]
-    for found, want in zip(net.layer, wanted.layer):
-        assert found == want
-    assert net == wanted  # nothing besides layers
+def test_a_model_may_be_named_by_any_path_to_it(model, monkeypatch):
+    """What a shell completes, `voc-fcn8s/`, still has its published names."""
+    for name in ("voc-fcn8s", "voc-fcn8s/", str(ROOT / "voc-fcn8s")):
+        assert models.model_name(name) == "voc-fcn8s"
+    monkeypatch.chdir(ROOT / "voc-fcn8s")
+    assert models.model_name(".") == models.model_name("../voc-fcn8s/") == "voc-fcn8s"
+    assert models.model_name(str(model) + "/") == str(model)  # one's own, wherever it is
 
 
-def test_voc_fcn8s_deploy_is_the_published_one():
-    wanted = parse(layers_of("voc-fcn8s"))
-    kept = [want for want in wanted.layer if want.type not in ("Dropout", "SoftmaxWithLoss")]
-    net = on_disk("voc-fcn8s", "deploy")
-    shape = "input_param { shape { dim: [1, 3, 500, 500] } }"
-    source = parse(f'layer {{ name: "input" type: "Input" top: "data" {shape} }}')
-    assert net.layer[0] == source.layer[0]
-    assert list(net.layer[1:]) == kept
+def test_the_working_directory_comes_first(project, tmp_path, monkeypatch):
+    for place in (project / "voc-x", tmp_path / "here" / "voc-x"):
+        place.mkdir(parents=True)
+        (place / "val.prototxt").write_text("")
+    assert models.prototxt_of("voc-x") == project / "voc-x" / "val.prototxt"
+    monkeypatch.chdir(tmp_path / "here")
+    assert models.prototxt_of("voc-x") == tmp_path / "here" / "voc-x" / "val.prototxt"
+    assert models.folder("ilsvrc-nets/vgg16-fcn", sample=True) == project / "ilsvrc-nets/sample"
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_every_model_has_a_deploy_net(model):
-    net = nets.deploy(on_disk(model, net_names(model)[1]))
-    wanted = [
-        found
-        for found in parse(layers_of(model)).layer
-        if found.type not in ("Dropout", "SoftmaxWithLoss")
-    ]
-    assert list(net.layer[1:]) == wanted
-    channels = {"data": 3, "color": 3, "hha": 3, "depth": 1}
-    tops = [top for top in TOPS.get(model, ("data label", None))[0].split() if top in channels]
-    assert list(net.layer[0].top) == tops
-    dims = [list(shape.dim) for shape in net.layer[0].input_param.shape]
-    assert dims == [[1, channels[top], 500, 500] for top in tops]  # fmt: skip
+def test_a_missing_prototxt_is_told_with_the_paths_tried(project):
+    (project / "voc-x").mkdir()
+    with pytest.raises(FileNotFoundError, match="no prototxt of voc-x") as error:
+        models.prototxt_of("voc-x")
+    for name in ("voc-x", "val", "test", "deploy"):
+        assert f"{project}/voc-x/{name}.prototxt" in str(error.value)
 
 
-def test_deploy_bypasses_a_dropout_that_is_not_in_place():
-    net = nets.deploy(
-        parse("""
-        layer { name: "d" type: "Python" top: "data" top: "label" }
-        layer { name: "drop" type: "Dropout" bottom: "data" top: "dropped" }
-        layer { name: "again" type: "Dropout" bottom: "dropped" top: "twice" }
-        layer { name: "score" type: "Power" bottom: "twice" top: "score" }
-        layer { name: "acc" type: "Accuracy" bottom: "score" bottom: "label" top: "acc" }""")
-    )
-    found = [(layer.name, list(layer.bottom)) for layer in net.layer]
-    assert found == [("input", []), ("score", ["data"])]
-
-
-# ---- what net.py and solve.py do
-
-
-@pytest.mark.parametrize("model", [*MODELS, "ilsvrc-nets"])
-def test_prototxts_are_what_net_py_writes(model, tmp_path, monkeypatch, capsys):
-    script = tmp_path / "net.py"
-    script.write_text((ROOT / model / "net.py").read_text())
-    committed = {path.name for path in (ROOT / model).glob("*.prototxt")} - {"solver.prototxt"}
-    folders = [""] + ["sample"] * (ROOT / model / "sample").is_dir()
-    for folder in folders:
-        (tmp_path / folder).mkdir(exist_ok=True)
-        monkeypatch.setattr(sys, "argv", ["net.py"] + ["--sample"] * bool(folder))
-        runpy.run_path(str(script), run_name="__main__")
-        written = {path.name for path in (tmp_path / folder).glob("*.prototxt")}
-        found = {path.name for path in (ROOT / model / folder).glob("*.prototxt")}
-        assert written == found - {"solver.prototxt"} and written
-        for name in written:
-            assert (tmp_path / folder / name).read_text() == (
-                ROOT / model / folder / name
-            ).read_text()
-    assert committed  # fmt: skip
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_solver_is_the_published_one(model):
-    facts, data = MODELS[model], MODELS[model].data
-    text = (ROOT / model / "solver.prototxt").read_text()
-    train, test = data.names
-    wanted = f"""train_net: "{train}.prototxt" test_net: "{test}.prototxt"
-        test_iter: {data.test_iter} test_interval: 999999999 test_initialization: false
-        display: 20 average_loss: 20 lr_policy: "fixed" base_lr: {facts.base_lr}
-        momentum: {facts.momentum} iter_size: {facts.iter_size} max_iter: {data.max_iter}
-        weight_decay: 0.0005 snapshot: {data.snapshot} snapshot_prefix: "snapshot/train" """
-    solver, want = caffe_pb2.SolverParameter(), caffe_pb2.SolverParameter()
-    assert text_format.Parse(text, solver) == text_format.Parse(wanted, want)
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_solve_is_the_published_schedule(model, monkeypatch):
-    data = MODELS[model].data
-    calls = []
-    monkeypatch.setattr(train, "solve", lambda script, **wishes: calls.append(wishes))
-    runpy.run_path(str(ROOT / model / "solve.py"), run_name="__main__")
-    (wishes,) = calls
-    assert (wishes["rounds"], wishes["steps"]) == (data.rounds, data.steps)
-    assert wishes["start"] == MODELS[model].start
-    scored = {"score_sem": "sem", "score_geo": "geo"} if model.startswith("siftflow") else None
-    assert wishes.get("scored") == scored
-    fused = model in ("nyud-fcn32s-color-d", "nyud-fcn32s-color-hha")
-    assert ("initialize" in wishes) == fused
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_caffemodel_url(model):
-    path, name = ROOT / model / "caffemodel-url", MODELS[model].published
-    if not name:
-        assert not path.exists()
-    else:
-        assert path.read_text() == f"http://dl.caffe.berkeleyvision.org/{name}.caffemodel\n"
-
-
-SURGEON_NET = """
-layer {{ name: "data" type: "Input" top: "data"
-  input_param {{ shape {{ dim: [1, {channels}, 4, 4] }} }} }}
-layer {{ name: "{first}" type: "Convolution" bottom: "data" top: "c"
-  convolution_param {{ num_output: 2 kernel_size: 3
-    weight_filler {{ type: "gaussian" }} bias_filler {{ value: {bias} }} }} }}
-"""
-
-
-def test_depth_channel_is_the_mean_of_the_colour_filters(net_of):
-    add_depth = runpy.run_path(str(ROOT / "nyud-fcn32s-color-d" / "solve.py"))["add_depth"]
-    vgg16 = net_of(SURGEON_NET.format(channels=3, first="conv1_1", bias=5))
-    net = net_of(SURGEON_NET.format(channels=4, first="conv1_1_bgrd", bias=0))
-    add_depth(net, vgg16)
-    old, new = vgg16.params["conv1_1"][0].data, net.params["conv1_1_bgrd"][0].data
-    assert np.array_equal(new[:, :3], old)
-    assert np.allclose(new[:, 3], (old[:, 0] + old[:, 1] + old[:, 2]) / 3)
-    assert net.params["conv1_1_bgrd"][1].data.tolist() == [5, 5]
-
-
-def test_late_fusion_takes_each_net_under_its_suffix(net_of):
-    join = runpy.run_path(str(ROOT / "nyud-fcn32s-color-hha" / "solve.py"))["join"]
-    color = net_of(SURGEON_NET.format(channels=3, first="conv1_1", bias=1))
-    hha = net_of(SURGEON_NET.format(channels=3, first="conv1_1", bias=2))
-    one = SURGEON_NET.format(channels=3, first="conv1_1color", bias=0)
-    two = SURGEON_NET.format(channels=3, first="conv1_1hha", bias=0)
-    net = net_of(one + two[two.index("layer", 5) :].replace('top: "c"', 'top: "h"'))
-    join(net, color, hha)
-    for source, name in ((color, "conv1_1color"), (hha, "conv1_1hha")):
-        for old, new in zip(source.params["conv1_1"], net.params[name]):
-            assert np.array_equal(old.data, new.data)
-
-
-# ---- the sample's form
-
-
-@pytest.mark.parametrize("model", ["voc-fcn32s", "voc-fcn16s", "voc-fcn8s"])
-def test_sample_form_is_the_model_at_an_eighth(model):
-    net, full = on_disk(f"{model}/sample", "train"), on_disk(model, "train")
-    assert [found.name for found in net.layer] == [found.name for found in full.layer]
-    for found, whole in list(zip(net.layer, full.layer))[1:]:
-        assert (found.type, found.bottom, found.top) == (whole.type, whole.bottom, whole.top)
-        small, large = found.convolution_param, whole.convolution_param
-        if found.type in ("Convolution", "Deconvolution"):
-            scored = "score" in found.name
-            assert small.num_output == (11 if scored else large.num_output // 8)
-            assert small.kernel_size == ([3] if found.name == "fc6" else large.kernel_size)
-            assert small.stride == large.stride
-            assert small.pad == ([36] if found.name == "conv1_1" else large.pad)
-    # the smaller pad makes up for the smaller fc6: the picture lies where it did in the score
-    offsets = {layer.name: list(layer.crop_param.offset) for layer in net.layer}
-    assert offsets["score"] == list(full.layer[-2].crop_param.offset)
-    assert offsets.get("score_pool4c", [1]) == offsets.get("score_pool3c", [1]) == [1]
-    assert net.layer[-1].loss_param.normalize
-
-
-# ---- against BVLC Caffe, at full width
+def test_what_is_installed_is_not_written_to(project, tmp_path, monkeypatch):
+    """Of a model in the installed package, a copy in the working directory is trained."""
+    (project / "voc-x" / "sample").mkdir(parents=True)
+    (project / "voc-x" / "solver.prototxt").write_text("base_lr: 1")
+    assert models.writable(project / "voc-x") == project / "voc-x"  # a checkout
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setattr(places, "INSTALLED", True)
+    monkeypatch.setattr(places, "HOME", home)
+    monkeypatch.chdir(home)
+    assert models.own_folder("voc-x", sample=True) == home / "voc-x" / "sample"
+    for _ in range(2):  # the copy is made once
+        assert models.writable(project / "voc-x") == home / "voc-x"
+    (home / "voc-x" / "solver.prototxt").write_text("base_lr: 2")
+    models.writable(project / "voc-x")
+    assert (models.folder("voc-x") / "solver.prototxt").read_text() == "base_lr: 2"
+    assert models.model_name("voc-x") == "voc-x"

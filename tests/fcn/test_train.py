@@ -12,8 +12,9 @@ import torch
 from places import ROOT
 
 import caffe
-from fcn import nets, train
-from fcn import weights as weights_of
+from fcn import places, train
+from fcn.cli import main
+from fcn.train import Recipe
 
 
 @pytest.fixture
@@ -29,10 +30,9 @@ def model(tmp_path, monkeypatch):
     return folder
 
 
-def run(folder, *arguments, monkeypatch, rounds=2, steps=30, **wishes):
-    command = ["solve.py", *map(str, arguments), "--cpu"]
-    monkeypatch.setattr(sys, "argv", command)
-    train.solve(str(folder / "solve.py"), "voc-start", rounds, steps, **wishes)
+def run(folder, *arguments, monkeypatch, rounds=2, steps=30, **recipe):
+    monkeypatch.setattr(sys, "argv", ["solve.py", *map(str, arguments), "--cpu"])
+    train.solve(str(folder / "solve.py"), Recipe("voc-start", rounds, steps, **recipe))
 
 
 def records(folder):
@@ -87,13 +87,15 @@ def test_training_is_repeatable_and_resumes(model, monkeypatch):
     assert records(model)[-1]["loss"] < once["loss"]
 
 
-def test_own_snapshots_are_found_newest_first(model, monkeypatch, tmp_path):
-    monkeypatch.setattr(weights_of, "ROOT", tmp_path)
-    (model / "snapshot").mkdir()
-    for iteration in (4000, 100000, 96000):  # not in the order of their names' letters
-        (model / "snapshot" / f"train_iter_{iteration}.caffemodel").write_bytes(b"")
-    assert weights_of.find("voc-tiny").name == "train_iter_100000.caffemodel"
-    assert weights_of.prototxt_of("voc-tiny") == model / "val.prototxt"
+def test_the_command_does_what_the_script_does(model, monkeypatch):
+    start = ("--weights", "../start.caffemodel", "--seed", "3")
+    run(model, *start, monkeypatch=monkeypatch, rounds=1)
+    recipe = "from fcn.train import Recipe\nRECIPE = Recipe('voc-start', rounds=1, steps=30)\n"
+    (model / "solve.py").write_text(recipe)
+    monkeypatch.chdir(model.parent / "elsewhere")
+    assert main(["train", "../voc-tiny", *start, "--cpu"]) == 0
+    by_script, by_command = records(model)
+    assert by_script == by_command
 
 
 def test_interrupt_saves_what_was_learned(model, monkeypatch, capsys):
@@ -122,11 +124,12 @@ def test_several_starting_nets_go_through_initialize(model, monkeypatch):
         net.params["body"][0].data[...] = one.params["body"][0].data
 
     tiny_model.write_weights(model, model.parent / "two.caffemodel", body=np.eye(3) / 50)
-    monkeypatch.setattr(weights_of, "ROOT", model.parent)
+    monkeypatch.setattr(places, "ROOT", model.parent)
     arguments = ["solve.py", "--weights", "../start.caffemodel", "../two.caffemodel", "--cpu"]
     monkeypatch.setattr(sys, "argv", arguments)
     starts = ("voc-tiny", "voc-tiny")
-    train.solve(str(model / "solve.py"), starts, 1, 2, initialize=initialize)
+    recipe = Recipe(starts, 1, 2, initialize=initialize)
+    train.solve(str(model / "solve.py"), recipe)
     assert seen == pytest.approx([0.01, 0.02])
 
 
@@ -135,8 +138,8 @@ def test_a_net_of_zeros_is_refused(model, monkeypatch):
     renamed = (model / "val.prototxt").read_text().replace('"body"', '"bodies"')
     (model / "val.prototxt").write_text(renamed)
     tiny = model.parent / "misnamed.caffemodel"
-    deploy = nets.deploy(nets.read_net(model / "val.prototxt"))
-    (model / "made.prototxt").write_text(nets.text_of(deploy))
+    deploy = train.prototxts.deploy(train.prototxts.read_net(model / "val.prototxt"))
+    (model / "made.prototxt").write_text(train.prototxts.text_of(deploy))
     caffe.Net(str(model / "made.prototxt"), caffe.TEST).save(str(tiny))
     with pytest.raises(ValueError, match="2 of 2 layers are zero"):
         run(model, "--weights", tiny, monkeypatch=monkeypatch)
@@ -197,13 +200,13 @@ def test_a_precision_is_used_or_refused_in_one_line(model, monkeypatch, capsys):
 def test_senseless_arguments_exit_2(model, monkeypatch, arguments):
     monkeypatch.setattr(sys, "argv", ["solve.py", *arguments])
     with pytest.raises(SystemExit) as end:
-        train.solve(str(model / "solve.py"), "voc-start", 1, 1)
+        train.solve(str(model / "solve.py"), Recipe("voc-start", 1, 1))
     assert end.value.code == 2
 
 
 def test_the_originals_one_argument_is_a_gpu(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["solve.py", "3"])
-    assert train.parse(25, 4000, None).gpu == 3
+    assert train.parse(Recipe("voc-start", 25, 4000)).gpu == 3
 
 
 def test_script_from_anywhere_without_weights(tmp_path):
@@ -218,69 +221,6 @@ def test_script_from_anywhere_without_weights(tmp_path):
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert f"{ROOT}/ilsvrc-nets/alexnet-fcn.caffemodel" in done.stderr
     assert "python ilsvrc-nets/convert.py --model alexnet" in done.stderr
-
-
-# ---- which file holds which weights
-
-
-def test_published_names_and_their_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(weights_of, "ROOT", tmp_path)
-    folder = tmp_path / "voc-fcn16s"
-    (folder / "snapshot").mkdir(parents=True)
-    expected = []
-    for name in (
-        "voc-fcn16s.caffemodel",
-        "fcn16s-heavy-pascal.caffemodel",
-        "snapshot/train_iter_8000.caffemodel",
-        "snapshot/train_iter_12000.caffemodel",
-    ):  # from the least to the most preferred
-        (folder / name).write_bytes(b"")
-        expected.append(folder / name)
-        assert weights_of.find("voc-fcn16s") == expected[-1]
-    found = [path for path in weights_of.candidates("voc-fcn16s") if path.exists()]
-    assert found == expected[::-1]
-
-
-@pytest.mark.parametrize(
-    "net, path",
-    [
-        ("ilsvrc-nets/vgg16-fcn", "vgg16fc.caffemodel"),  # so nyud-fcn32s-color-d asks for it
-        ("ilsvrc-nets/vgg16-fcn", "ilsvrc-nets/vgg16fc.caffemodel"),
-        ("nyud-fcn32s-color", "nyud-rgb-32s/nyud-rgb-32s-28k.caffemodel"),  # -color-hha
-        ("nyud-fcn32s-hha", "nyud-hha-32s/nyud-hha-32s-60k.caffemodel"),
-        ("nyud-fcn32s-hha", "nyud-fcn32s-hha/nyud-fcn32s-hha-heavy.caffemodel"),
-        ("siftflow-fcn16s", "siftflow-fcn16s/siftflow-fcn16s.caffemodel"),
-        ("pascalcontext-fcn8s", "pascalcontext-fcn8s/fcn-8s-pascalcontext.caffemodel"),
-        ("voc-fcn16s", "voc-fcn16s/fcn-16s-pascal.caffemodel"),
-        ("ilsvrc-nets/alexnet-fcn", "ilsvrc-nets/alexnet-fcn.caffemodel"),
-    ],
-)
-def test_the_names_of_older_editions_and_original_scripts(net, path, tmp_path, monkeypatch):
-    monkeypatch.setattr(weights_of, "ROOT", tmp_path)
-    monkeypatch.setattr(weights_of, "SHA1", {})
-    place = tmp_path / path
-    place.parent.mkdir(exist_ok=True)
-    place.write_bytes(b"")
-    assert weights_of.find(net).samefile(place)
-
-
-def test_sha1_is_checked_and_said(tmp_path, monkeypatch, capsys):
-    path = tmp_path / "fcn8s-heavy-pascal.caffemodel"
-    path.write_bytes(b"abc")
-    weights_of.check(path)
-    sha1 = "a9993e364706816aba3e25717850c26c9cd0d89d"  # of "abc"
-    assert "warning" in capsys.readouterr().out
-    monkeypatch.setitem(weights_of.SHA1, path.name, sha1)
-    weights_of.check(path)
-    assert f"sha1 {sha1}, as published" in capsys.readouterr().out
-
-
-def test_what_is_missing_tells_how_to_get_it():
-    with pytest.raises(FileNotFoundError) as error:
-        weights_of.find("voc-fcn8s-nothing")
-    assert "train it: python voc-fcn8s-nothing/solve.py" in str(error.value)
-    assert "fcn8s-heavy-pascal.caffemodel" in weights_of.how_to_get("voc-fcn8s")
-    assert "python ilsvrc-nets/convert.py" in weights_of.how_to_get("ilsvrc-nets/vgg16-fcn")
 
 
 def test_the_progress_bar_names_the_model(model, monkeypatch, capsys):

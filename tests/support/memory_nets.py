@@ -7,7 +7,7 @@ from nets import conv, layer, random_net, source
 from places import ROOT
 
 import caffe
-from fcn.nets import deploy, read_net, text_of
+from fcn.prototxts import deploy, read_net, text_of
 
 POOL = "pooling_param { pool: MAX kernel_size: 2 stride: 2 }"
 

@@ -1,4 +1,8 @@
-"""The fifteen published models as a table of facts, written independently of fcn/."""
+"""The fifteen models as published, written down apart from the code that builds them.
+
+`layers_of` spells out every layer of every published net as prototxt text, from the tables below and
+nothing else.
+"""
 
 from typing import NamedTuple
 
@@ -6,9 +10,6 @@ from google.protobuf import text_format
 from places import ROOT
 
 from caffe.proto import caffe_pb2
-
-TRAIN_VAL, TRAINVAL_TEST = ("train", "val"), ("trainval", "test")
-VGG16, ALEXNET = "ilsvrc-nets/vgg16-fcn", "ilsvrc-nets/alexnet-fcn"
 
 
 class DataSet(NamedTuple):
@@ -34,6 +35,7 @@ class Model(NamedTuple):
     iter_size: int = 1
 
 
+TRAIN_VAL, TRAINVAL_TEST = ("train", "val"), ("trainval", "test")
 VOC = DataSet(
     "voc_layers",
     ("SBDDSegDataLayer", "VOCSegDataLayer"),
@@ -41,8 +43,6 @@ VOC = DataSet(
     ("train", "seg11valid"),
     *(21, 736, 100000, 4000, 25, 4000),
 )
-
-
 NYUD = DataSet(
     "nyud_layers",
     ("NYUDSegDataLayer",) * 2,
@@ -50,8 +50,6 @@ NYUD = DataSet(
     TRAINVAL_TEST,
     *(40, 654, 300000, 2000, 50, 2000),
 )
-
-
 SIFT = DataSet(
     "siftflow_layers",
     ("SIFTFlowSegDataLayer",) * 2,
@@ -59,8 +57,6 @@ SIFT = DataSet(
     TRAINVAL_TEST,
     *(33, 200, 300000, 2000, 50, 2000),
 )
-
-
 CONTEXT = DataSet(
     "pascalcontext_layers",
     ("PASCALContextSegDataLayer",) * 2,
@@ -68,17 +64,10 @@ CONTEXT = DataSet(
     TRAIN_VAL,
     *(60, 5105, 300000, 4000, 50, 8000),
 )
-
-
 AT_ONCE = VOC._replace(max_iter=300000, rounds=75)
-
-
 MEAN = (104.00699, 116.66877, 122.67892)
-
-
+VGG16, ALEXNET = "ilsvrc-nets/vgg16-fcn", "ilsvrc-nets/alexnet-fcn"
 BOTH = ("nyud-fcn32s-color", "nyud-fcn32s-hha")
-
-
 MODELS = {
     "voc-fcn32s": Model(VOC, 32, 1e-10, VGG16, "fcn32s-heavy-pascal"),
     "voc-fcn16s": Model(VOC, 16, 1e-12, "voc-fcn32s", "fcn16s-heavy-pascal"),
@@ -100,8 +89,6 @@ MODELS = {
         CONTEXT, 8, 1e-14, "pascalcontext-fcn16s", "pascalcontext-fcn8s-heavy"
     ),
 }
-
-
 TOPS = {
     "nyud-fcn32s-color": ("data label", ["color", "label"]),
     "nyud-fcn32s-hha": ("data label", ["hha", "label"]),
@@ -111,22 +98,19 @@ TOPS = {
     "siftflow-fcn16s": ("data sem geo", None),
     "siftflow-fcn8s": ("data sem geo", None),
 }
-
-
 VGG16_LAYERS = (
     "conv1_1 64, conv1_2 64, pool1, conv2_1 128, conv2_2 128, pool2, "
     "conv3_1 256, conv3_2 256, conv3_3 256, pool3, conv4_1 512, conv4_2 512, conv4_3 512, pool4, "
     "conv5_1 512, conv5_2 512, conv5_3 512, pool5, fc6 4096, fc7 4096"
 )
-
-
 CAFFENET_LAYERS = (  # outputs, kernel, pad, stride, group
     "conv1 96 11 100 4 1, pool1, norm1, conv2 256 5 2 1 2, pool2, norm2, conv3 384 3 1 1 1, "
     "conv4 384 3 1 1 2, conv5 256 3 1 1 2, pool5, fc6 4096 6 0 1 1, fc7 4096 1 0 1 1"
 )
-
-
 LEARNED = "param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 2 decay_mult: 0 }"
+
+
+# ---- the published nets, layer by layer
 
 
 def layer(name, kind, bottoms, body="", top=None):

@@ -9,8 +9,9 @@ from PIL import Image
 
 import caffe
 from caffe import layers as L
-from fcn.datasets.voc import add_data
-from fcn.nets import seg_loss, text_of
+from fcn.datasets.voc import add_data_layer
+from fcn.nets import seg_loss
+from fcn.prototxts import deploy, read_net, text_of
 
 COLOURS = np.array([[20, 20, 20], [230, 30, 30], [30, 230, 30]], np.uint8)  # RGB of each class
 MEAN = (90.0, 95.0, 100.0)
@@ -18,12 +19,6 @@ SOLVER = """train_net: "train.prototxt" test_net: "val.prototxt" test_iter: 3
 test_interval: 999999999 test_initialization: false display: 0 lr_policy: "fixed" base_lr: 0.01
 momentum: 0.9 snapshot: {snapshot} snapshot_prefix: "snapshot/train"
 """
-RED, GREEN, BLUE, GREY = (200, 20, 20), (20, 200, 20), (20, 20, 200), (128, 128, 128)
-
-
-def indices(path):
-    with Image.open(path) as image:
-        return np.asarray(image)
 
 
 def picture(rng, height, width):
@@ -64,7 +59,7 @@ def write_model(folder, snapshot=0):
     for name, split in (("train", "train"), ("val", "seg11valid")):
         n = caffe.NetSpec()
         trees = dict(sbdd_dir="../data/sbd", voc_dir="../data/voc")
-        add_data(n, split, **trees, mean=MEAN, classes=3)
+        add_data_layer(n, split, **trees, mean=MEAN, classes=3)
         n.body = L.Convolution(n.data, num_output=3, kernel_size=1, pad=20)
         n.drop7 = L.Pooling(n.body, kernel_size=2, stride=2, pool=1)
         n.score_fr = L.Convolution(n.drop7, num_output=3, kernel_size=1)
@@ -81,8 +76,6 @@ def write_model(folder, snapshot=0):
 
 def write_weights(folder, path, body=None, score=None):
     """Weights for that net: body passes pixels/100 on, and score is zero, unless given."""
-    from fcn.nets import deploy, read_net
-
     deployed = folder / "made.prototxt"
     deployed.write_text(text_of(deploy(read_net(folder / "val.prototxt"))))
     net = caffe.Net(str(deployed), caffe.TEST)

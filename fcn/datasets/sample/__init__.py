@@ -1,37 +1,54 @@
 """The embedded task: real handwritten digits on real photographs, in VOC's and SBD's own formats.
 
-Small enough to train from nothing on two CPU cores in minutes; both sources come with scikit-learn.
+It is small enough to train from nothing on two CPU cores in minutes. Handwriting and photographs
+come with scikit-learn.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from .. import voc
-from ..record import DATA, Dataset, Tree, names
+import caffe
+from fcn.datasets import voc
+from fcn.datasets.dataset import Dataset, Tree, class_names
 
-CLASSES = names("sample/classes.txt")  # 0 is background
+CLASSES = class_names("sample/classes.txt")  # 0 is background
 MEAN = (76.0, 81.0, 75.0)  # BGR, of the training scenes, rounded
-SCENES = DATA / "sample" / "scenes"  # where `fcn data sample` writes
-HOW_TO_GET = "\nThe scenes are made by: fcn data sample"
-PARAMS: dict[str, Any] = {"mean": MEAN, "classes": len(CLASSES)}
+FOLDER = "sample/scenes"  # below data/, where `fcn data sample` writes
+_PARAMS: dict[str, Any] = {"mean": MEAN, "classes": len(CLASSES)}
 
 
-def add_data(n: Any, split: str) -> None:
-    """Add the tops data and label to a NetSpec, of a net in a model's sample/ folder."""
-    scenes = "../../data/sample/scenes"
-    voc.add_data(n, split, sbdd_dir=f"{scenes}/sbd", voc_dir=f"{scenes}/voc", **PARAMS)
+def add_data_layer(n: caffe.NetSpec, split: str) -> None:
+    """Add data and label. Scenes are in SBD's and VOC's formats, so VOC's data layers read them."""
+    scenes = f"../../data/{FOLDER}"
+    voc.add_data_layer(n, split, f"{scenes}/sbd", f"{scenes}/voc", **_PARAMS)
 
 
-DATASET = Dataset(
-    "sample",
-    CLASSES,
-    MEAN,
+@contextmanager
+def tells_how_to_get_scenes(embedded: bool) -> Iterator[None]:
+    """Adds to a FileNotFoundError, on the embedded task, the command that makes the scenes."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if not embedded:
+            raise
+        raise FileNotFoundError(f"{error}\nThe scenes are made by: fcn data sample") from None
+
+
+SAMPLE = Dataset(
+    name="sample",
+    classes=CLASSES,
+    mean=MEAN,
+    nets=voc.VOC.nets,
+    add_data_layer=add_data_layer,
     trees=(
-        Tree(voc.SBDDSegDataLayer, {"sbdd_dir": ("sample/scenes/sbd", "cls")}, ("train",), PARAMS),
+        Tree(voc.SBDDSegDataLayer, {"sbdd_dir": (f"{FOLDER}/sbd", "cls")}, ("train",), _PARAMS),
         Tree(
             voc.VOCSegDataLayer,
-            {"voc_dir": ("sample/scenes/voc", "SegmentationClass")},
+            {"voc_dir": (f"{FOLDER}/voc", "SegmentationClass")},
             ("tune", "seg11valid"),
-            PARAMS,
+            _PARAMS,
         ),
     ),
+    how_to_get="fcn data sample",
 )

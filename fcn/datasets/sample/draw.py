@@ -1,4 +1,4 @@
-"""`fcn data sample [--seed N] [--out DIR]`: write the scenes as VOC and SBD trees."""
+"""`fcn data sample`: draws the scenes of the embedded task and writes them as VOC and SBD trees."""
 
 import argparse
 import shutil
@@ -9,15 +9,15 @@ import scipy.io
 from PIL import Image
 from tqdm import tqdm
 
-from ...vis import make_palette
-from . import SCENES, scenes
+from fcn import places, vis
+from fcn.datasets.sample import FOLDER, scenes
 
-# Split -> (tree, role of its digits and photographs, number of scenes)
+# Split -> (tree, role of its digits and photographs in scenes.ROLES, number of scenes)
 SPLITS = {
     "train": ("sbd", "train", 1500),  # to train on
     "tune": ("voc", "tune", 80),  # to choose steps and rates by
     "seg11valid": ("voc", "val", 80),  # held back: what is scored
-    "infer": ("voc", "infer", 4),  # seen by nobody before infer.py
+    "infer": ("voc", "infer", 4),  # neither trained on nor scored
 }
 FILES = {  # tree -> (picture, label, split list)
     "sbd": ("img/{}.jpg", "cls/{}.mat", "{}.txt"),
@@ -25,10 +25,10 @@ FILES = {  # tree -> (picture, label, split list)
 }
 
 
-def write(out=SCENES, seed=0, splits=None):
-    """Draw every split into OUT/sbd and OUT/voc; the same seed gives the same files.
+def write(out: Path, seed: int = 0, splits: dict | None = None) -> Path:
+    """Draw every split into `out`/sbd and `out`/voc, replacing what is there; returns `out`.
 
-    Trees written before under `out` are replaced. Returns `out` as a Path.
+    The same seed gives the same files.
     """
     out, splits = Path(out), splits or SPLITS
     for tree in FILES:
@@ -52,29 +52,29 @@ def write(out=SCENES, seed=0, splits=None):
     return out
 
 
-def save_mat(path, classes):
-    """Classes as SBD keeps them: GTcls, a struct with Segmentation (it has no void)."""
+def save_mat(path: str | Path, classes: np.ndarray) -> None:
+    """Save classes as SBD stores them: GTcls, a struct with Segmentation. SBD has no void."""
     gt = np.zeros((1, 1), [("Segmentation", "O"), ("CategoriesPresent", "O")])
     gt[0, 0]["Segmentation"] = classes
     gt[0, 0]["CategoriesPresent"] = np.unique(classes[classes > 0])[:, None]
     scipy.io.savemat(path, {"GTcls": gt}, do_compression=True)
 
 
-def save_palette(path, classes):
-    """Classes as VOC keeps them: a palette PNG, 255 where two meet."""
-    image = Image.fromarray(scenes.with_borders(classes))
-    image.putpalette(make_palette(256).ravel().tolist())
-    image.save(path)
+def save_palette(path: str | Path, classes: np.ndarray) -> None:
+    """Save classes as VOC stores them: a palette PNG, 255 where two classes meet."""
+    vis.save_classes(scenes.with_borders(classes), path)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `fcn data sample`."""
+    """The command's options."""
+    scenes_folder = places.data_folder() / FOLDER
     parser.add_argument("--seed", type=int, default=0, help="another seed, other scenes")
-    parser.add_argument("--out", type=Path, default=SCENES, help="default: %(default)s")
+    parser.add_argument("--out", type=Path, default=scenes_folder, help="default: %(default)s")
 
 
-def run(args: argparse.Namespace) -> None:
-    """Write the scenes."""
+def run(args: argparse.Namespace) -> int:
+    """Write the scenes; returns the exit code."""
     if args.seed < 0:
         raise ValueError(f"--seed must not be negative, got {args.seed}")
     print(f"scenes in {write(args.out, args.seed)}")
+    return 0

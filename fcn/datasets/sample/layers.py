@@ -1,23 +1,27 @@
-"""The data layer of the sample's classifier: crops drawn as they are asked for."""
+"""The data layer of the embedded task's classifier: crops that are drawn when they are needed."""
 
 import ast
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
 import caffe
-
-from . import MEAN, scenes
+from fcn.datasets.sample import MEAN, scenes
 
 
 class DigitCropDataLayer(caffe.Layer):
     """Tops data (batch x 3 x 96 x 96, BGR minus mean) and label (batch; 0: none, else digit + 1).
 
-    param_str: role (train, tune, val), seed; batch (32), side (96), mean, and plain: the number of
-    first batches that are drawn on plain backgrounds, which a net learns from sooner.
+    param_str: role (train, tune, val), seed; batch (32), side (96), mean, and plain (0): the number
+    of batches at the start that have plain backgrounds, from which a net learns sooner.
     """
 
-    def setup(self, bottom, top):
+    param_str: str
+
+    def setup(self, bottom: Sequence[Any], top: Sequence[Any]) -> None:
+        """Read param_str and begin to draw the first batch."""
         params = ast.literal_eval(self.param_str)
         self.role, self.seed = params["role"], params["seed"]
         if self.role not in scenes.ROLES:
@@ -26,21 +30,26 @@ class DigitCropDataLayer(caffe.Layer):
         self.mean = np.array(params.get("mean", MEAN), np.float32)
         self.plain = params.get("plain", 0)
         self.rng = np.random.RandomState([self.seed, list(scenes.ROLES).index(self.role), 1])
-        self.artist = ThreadPoolExecutor(1, thread_name_prefix=type(self).__name__)
-        self.next = self.artist.submit(self.draw)
+        self.background = ThreadPoolExecutor(1, thread_name_prefix=type(self).__name__)
+        self.next = self.background.submit(self.draw)
 
-    def reshape(self, bottom, top):
+    def reshape(self, bottom: Sequence[Any], top: Sequence[Any]) -> None:
+        """Give the tops their fixed shapes."""
         top[0].reshape(self.batch, 3, self.side, self.side)
         top[1].reshape(self.batch)
 
-    def forward(self, bottom, top):
+    def forward(self, bottom: Sequence[Any], top: Sequence[Any]) -> None:
+        """Copy the batch to the tops; a thread draws the next one while the net computes."""
         top[0].data[...], top[1].data[...] = self.next.result()
-        self.next = self.artist.submit(self.draw)  # while the net computes
+        self.next = self.background.submit(self.draw)
 
-    def backward(self, top, propagate_down, bottom):
-        pass
+    def backward(
+        self, top: Sequence[Any], propagate_down: Sequence[bool], bottom: Sequence[Any]
+    ) -> None:
+        """Nothing: there is no bottom."""
 
-    def draw(self):
+    def draw(self) -> tuple[np.ndarray, tuple[int, ...]]:
+        """A batch: pictures N x 3 x H x W and their classes."""
         plain, self.plain = self.plain > 0, max(self.plain - 1, 0)
         pairs = [scenes.crop(self.rng, self.role, self.side, plain) for _ in range(self.batch)]
         pixels, labels = zip(*pairs)

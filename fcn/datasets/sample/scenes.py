@@ -1,7 +1,7 @@
-"""Draws the sample's scenes and crops: light handwritten digits on darkened photographs.
+"""Draws the embedded task's scenes and crops: light handwritten digits on darkened photographs.
 
-Digits (load_digits, 1,797 samples) are split by sample, photographs (load_sample_images) by halves:
-what is scored shares neither handwriting nor background with what is trained on.
+Digits (load_digits, 1,797 samples) are split by sample, photographs (load_sample_images) by halves.
+So what is scored shares neither handwriting nor background with what is trained on.
 """
 
 from functools import lru_cache
@@ -11,10 +11,11 @@ from PIL import Image
 from scipy import ndimage
 from sklearn.datasets import load_digits, load_sample_images
 
+from fcn.datasets.dataset import VOID
+
 HEIGHT, WIDTH = 180, 240
 SMALLEST, LARGEST = 56, 112  # side of a digit's 8 x 8 tile, in pixels
-DARK = (0.5, 0.7)  # photographs keep this share of their brightness
-VOID = 255
+BRIGHTNESS = (0.5, 0.7)  # the share of their brightness that photographs keep
 
 # Role -> (share of the digits from, to; half of each photograph)
 ROLES = {
@@ -26,10 +27,10 @@ ROLES = {
 
 
 @lru_cache
-def digits(role):
-    """(tiles N x 8 x 8 in 0..1, digits N) that belong to a role.
+def digits(role: str) -> tuple[np.ndarray, np.ndarray]:
+    """The tiles, N x 8 x 8 in 0..1, and the digits, N, that belong to a role.
 
-    The split is the same for every seed: a classifier and scenes of two seeds never share samples.
+    The split is the same for every seed, so roles never share samples across seeds either.
     """
     bunch = load_digits()
     order = np.random.RandomState(0).permutation(len(bunch.target))
@@ -39,8 +40,11 @@ def digits(role):
 
 
 @lru_cache
-def photographs(role):
-    """Half of each photograph, H x W x 3 uint8 RGB; the brighter half as dark as the other."""
+def photographs(role: str) -> list[np.ndarray]:
+    """The half of each photograph that belongs to a role, H x W x 3 uint8 RGB.
+
+    The brighter half is darkened to the mean of the other.
+    """
     halves = []
     for image in load_sample_images().images:
         middle = image.shape[1] // 2
@@ -51,30 +55,43 @@ def photographs(role):
     return halves
 
 
-def background(rng, role, height, width):
+def background(rng: np.random.RandomState, role: str, height: int, width: int) -> np.ndarray:
     """A darkened crop of a photograph at a random scale, perhaps mirrored, H x W x 3 float."""
     images = photographs(role)
     image = images[rng.randint(len(images))]
     zoom = rng.uniform(0.8, min(image.shape[0] / HEIGHT, image.shape[1] / WIDTH))
     h, w = int(height * zoom), int(width * zoom)
     y, x = rng.randint(image.shape[0] - h + 1), rng.randint(image.shape[1] - w + 1)
-    crop = Image.fromarray(image[y : y + h, x : x + w]).resize((width, height), Image.BILINEAR)
+    crop = Image.fromarray(image[y : y + h, x : x + w]).resize(
+        (width, height), Image.Resampling.BILINEAR
+    )
     pixels = np.asarray(crop, np.float32)
     if rng.rand() < 0.5:
         pixels = pixels[:, ::-1]
-    return pixels * rng.uniform(*DARK)
+    return pixels * rng.uniform(*BRIGHTNESS)
 
 
-def ink(tile, size):
-    """A tile of 8 x 8 drawn `size` pixels wide: how much of each pixel is ink, 0..1."""
+def ink(tile: np.ndarray, size: int) -> np.ndarray:
+    """An 8 x 8 tile enlarged to size x size: the share of ink of each pixel, 0..1."""
     smooth = np.asarray(
-        Image.fromarray(tile.astype(np.float32)).resize((size, size), Image.BICUBIC)
+        Image.fromarray(tile.astype(np.float32)).resize((size, size), Image.Resampling.BICUBIC)
     )
     return np.clip((smooth - 0.25) * 2.5, 0, 1)  # a stroke with a soft edge rather than a blur
 
 
-def paste(pixels, labels, drawn, value, y, x, shade):
-    """Draw ink with its upper left corner at (y, x), which may lie outside; label it."""
+def paste(
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    drawn: np.ndarray,
+    value: int,
+    y: int,
+    x: int,
+    shade: float,
+) -> None:
+    """Draw ink of brightness `shade` with its upper left corner at (y, x), and label it `value`.
+
+    The ink may reach over the border.
+    """
     top, left = max(y, 0), max(x, 0)
     part = drawn[top - y : pixels.shape[0] - y, left - x : pixels.shape[1] - x]
     spot = slice(top, top + part.shape[0]), slice(left, left + part.shape[1])
@@ -82,12 +99,12 @@ def paste(pixels, labels, drawn, value, y, x, shade):
     labels[spot][part > 0.5] = value
 
 
-def scene(rng, role):
-    """(H x W x 3 uint8 RGB, H x W uint8 classes): two to four digits apart from each other."""
+def scene(rng: np.random.RandomState, role: str) -> tuple[np.ndarray, np.ndarray]:
+    """A picture, H x W x 3 uint8 RGB, and its classes, H x W uint8: two to four separate digits."""
     tiles, values = digits(role)
     pixels = background(rng, role, HEIGHT, WIDTH)
     labels = np.zeros((HEIGHT, WIDTH), np.uint8)
-    taken = []
+    taken: list[tuple[int, int, int, int]] = []  # top, left, bottom, right of each digit
     for _ in range(rng.randint(2, 5)):
         pick, size = rng.randint(len(values)), rng.randint(SMALLEST, LARGEST + 1)
         for _ in range(20):  # look for a free place
@@ -102,14 +119,16 @@ def scene(rng, role):
     return pixels.clip(0, 255).astype(np.uint8), labels
 
 
-def with_borders(labels):
-    """Labels with VOID on the pixels where two classes meet, as VOC marks them."""
+def with_borders(labels: np.ndarray) -> np.ndarray:
+    """Labels with VOID on both sides of where two classes meet, as VOC marks them."""
     ring = ndimage.maximum_filter(labels, 3) != ndimage.minimum_filter(labels, 3)
     return np.where(ring, VOID, labels).astype(np.uint8)
 
 
-def crop(rng, role, side, plain=False):
-    """(side x side x 3 uint8 RGB, class) for the classifier; class 0 shows no digit."""
+def crop(
+    rng: np.random.RandomState, role: str, side: int, plain: bool = False
+) -> tuple[np.ndarray, int]:
+    """A picture for the classifier, side x side x 3 uint8 RGB, and its class; 0 shows no digit."""
     tiles, values = digits(role)
     if plain:
         pixels = np.full((side, side, 3), rng.uniform(20, 110, 3), np.float32)

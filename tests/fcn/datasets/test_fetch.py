@@ -1,4 +1,4 @@
-"""fcn data fetch against a local server that resumes, breaks off, lies and refuses."""
+"""`fcn data fetch` against a local server that resumes, breaks off, lies and refuses."""
 
 import errno
 import hashlib
@@ -11,11 +11,11 @@ import zipfile
 
 import pytest
 
-from fcn.command import main as fcn
-from fcn.datasets import PUBLISHED
+from fcn.cli import main
 from fcn.datasets import fetch as fetch_module
+from fcn.datasets.dataset import DataError, Source
 from fcn.datasets.fetch import download, fetch, unpack
-from fcn.datasets.record import DataError, Source
+from fcn.datasets.registry import PUBLISHED
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
 MD5 = hashlib.md5(BODY).hexdigest()
@@ -169,7 +169,7 @@ def test_fetch_a_set(server, tmp_path, monkeypatch, capsys):
     plain = Source("note.txt", (server.url,), md5, "", "sbdd")
     tree = Source("made.tgz", (none, server.url), md5, "cls", "sbdd/dataset")
     sources(monkeypatch, tree, plain)
-    assert fcn(["data", "fetch", "voc", "--to", str(tmp_path / "to")]) == 0
+    assert main(["data", "fetch", "voc", "--to", str(tmp_path / "to")]) == 0
     found = tmp_path / "to/sbdd/dataset"
     for name, text in TREE.items():
         assert (found / name).read_text() == text
@@ -185,7 +185,7 @@ def test_fetch_a_set(server, tmp_path, monkeypatch, capsys):
 def test_every_address_fails(server, tmp_path, monkeypatch, capsys):
     none = server.url.replace("/file", "/none")
     sources(monkeypatch, Source("made.tgz", (none, none + "2"), None, "cls", "sbdd/dataset"))
-    assert fcn(["data", "fetch", "voc", "--to", str(tmp_path)]) == 2
+    assert main(["data", "fetch", "voc", "--to", str(tmp_path)]) == 2
     text = capsys.readouterr().err
     assert "could not get made.tgz" in text and f"{none}2: the server answers 404" in text
     assert "Traceback" not in text
@@ -217,11 +217,11 @@ def test_wrong_archives(tmp_path, monkeypatch, capsys):
         unpack(path, "cls", tmp_path / "place")
     sources(monkeypatch, Source("made.tgz", (), "0" * 32, "cls", "sbdd/dataset"))
     to = ["--to", str(tmp_path / "to"), "--archive"]
-    assert fcn(["data", "fetch", "voc", *to, str(path)]) == 2
+    assert main(["data", "fetch", "voc", *to, str(path)]) == 2
     assert "wrong checksum" in capsys.readouterr().err
-    assert fcn(["data", "fetch", "voc", *to, "other.tgz"]) == 2
+    assert main(["data", "fetch", "voc", *to, "other.tgz"]) == 2
     assert "the files of voc are called made.tgz" in capsys.readouterr().err
-    assert fcn(["data", "fetch", "voc", *to, str(tmp_path / "gone/made.tgz")]) == 2
+    assert main(["data", "fetch", "voc", *to, str(tmp_path / "gone/made.tgz")]) == 2
     assert "no archive" in capsys.readouterr().err
 
 
@@ -234,13 +234,10 @@ def test_paths_that_lead_out_are_refused(tmp_path):
 
 def test_sources_are_whole():
     """Every set's data layers find their folders in what its sources bring."""
-    from fcn.datasets import DATASETS
-
-    for name, dataset in PUBLISHED.items():
-        brought = {source.to for source in dataset.sources}
-        for tree in DATASETS[name].trees:
+    for dataset in PUBLISHED.values():
+        found = dataset.sources
+        brought = {source.to for source in found}
+        for tree in dataset.trees:
             for place, inside in tree.folders.values():
                 assert place in brought or f"{place}/{inside}" in brought
-        assert all(
-            url.endswith("/" + source.file) for source in dataset.sources for url in source.urls
-        )
+        assert all(url.endswith("/" + source.file) for source in found for url in source.urls)

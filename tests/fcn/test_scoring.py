@@ -1,4 +1,4 @@
-"""Scores against histograms worked out by hand."""
+"""Scoring a net over a data set: histograms, saved predictions, lines and records."""
 
 import json
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 import caffe
 from caffe.blob import Blob
-from fcn import measures, results, scoring
+from fcn import measures, scoring
 
 # truth down, prediction across: class 2 is never there, class 3 neither there nor given
 HIST = np.array([[6, 2, 0, 0], [1, 3, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
@@ -21,46 +21,6 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top
 """
 
 
-def test_fast_hist_leaves_out_what_is_no_class():
-    truth = np.array([0, 0, 1, 2, 255, -1, 3])
-    given = np.array([0, 1, 1, 0, 2, 2, 1])
-    assert measures.fast_hist(truth, given, 3).tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
-
-
-def test_scores_by_hand():
-    result = measures.scores(HIST)
-    assert result["pixel_accuracy"] == pytest.approx(9 / 13)
-    assert result["accuracy"][:2] == pytest.approx([6 / 8, 3 / 5])
-    assert np.isnan(result["accuracy"][2:]).all()
-    assert result["mean_accuracy"] == pytest.approx((6 / 8 + 3 / 5) / 2)
-    assert result["iu"][:3] == pytest.approx([6 / 9, 3 / 7, 0])
-    assert np.isnan(result["iu"][3])
-    assert result["mean_iu"] == pytest.approx((6 / 9 + 3 / 7 + 0) / 3)  # as published
-    assert result["mean_iu_present"] == pytest.approx((6 / 9 + 3 / 7) / 2)  # as it should be
-    assert result["mean_iu_foreground"] == pytest.approx(3 / 7)
-    assert result["fw_iu"] == pytest.approx(8 / 13 * 6 / 9 + 5 / 13 * 3 / 7)
-    assert result["absent"] == [2, 3]
-
-
-def test_all_background_has_the_known_signature():
-    share = 0.733180213097  # users report these four with a net that gives background only
-    hist = np.zeros((21, 21))
-    hist[:, 0] = (1 - share) / 20
-    hist[0, 0] = share
-    result = measures.scores(hist)
-    four = [result[k] for k in ("pixel_accuracy", "mean_accuracy", "mean_iu", "fw_iu")]
-    known = [0.733180213097, 0.047619047619, 0.0349133434808, 0.537553224877]
-    assert four == pytest.approx(known, rel=1e-9)
-    assert "every pixel is given class 0" in measures.collapsed(hist)
-    assert "3.04452" in measures.collapsed(hist)
-    assert measures.collapsed(HIST) is None
-
-
-def test_no_pixel_at_all_is_nan_not_an_error():
-    result = measures.scores(np.zeros((2, 2)))
-    assert np.isnan(result["pixel_accuracy"]) and np.isnan(result["mean_iu"])
-
-
 @pytest.fixture
 def net(net_of):
     net = net_of(NET)
@@ -70,9 +30,9 @@ def net(net_of):
     return net
 
 
-@pytest.mark.parametrize("kind", [measures.ConfusionMatrix, measures.ArrayConfusion])
+@pytest.mark.parametrize("kind", [scoring.ConfusionMatrix, scoring.ArrayConfusionMatrix])
 def test_tallies_agree_on_ties_void_and_any_label(kind, net, device):
-    assert measures.ConfusionMatrix is caffe.ConfusionMatrix
+    assert scoring.ConfusionMatrix is caffe.ConfusionMatrix
     net.blobs["data"].data[0] = np.random.default_rng(0).integers(0, 2, (3, 2, 3))
     net.blobs["label"].data[0, 0] = [[0, 1, 2], [255, 2, 0]]
     tally = kind(net, "score", "label", "loss")
@@ -84,7 +44,7 @@ def test_tallies_agree_on_ties_void_and_any_label(kind, net, device):
         prediction = net.blobs["score"].data[0].argmax(0)
         total += measures.fast_hist(net.blobs["label"].data[0, 0], prediction, 3)
         assert (tally.prediction() == prediction).all()
-        assert (measures.predicted(net.blobs["score"]) == prediction).all()
+        assert (scoring.predicted(net.blobs["score"]) == prediction).all()
     hist, loss = tally.result()
     assert hist.tolist() == total.tolist() and hist.dtype == np.int64
     assert loss == pytest.approx(2 * float(net.blobs["loss"].data), rel=1e-6)
@@ -105,16 +65,16 @@ def test_predictions_by_blocks_are_the_first_of_the_largest(classes, monkeypatch
 def test_a_tally_waits_for_nothing(net, device, monkeypatch):
     """Predictions that nobody saves stay where they are."""
     monkeypatch.setattr("caffe.confusion._fetch", None)
-    hist, _ = measures.compute_hist(net, None, ["a", "b"])
+    hist, _ = scoring.compute_hist(net, None, ["a", "b"])
     assert hist.sum() == 10
 
 
-@pytest.mark.parametrize("tally", [measures.ConfusionMatrix, measures.ArrayConfusion])
-def test_compute_hist_and_saved_predictions(net, tmp_path, tally, monkeypatch):
-    monkeypatch.setattr(measures, "ConfusionMatrix", tally)
+@pytest.mark.parametrize("kind", [scoring.ConfusionMatrix, scoring.ArrayConfusionMatrix])
+def test_compute_hist_and_saved_predictions(net, tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(scoring, "ConfusionMatrix", kind)
     folder = tmp_path / "made" / "here"
     for _ in range(2):  # a folder that is there already is no error
-        hist, loss = measures.compute_hist(net, folder, ["a", "b"])
+        hist, loss = scoring.compute_hist(net, folder, ["a", "b"])
     assert hist.tolist() == [[2, 0, 0], [0, 4, 2], [2, 0, 0]]
     right, wrong = np.log(1 + 2 * np.exp(-5)), np.log(2 + np.exp(5))
     assert loss == pytest.approx((3 * right + 2 * wrong) / 5, rel=1e-5)
@@ -136,14 +96,14 @@ def test_lines_and_records(net, tmp_path, capsys):
         label, number = text.rsplit(" ", 1)
         assert label == f"Iteration 4000 {name}" and 0 < float(number) < 6
     scoring.do_seg_tests(net, 8000, False, ["a", "b"], record=record)
-    first, second = results.read_records(record)
+    first, second = scoring.read_records(record)
     assert (first["iteration"], first["images"], second["iteration"]) == (4000, 1, 8000)
     assert first["iu"] == pytest.approx(measures.scores(hist)["iu"])
     assert first["mean_iu"] == pytest.approx(float(lines[3].rsplit(" ", 1)[1]))
 
 
 def test_a_score_that_does_not_exist_is_null(tmp_path):
-    results.write_record(tmp_path / "r.jsonl", {"iu": [0.5, float("nan")], "loss": float("inf")})
+    scoring.write_record(tmp_path / "r.jsonl", {"iu": [0.5, float("nan")], "loss": float("inf")})
     assert json.loads((tmp_path / "r.jsonl").read_text()) == {"iu": [0.5, None], "loss": None}
 
 
@@ -155,8 +115,8 @@ def test_geometric_scores_go_with_their_own_loss(net_of):
         text.replace('"score_geo" type: "Power"', '"g" type: "Power" power_param { scale: 0 }')
     )
     net.blobs["data"].data[0] = np.random.RandomState(0).randn(3, 2, 3)
-    _, loss = measures.compute_hist(net, None, ["a"])
-    _, geometric = measures.compute_hist(net, None, ["a"], layer="score_geo")
+    _, loss = scoring.compute_hist(net, None, ["a"])
+    _, geometric = scoring.compute_hist(net, None, ["a"], layer="score_geo")
     assert geometric == pytest.approx(np.log(3), rel=1e-6) and loss != pytest.approx(geometric)
 
 
@@ -173,10 +133,10 @@ def test_both_means_are_labelled(capsys):
 
 
 def test_an_input_without_its_mean_taken_off_is_told(net, capsys):
-    measures.compute_hist(net, None, ["a"])
+    scoring.compute_hist(net, None, ["a"])
     assert "mean" not in capsys.readouterr().out
     net.blobs["data"].data[...] += 2
-    measures.compute_hist(net, None, ["a", "b"])
+    scoring.compute_hist(net, None, ["a", "b"])
     assert capsys.readouterr().out.count("no value of the input is negative") == 1
 
 

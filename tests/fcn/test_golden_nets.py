@@ -1,4 +1,4 @@
-"""Whole FCN nets against what BVLC Caffe 1.0 computed."""
+"""Nets at full width against what BVLC Caffe 1.0 computed: blobs, losses and gradients."""
 
 import math
 import runpy

@@ -1,16 +1,16 @@
-"""Pictures of every kind are read as 8-bit RGB."""
+"""Pictures of every kind that Pillow reads."""
 
 import numpy as np
 import pytest
+from colours import BLUE, RED
 from PIL import Image
-from tiny_model import BLUE, RED
 
-from fcn import infer
+from fcn import pictures
 
 
 def save(image, path, **options):
     image.save(path, **options)
-    return infer.read_picture(path)
+    return pictures.read_picture(path)
 
 
 def test_plain_files(scene, tmp_path):

@@ -1,0 +1,108 @@
+"""The `fcn` command: the table of its subcommands, and how they are run.
+
+A subcommand's module has `add_arguments(parser)` and `run(args)`, which returns the exit code. It is
+imported only when it is used, so that `fcn --help` is fast.
+
+Shell completion needs argcomplete (`pip install fcn-caffe[completion]`):
+`eval "$(register-python-argcomplete fcn)"`.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+try:
+    import argcomplete
+except ImportError:
+    argcomplete = None  # type: ignore[assignment]
+
+MISTAKE, INTERRUPTED = 2, 130  # exit codes
+# What users' mistakes raise. Any other exception is a bug and keeps its traceback.
+MISTAKES = (OSError, ValueError, KeyError, RuntimeError, MemoryError)
+
+
+class Command(NamedTuple):
+    """A subcommand."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "train": Command("fcn.train", "train a model, scoring it as it goes"),
+    "score": Command("fcn.scoring", "score weights on their data set"),
+    "infer": Command("fcn.infer", "segment pictures"),
+    "explain": Command("fcn.explain", "show where a net's crop offsets and padding come from"),
+    "data fetch": Command("fcn.datasets.fetch", "download a data set"),
+    "data prepare": Command("fcn.datasets.prepare", "make the split lists of a data set"),
+    "data check": Command("fcn.datasets.check", "read a data set and report what is wrong"),
+    "data upper-bound": Command("fcn.datasets.upper_bound", "the best mean IU of each stride"),
+    "data sample": Command("fcn.datasets.sample.draw", "draw the embedded task's scenes"),
+    "results": Command("fcn.results", "write results.md from the records of scores"),
+    "demo": Command("fcn.demo", "run the whole chain on the embedded task"),
+}
+GROUPS = {"data": "get and check data sets"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    completing = argcomplete and "_ARGCOMPLETE" in os.environ
+    words = os.environ["COMP_LINE"].split()[1:] if completing else argv
+    name = chosen(words)
+    parser = build_parser(name)
+    if completing:
+        argcomplete.autocomplete(parser)
+    args = parser.parse_args(argv)  # exits for --help, and if there is no such command
+    assert name is not None
+    return run(name, args, f"fcn {name}")
+
+
+def chosen(words: Sequence[str]) -> str | None:
+    """The subcommand that the words of a command line begin with."""
+    return next(
+        (name for name in COMMANDS if name.split() == list(words[: len(name.split())])), None
+    )
+
+
+def build_parser(name: str | None) -> argparse.ArgumentParser:
+    """The parser of all subcommands; only `name` gets its arguments, for which it is imported."""
+    parser = argparse.ArgumentParser(prog="fcn", description="Fully Convolutional Networks")
+    levels = {"": parser.add_subparsers(metavar="COMMAND", required=True)}
+    for each, command in COMMANDS.items():
+        group, _, last = each.rpartition(" ")
+        if group not in levels:
+            page = levels[""].add_parser(group, help=GROUPS[group], description=GROUPS[group])
+            levels[group] = page.add_subparsers(metavar="COMMAND", required=True)
+        page = levels[group].add_parser(last, help=command.summary, description=command.summary)
+        if each == name:
+            importlib.import_module(command.module).add_arguments(page)
+    return parser
+
+
+def run(name: str, args: argparse.Namespace, prog: str) -> int:
+    """Run a subcommand. A user's mistake is printed as one sentence; returns the exit code."""
+    try:
+        return importlib.import_module(COMMANDS[name].module).run(args)
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except MISTAKES as error:
+        # str() of a KeyError is the repr of its text
+        text = error.args[0] if type(error) is KeyError and error.args else error
+        print(f"{prog}: {text}", file=sys.stderr)
+        return MISTAKE
+
+
+def script(name: str, prog: str, argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand as a script of its own, such as `python infer.py`; returns the exit code."""
+    command = COMMANDS[name]
+    parser = argparse.ArgumentParser(prog=prog, description=command.summary)
+    importlib.import_module(command.module).add_arguments(parser)
+    return run(name, parser.parse_args(argv), prog)

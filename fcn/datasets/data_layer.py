@@ -1,0 +1,291 @@
+"""What all segmentation data layers share: one picture and its labels at a time, in published order.
+
+A data set's layer is a subclass with a table of files and a `load_...` method for each top. A
+background thread reads the next picture while the net computes; the order is decided before that.
+Only pycaffe's public names are used.
+"""
+
+import ast
+import os
+import random
+from collections.abc import Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+from PIL import Image
+
+import caffe
+from fcn import places
+from fcn.datasets.dataset import VOID
+
+
+class SegDataLayer(caffe.Layer):
+    """Tops: one picture, 1 x C x H x W, and its labels, 1 x 1 x H x W; reshaped for every picture.
+
+    `param_str` is a Python dict literal with the keys in `required`, and optionally seed (default:
+    another order each run), randomize (default True; only splits with 'train' in their name are ever
+    shuffled) and classes (if one's own tree has another number of them). Raises KeyError for a
+    missing key, ValueError for a value that makes no sense, FileNotFoundError for missing files.
+    """
+
+    param_str: str
+    split: str
+    dataset = ""  # data/<dataset>/README.md tells how to get the files
+    required: Sequence[str] = ("split",)  # keys of param_str; they become attributes
+    classes = 0  # label values are 0 .. classes - 1, or VOID
+    tops = {"data": "load_image", "label": "load_label"}  # top -> method, in order
+    files: dict[str, str] = {}  # "split" or a top -> path, with {id} and {attribute} to fill in
+
+    @classmethod
+    def reader(cls, **params: Any) -> "SegDataLayer":
+        """A layer outside of any net, to read pictures with: reader(...).load_image(id)."""
+        layer = cls.__new__(cls)
+        layer.param_str = repr(params)
+        layer.apply_params()
+        return layer
+
+    @classmethod
+    def params_on_disk(cls, folders: dict[str, str]) -> dict[str, Any]:
+        """Keys of param_str that depend on what is in a tree's folders; for subclasses."""
+        return {}
+
+    def setup(self, bottom: Sequence[Any], top: Sequence[Any]) -> None:
+        """Read param_str and the split; check that all files are there."""
+        params = self.apply_params()
+        self.check_blobs(bottom, top)
+        self.indices = self.read_split()
+        self.check_files(self.indices)
+        self.random = "train" in self.split and bool(params.get("randomize", True))
+        self.seed = params.get("seed")
+        self.rng = random.Random(self.seed)
+        self.idx = self.draw() if self.random else 0
+        self.background = ThreadPoolExecutor(1, thread_name_prefix=type(self).__name__)
+        # index -> future of the current picture or of the next
+        self.pending: dict[int, Future[list[np.ndarray]]] = {}
+
+    def reshape(self, bottom: Sequence[Any], top: Sequence[Any]) -> None:
+        """Wait for the current picture and give the tops its size; raises what reading it raised."""
+        if self.idx not in self.pending:  # the first picture, or somebody has set idx
+            self.pending = {self.idx: self.background.submit(self.load_all, self.indices[self.idx])}
+        self.arrays = self.pending[self.idx].result()
+        for blob, array in zip(top, self.arrays):
+            blob.reshape(1, *array.shape)
+
+    def forward(self, bottom: Sequence[Any], top: Sequence[Any]) -> None:
+        """Copy the current picture to the tops and begin to read the next."""
+        for blob, array in zip(top, self.arrays):
+            blob.data[...] = array
+        self.idx = self.draw() if self.random else (self.idx + 1) % len(self.indices)
+        self.pending = {self.idx: self.background.submit(self.load_all, self.indices[self.idx])}
+
+    def backward(
+        self, top: Sequence[Any], propagate_down: Sequence[bool], bottom: Sequence[Any]
+    ) -> None:
+        """Nothing: there is no bottom."""
+
+    def draw(self) -> int:
+        """The next random position, as Python 2's randint drew it. Python 3's draws others."""
+        return int(self.rng.random() * len(self.indices))
+
+    # ---- set-up
+
+    def apply_params(self) -> dict[str, Any]:
+        """Make attributes of param_str's keys, folders resolved; returns the dict."""
+        params = self.parse_params()
+        for key in self.required:
+            value = params[key]
+            setattr(self, key, self.find_folder(value) if key.endswith("_dir") else value)
+        self.classes = params.get("classes", self.classes)
+        self.configure(params)
+        return params
+
+    def configure(self, params: dict[str, Any]) -> None:
+        """For subclasses: check and use the keys of param_str."""
+
+    def parse_params(self) -> dict[str, Any]:
+        """param_str as a dict with all required keys."""
+        try:
+            params = ast.literal_eval(self.param_str or "None")
+        except (ValueError, SyntaxError) as error:
+            raise self.failure(ValueError, f"param_str is not a Python literal: {error}") from None
+        if not isinstance(params, dict):
+            raise self.failure(ValueError, f"param_str must be a dict, got {self.param_str!r}")
+        missing = [key for key in self.required if key not in params]
+        if missing:
+            has = ", ".join(map(str, params)) or "nothing"
+            raise self.failure(KeyError, f"param_str lacks {', '.join(missing)} (it has {has})")
+        return params
+
+    def find_folder(self, path: str) -> Path:
+        """A folder relative to the working directory or, without its `..`, to the project."""
+        here = Path(path)
+        tail = [part for part in here.parts if part != ".."]
+        candidates = [here] if here.is_absolute() else [here, places.HOME.joinpath(*tail)]
+        for folder in candidates:
+            if folder.is_dir():
+                return folder.absolute()  # it stays valid when the directory is changed
+        paths = dict.fromkeys(os.path.abspath(folder) for folder in candidates)
+        raise self.missing(f"no folder {' nor '.join(paths)}")
+
+    def check_blobs(self, bottom: Sequence[Any], top: Sequence[Any]) -> None:
+        """ValueError for another number of tops or bottoms than the layer has."""
+        if len(top) != len(self.tops):
+            names = ", ".join(self.tops)
+            raise self.failure(ValueError, f"needs {len(self.tops)} tops ({names}), got {len(top)}")
+        if len(bottom):
+            raise self.failure(ValueError, f"takes no bottom, got {len(bottom)}")
+
+    def read_split(self) -> list[str]:
+        """The ids of the split's list."""
+        path = self.path("split")
+        if not path.is_file():
+            raise self.missing(f"no split {self.split!r}: {path.absolute()} is not there")
+        ids = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+        if not ids:
+            raise self.failure(ValueError, f"split {path} names no picture")
+        return ids
+
+    def absent_files(self, ids: Sequence[str]) -> list[Path]:
+        """The files of these pictures that are not there."""
+        tops = [top for top in self.tops if top in self.files]
+        paths = (self.path(top, id) for id in ids for top in tops)
+        return [path for path in paths if not path.is_file()]
+
+    def check_files(self, ids: Sequence[str]) -> None:
+        """FileNotFoundError that lists every file that is not there."""
+        absent = self.absent_files(ids)
+        if absent:
+            shown = "".join(f"\n  {path}" for path in absent)
+            raise self.missing(f"{len(absent)} files of {self.path('split')} are not there:{shown}")
+
+    # ---- reading
+
+    def path(self, what: str, id: Any = None) -> Path:
+        """The path of the split's list, or of picture `id` for one top."""
+        return Path(self.files[what].format(id=id, **vars(self)))
+
+    def load(self, top: str, id: str) -> np.ndarray:
+        """The array of one top for one picture, C x H x W."""
+        return getattr(self, self.tops[top])(id)
+
+    def load_all(self, id: str) -> list[np.ndarray]:
+        """The arrays of all tops for one picture; ValueError if they differ in height or width."""
+        arrays = [np.ascontiguousarray(self.load(top, id)) for top in self.tops]
+        sizes = {array.shape[-2:] for array in arrays}
+        if len(sizes) > 1:
+            each = ", ".join(
+                f"{top} {a.shape[-2]}x{a.shape[-1]}" for top, a in zip(self.tops, arrays)
+            )
+            raise self.failure(ValueError, f"{id}: sizes differ (height x width): {each}")
+        return arrays
+
+    def open_picture(self, what: str, id: str) -> Image.Image:
+        """A picture, decoded."""
+        path = self.path(what, id)
+        try:
+            with open(path, "rb") as file:
+                image = Image.open(file)
+                image.load()
+        except FileNotFoundError:
+            raise self.missing(f"{path.absolute()} is not there") from None
+        except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on broken files
+            raise self.failure(ValueError, f"{path}: not a readable picture: {error}") from error
+        return image
+
+    def load_rgb(self, what: str, id: str) -> np.ndarray:
+        """A picture as H x W x 3 uint8, channels as stored."""
+        with self.open_picture(what, id) as image:
+            return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+    def load_bgr(self, what: str, id: str, mean: Any) -> np.ndarray:
+        """A picture as 3 x H x W float32, BGR, minus the mean (BGR too)."""
+        return subtract_mean(self.load_rgb(what, id)[:, :, ::-1], mean)
+
+    def load_png_label(self, what: str, id: str) -> np.ndarray:
+        """Class indices of a palette (or plain grey) PNG, H x W."""
+        with self.open_picture(what, id) as image:
+            if image.mode not in ("P", "L"):
+                raise self.failure(
+                    ValueError,
+                    f"{self.path(what, id)}: label is a {image.mode} picture, not a palette PNG "
+                    f"whose values are class indices ({self.readme()})",
+                )
+            return np.asarray(image)
+
+    def load_mat(self, what: str, id: str, key: str) -> np.ndarray:
+        """The variable `key` of a .mat file."""
+        path = self.path(what, id)
+        if not path.is_file():
+            raise self.missing(f"{path.absolute()} is not there")
+        try:
+            content = scipy.io.loadmat(path)
+        except Exception as error:  # scipy raises half a dozen unrelated types on a broken file
+            raise self.failure(ValueError, f"{path}: not a readable .mat file: {error}") from error
+        if key not in content:
+            has = ", ".join(name for name in content if not name.startswith("__"))
+            raise self.failure(ValueError, f"{path}: no variable {key!r} (it has {has or 'none'})")
+        return content[key]
+
+    # ---- labels
+
+    def checked_label(
+        self, values: np.ndarray, what: str, id: str, classes: int | None = None
+    ) -> np.ndarray:
+        """H x W class indices, checked, as the 1 x H x W uint8 that the loss takes."""
+        classes = classes or self.classes
+        values = np.asarray(values)
+        label = values.astype(np.uint8)
+        found = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
+        if (label != values).any():  # some did not fit into a byte
+            found = np.unique(values)
+        self.check_values(found, {*range(classes), VOID}, what, id)
+        return label[np.newaxis]
+
+    def label_from_one(
+        self, values: np.ndarray, what: str, id: str, classes: int | None = None
+    ) -> np.ndarray:
+        """Labels counted from 1, with 0 for void, as 1 x H x W uint8 counted from 0, with VOID."""
+        values = np.asarray(values).astype(np.int64)
+        classes = classes or self.classes
+        if values.min() < 0 or values.max() > classes:
+            self.check_values(np.unique(values), set(range(classes + 1)), what, id)
+        return (values - 1).astype(np.uint8)[np.newaxis]  # 0 becomes 255, as in the original
+
+    def check_values(self, found: np.ndarray, allowed: Collection[int], what: str, id: str) -> None:
+        """ValueError that names the picture and the label values that are not allowed."""
+        wrong = [value for value in found.tolist() if value not in allowed]
+        if wrong:
+            shown = ", ".join(map(str, wrong[:20])) + (", ..." if len(wrong) > 20 else "")
+            most = max(set(allowed) - {VOID})
+            raise self.failure(
+                ValueError,
+                f"{self.path(what, id)}: label values {shown} are out of range: "
+                f"0 to {most}{f' and {VOID} for void' if VOID in allowed else ', 0 for void'} "
+                f"are allowed ({self.readme()})",
+            )
+
+    # ---- errors
+
+    def readme(self) -> str:
+        """Where the data set's format and origin are described."""
+        return f"see data/{self.dataset}/README.md"
+
+    def failure(self, kind: type[Exception], text: str) -> Exception:
+        """An exception whose text begins with the layer's class."""
+        return kind(f"{type(self).__name__}: {text}")
+
+    def missing(self, text: str) -> Exception:
+        """A FileNotFoundError that tells how to get the data set."""
+        return self.failure(FileNotFoundError, f"{text}\nHow to get it: {self.readme()}")
+
+
+def subtract_mean(pixels: np.ndarray, mean: Any) -> np.ndarray:
+    """H x W x C pixels minus the mean, as C x H x W float32; subtracted in double, as in Caffe."""
+    planes = np.empty((pixels.shape[2], *pixels.shape[:2]), np.float32)
+    means = np.broadcast_to(np.asarray(mean, np.float64), pixels.shape[2:])
+    for plane, stored, value in zip(planes, pixels.transpose(2, 0, 1), means):
+        np.subtract(stored, value, out=plane, dtype=np.float64, casting="same_kind")
+    return planes

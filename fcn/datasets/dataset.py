@@ -1,0 +1,71 @@
+"""The record that holds all facts of a data set, and what the records are made with."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import caffe
+from caffe import layers as L
+from fcn import places
+
+VOID = 255  # the label of pixels without a class, the ignore_label of every published net
+SEED = 1337  # of the order of training pictures, in every published net
+
+
+class DataError(RuntimeError):
+    """What is wrong with a user's files or connection, as a sentence for them to read."""
+
+
+class Source(NamedTuple):
+    """One published file, and where its content belongs."""
+
+    file: str  # its name
+    urls: tuple[str, ...]  # the address, then mirrors
+    md5: str | None  # the published checksum, if there is one
+    holds: str  # a folder of the archive that identifies its tree; "" for a plain file
+    to: str  # where that tree goes, below data/
+
+
+class Tree(NamedTuple):
+    """One tree of files on disk, and the data layer that reads it."""
+
+    layer: type[Any]  # a subclass of SegDataLayer
+    folders: dict[str, tuple[str, str]]  # key of param_str -> (folder below data/, a folder in it)
+    splits: tuple[str, ...]  # those to check; the last one is scored
+    params: dict[str, Any] = {}  # further keys of param_str
+
+
+class Dataset(NamedTuple):
+    """All that the project knows of one data set."""
+
+    name: str  # also of its folder in data/
+    classes: tuple[str, ...]  # names, in the order of the net's channels
+    mean: tuple[float, ...]  # of the pictures, BGR
+    nets: dict[
+        str, str
+    ]  # prototxt's stem -> split: the net that is trained, the one that is scored
+    add_data_layer: Callable[..., None]  # (n, split, ...): add the data layer's tops to a NetSpec
+    trees: tuple[Tree, ...]
+    how_to_get: str  # completes "it is not there:"
+    sources: tuple[Source, ...] = ()
+    prepare: Callable[[Path], None] = lambda folder: None  # make what the data layers read in data/
+    geo_classes: tuple[str, ...] = ()  # of the second, geometric labelling
+    scored: dict[str, str] = {"score": "label"}  # score blob -> label blob
+
+    def names_of(self, blob: str) -> tuple[str, ...]:
+        """The class names of a score or label blob (`score_geo` and `geo`: the geometric ones)."""
+        return self.geo_classes if blob.split("_")[-1] == "geo" else self.classes
+
+
+def class_names(path: str) -> tuple[str, ...]:
+    """The class names listed in a file of data/, in the order of their indices."""
+    return tuple((places.ROOT / "data" / path).read_text().splitlines())
+
+
+def add_python_layer(
+    n: caffe.NetSpec, blobs: Sequence[str], module: str, layer: str, params: dict[str, Any]
+) -> None:
+    """Add a Python data layer's tops, named `blobs`; its param_str is the text of `params`."""
+    tops = L.Python(module=module, layer=layer, ntop=len(blobs), param_str=repr(params))
+    for name, top in zip(blobs, tops):
+        n[name] = top

@@ -1,0 +1,116 @@
+"""Prototxts: reads and writes them, and derives a net for pictures alone from a train or test net."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from google.protobuf import text_format
+
+import caffe
+from caffe.proto import caffe_pb2
+from fcn.tasks import Task
+
+NetParameter: TypeAlias = caffe_pb2.NetParameter
+CHANNELS = {"depth": 1}  # of the blobs that a net reads; all others have 3
+
+
+def deploy(net: NetParameter, height: int = 500, width: int = 500) -> NetParameter:
+    """The deploy form of a train, val or test net: a NetParameter that reads pictures alone.
+
+    Layers without a bottom (data layers) become one Input layer of the size given. Losses and
+    accuracies go, and so does Dropout, which does nothing in a TEST net.
+    """
+    deployed = NetParameter()
+    sources = [top for layer in net.layer if not layer.bottom for top in layer.top]
+    renamed: dict[str, str] = {}  # top -> bottom of a Dropout that is not in place
+    kept = []
+    for layer in net.layer:
+        if layer.type == "Dropout":
+            renamed[layer.top[0]] = renamed.get(layer.bottom[0], layer.bottom[0])
+        elif layer.bottom and not layer.type.endswith("Loss") and layer.type != "Accuracy":
+            kept.append(caffe_pb2.LayerParameter.FromString(layer.SerializeToString()))
+            kept[-1].bottom[:] = [renamed.get(b, b) for b in layer.bottom]
+    read = {bottom for layer in kept for bottom in layer.bottom}
+    pictures = [top for top in sources if top in read]
+    source = deployed.layer.add(name="input", type="Input", top=pictures)
+    for top in pictures:
+        source.input_param.shape.add(dim=[1, CHANNELS.get(top, 3), height, width])
+    deployed.layer.extend(kept)
+    return deployed
+
+
+def scored(net: NetParameter) -> dict[str, str]:
+    """Score blob -> label blob of each SoftmaxWithLoss of a net."""
+    losses = [layer for layer in net.layer if layer.type == "SoftmaxWithLoss"]
+    return {layer.bottom[0]: layer.bottom[1] for layer in losses}
+
+
+def read_text(path: Path | str, message: Any) -> Any:
+    """Fill a protobuf message from a prototxt; ValueError with file and line if it does not parse."""
+    try:
+        return text_format.Parse(Path(path).read_text(), message)
+    except text_format.ParseError as error:
+        raise ValueError(f"{path}:{error}") from None
+
+
+def read_net(path: Path | str) -> NetParameter:
+    """The NetParameter in a prototxt."""
+    return read_text(path, NetParameter())
+
+
+def load(prototxt: Path, weights: Path) -> caffe.Net:
+    """The deploy form of the net in a prototxt, filled from a caffemodel, as a TEST net.
+
+    Prints a warning that names the layers that are zero, because the file has none of their name.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "deploy.prototxt"
+        path.write_text(text_format.MessageToString(deploy(read_net(prototxt))))
+        net = caffe.Net(str(path), str(weights), caffe.TEST)
+    zero = [name for name, blobs in net.params.items() if not blobs[0].data.any()]
+    if zero:
+        print(f"warning: {weights} leaves {', '.join(zero)} at zero", file=sys.stderr)
+    return net
+
+
+def text_of(net: NetParameter) -> str:
+    """A NetParameter as the text of a prototxt."""
+    return "# Written by net.py: change that, not this.\n" + text_format.MessageToString(net)
+
+
+def prototxts(
+    build: Callable[[str, Task], NetParameter], task: Task, deployed: bool = False
+) -> dict[str, str]:
+    """File stem -> text of each prototxt of a model; build(split, task) makes one net."""
+    nets = {name: build(split, task) for name, split in task.nets.items()}
+    if deployed:
+        nets["deploy"] = deploy(nets[list(nets)[-1]])
+    return {name: text_of(net) for name, net in nets.items()}
+
+
+def write(
+    script: str,
+    build: Callable[[str, Task], NetParameter],
+    task: Task,
+    sample: Task | None = None,
+    deployed: bool = False,
+) -> None:
+    """The command line of a model's net.py: write the model's prototxts beside the script.
+
+    `build(split, task)` makes a net. `sample` is the task that --sample stands for; its prototxts
+    go to the folder `sample`. `deployed` adds deploy.prototxt.
+    """
+    parser = argparse.ArgumentParser(description="write this model's prototxts")
+    if sample:
+        parser.add_argument("--sample", action="store_true", help="those of the embedded task")
+    folder = Path(script).resolve().parent
+    args = parser.parse_args()
+    if sample and args.sample:
+        task, folder = sample, folder / "sample"
+    for name, text in prototxts(build, task, deployed).items():
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.prototxt").write_text(text)
+        print(f"wrote {folder / name}.prototxt")

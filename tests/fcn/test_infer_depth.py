@@ -1,0 +1,99 @@
+"""`fcn infer` with models that read depth or HHA, alone or beside the colours."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from colours import indices
+from PIL import Image
+
+import caffe
+from fcn import infer, pictures, prototxts
+from fcn.cli import script
+from fcn.datasets.nyud import NYUDSegDataLayer
+
+
+def run(*arguments):
+    return script("infer", "infer.py", ["--cpu", *map(str, arguments)])
+
+
+NYUD = """
+layer {{ name: "a" type: "Python" {tops} python_param {{ module: "nyud_layers"
+  layer: "NYUDSegDataLayer" param_str: "{{'nyud_dir': 'x', 'split': 'test', 'tops': {params}}}" }} }}
+layer {{ name: "all" type: "Concat" {bottoms} top: "all" }}
+layer {{ name: "score" type: "Convolution" bottom: "all" top: "score"
+  convolution_param {{ num_output: 40 kernel_size: 1 }} }}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" }}
+"""
+
+
+@pytest.fixture
+def nyud_model(tmp_path, monkeypatch):
+    """A function from {blob: kind} to a model that gives class 7 where the last channel is over 1.
+
+    With the pictures c.png, d.png (depth) and h.png in the working directory.
+    """
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.RandomState(0)
+    for name in "ch":
+        Image.fromarray(rng.randint(0, 256, (20, 30, 3)).astype(np.uint8)).save(f"{name}.png")
+    depth = np.full((20, 30), 1000, np.uint16)
+    depth[5:15, 10:] = 9000  # logarithms less the mean: -0.9 and 1.3
+    Image.fromarray(depth).save("d.png")
+
+    def build(kinds):
+        folder = tmp_path / "nyud-tiny"
+        folder.mkdir(exist_ok=True)
+        tops = " ".join(f'top: "{blob}"' for blob in [*kinds, "label"])
+        bottoms = " ".join(f'bottom: "{blob}"' for blob in kinds)
+        text = NYUD.format(tops=tops, bottoms=bottoms, params=[*kinds.values(), "label"])
+        (folder / "test.prototxt").write_text(text)
+        deployed = prototxts.deploy(prototxts.read_net(folder / "test.prototxt"))
+        (folder / "made.prototxt").write_text(prototxts.text_of(deployed))
+        net = caffe.Net(str(folder / "made.prototxt"), caffe.TEST)
+        net.params["score"][0].data[7, -1] = 1
+        net.params["score"][1].data[0] = 1
+        net.save(str(folder / "nyud-tiny.caffemodel"))
+        return folder
+
+    return build
+
+
+@pytest.mark.parametrize("more", [[], ["--max-pixels", 300]])
+def test_depth_beside_colours(nyud_model, capsys, more):
+    model = nyud_model({"color": "color", "depth": "depth"})
+    assert run("--model", model, "c.png", "--depth", "d.png", *more) == 0
+    seg = indices("c_classes.png")
+    assert seg.shape == (20, 30) and (seg[7:13, 13:] == 7).all() and (seg[:3] == 0).all()
+    assert "wall" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kinds", [{"data": "hha"}, {"color": "color", "hha": "hha"}])
+def test_what_a_net_is_given_is_what_the_data_layer_yields(nyud_model, kinds):
+    found = infer.input_kinds(nyud_model(kinds) / "test.prototxt")
+    assert found == kinds
+    Path("data/hha").mkdir(parents=True)
+    layer = NYUDSegDataLayer.reader(nyud_dir=".", split="test", tops=["color", "hha", "depth"])
+    layer.files = {"color": "c.png", "hha": "h.png", "depth": "d.png"}
+    for kind in ("color", "hha", "depth"):
+        picture = pictures.READ[kind](layer.files[kind])
+        given = pictures.PREPARE[kind](picture, NYUDSegDataLayer.mean_bgr)
+        np.testing.assert_array_equal(given, layer.load(kind, "any"))
+
+
+@pytest.mark.parametrize(
+    "kinds, arguments, status, said",
+    [
+        ({"color": "color", "hha": "hha"}, ["c.png"], 2, "--hha wants a file for each of the 1"),
+        ({"color": "color", "depth": "depth"}, ["c.png", "c.png", "--depth", "d.png"], 2, "got 1"),
+        ({"data": "hha"}, ["h.png", "--depth", "d.png"], 2, "reads hha, so not --depth"),
+        ({"a": "color", "b": "depth"}, ["c.png", "--depth", "h.png"], 1, "3 channels, not one"),
+        ({"a": "color", "b": "hha"}, ["c.png", "--hha", "small.png"], 1, "small.png 5x4"),
+        ({"a": "color", "b": "hha"}, ["c.png", "--hha", "gone.png"], 1, "gone.png: cannot be read"),
+    ],
+)
+def test_wrong_inputs_are_told(nyud_model, capsys, kinds, arguments, status, said):
+    Image.new("RGB", (4, 5)).save("small.png")
+    model = nyud_model(kinds)
+    assert run("--model", model, *arguments) == status
+    assert said in capsys.readouterr().err

@@ -1,0 +1,12 @@
+"""The colours that test pictures are made of, and reading what is written of them."""
+
+import numpy as np
+from PIL import Image
+
+RED, GREEN, BLUE = (200, 20, 20), (20, 200, 20), (20, 20, 200)
+
+
+def indices(path):
+    """The class indices in a palette PNG."""
+    with Image.open(path) as image:
+        return np.asarray(image)
