@@ -177,6 +177,7 @@ class Im2col(Windowed):
                 slice(o * d, o * d + (count - 1) * stride + 1, stride)
                 for o, d, count, stride in zip(offset, self.dilation, sizes, self.stride)
             )
-            padded[(..., *window)] += columns[(slice(None), slice(None), *offset)]
-        inside = tuple(slice(p, p + size) for p, size in zip(self.pad, dx.shape[2:]))
+            cell: Any = (slice(None), slice(None), *offset)
+            padded[(..., *window)] += columns[cell]
+        inside: Any = tuple(slice(p, p + size) for p, size in zip(self.pad, dx.shape[2:]))
         dx.copy_(padded[(..., *inside)])

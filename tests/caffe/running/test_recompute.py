@@ -18,7 +18,7 @@ import caffe
 from caffe.blob import Memory
 from caffe.running.memory import need
 from caffe.running.segments import Segments
-from fcn.nets import read_net, text_of
+from fcn.prototxts import read_net, text_of
 
 
 def normed():
