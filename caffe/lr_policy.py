@@ -3,19 +3,14 @@
 import numpy as np
 
 from .glog import info
-
-
-def _pow(base, exponent) -> float:
-    """As C has it: too large is infinite, a fractional power of a negative base NaN."""
-    with np.errstate(all="ignore"):
-        return float(np.power(np.float64(base), exponent))
+from .numeric import c_pow
 
 
 def _step(p, solver):
     if p.stepsize <= 0:
         raise ValueError(f"lr_policy 'step' needs a stepsize above 0, got {p.stepsize}")
     solver.current_step = solver.iter // p.stepsize
-    return _pow(p.gamma, solver.current_step)
+    return c_pow(p.gamma, solver.current_step)
 
 
 def _multistep(p, solver):
@@ -26,13 +21,13 @@ def _multistep(p, solver):
             "sgd_solver.cpp:57",
             f"MultiStep Status: Iteration {solver.iter}, step = {solver.current_step}",
         )
-    return _pow(p.gamma, solver.current_step)
+    return c_pow(p.gamma, solver.current_step)
 
 
 def _poly(p, solver):
     # Beyond max_iter the base is negative; without one NaN, whose power 0 is 1.
     with np.errstate(all="ignore"):
-        return _pow(1 - np.divide(solver.iter, p.max_iter), p.power)
+        return c_pow(1 - np.divide(solver.iter, p.max_iter), p.power)
 
 
 def _sigmoid(p, solver):
@@ -43,8 +38,8 @@ def _sigmoid(p, solver):
 LR_POLICIES = {
     "fixed": lambda p, solver: 1.0,
     "step": _step,
-    "exp": lambda p, solver: _pow(p.gamma, solver.iter),
-    "inv": lambda p, solver: _pow(1 + p.gamma * solver.iter, -p.power),
+    "exp": lambda p, solver: c_pow(p.gamma, solver.iter),
+    "inv": lambda p, solver: c_pow(1 + p.gamma * solver.iter, -p.power),
     "multistep": _multistep,
     "poly": _poly,
     "sigmoid": _sigmoid,

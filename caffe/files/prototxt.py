@@ -5,11 +5,12 @@ protobuf's Python parser takes and refuses other things, and not the same ones i
 text_format.cc.
 """
 
-import difflib
 import math
 import re
 
 from google.protobuf.descriptor import FieldDescriptor
+
+from ..names import did_you_mean
 
 _TOKEN = re.compile(
     r"""(?P<ident>[A-Za-z_][A-Za-z0-9_]*)
@@ -147,8 +148,7 @@ class _Parser:
         at = self.token[2]
         name = self._value(("ident",), "a field's name")
         if name not in fields:
-            near = difflib.get_close_matches(name, fields, 1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
+            hint = did_you_mean(name, fields)
             self.fail(f"{message.DESCRIPTOR.name} has no field '{name}'{hint}", at)
         field, repeated = fields[name]
         if not repeated and message.HasField(name):

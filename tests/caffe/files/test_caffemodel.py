@@ -1,33 +1,16 @@
-"""Weights and solver states, binary and HDF5: every encoding in, Caffe's own bytes out."""
+"""Weights in binary files: every encoding is read, Caffe's own bytes are written."""
 
 import os
 import tracemalloc
 
-import h5py
 import numpy as np
 import pytest
 from google.protobuf.message import DecodeError
-from places import GOLDEN
+from stored import FORMATS, STATES, array_of, golden_values
 
-from caffe.files import hdf5, weights, wire
+from caffe.files import blob_proto, caffemodel, hdf5, wire
 from caffe.files.read import read_net_binary
 from caffe.proto import caffe_pb2
-
-FORMATS = GOLDEN / "formats"
-STATES = GOLDEN / "solvers/sgd_momentum"
-
-
-def _array(blob, diff=False):
-    array = np.full(blob.shape, np.nan, np.float32)
-    (blob.read_diff_into if diff else blob.read_into)(array)
-    return array
-
-
-def _values(path):
-    """{layer/i: array} from the values.npz beside a golden file."""
-    with np.load(path.with_name("values.npz")) as stored:
-        return {k[len("param/") :]: stored[k] for k in stored if k.startswith("param/")}
-
 
 # -- reading --
 
@@ -37,13 +20,13 @@ def _values(path):
     sorted(FORMATS.glob("blob_shapes/*.caffemodel")) + sorted(FORMATS.glob("v[01]/*.caffemodel")),
     ids=lambda path: f"{path.parent.name}/{path.stem}",
 )
-def test_every_encoding_gives_the_same_values(path):
-    wanted, got = _values(path), {}
-    for name, blobs in weights.read_weights(path):
+def test_every_encoding_gives_the_samegolden_values(path):
+    wanted, got = golden_values(path), {}
+    for name, blobs in caffemodel.read_weights(path):
         for i, blob in enumerate(blobs):
             key = f"{name}/{i}"
             assert blob.matches(wanted[key].shape) and blob.count == wanted[key].size
-            got[key] = _array(blob).reshape(wanted[key].shape)
+            got[key] = array_of(blob).reshape(wanted[key].shape)
     assert got.keys() == wanted.keys()
     for key, array in wanted.items():
         np.testing.assert_array_equal(got[key], array.astype(np.float32), err_msg=key)
@@ -54,7 +37,7 @@ def test_names_and_order_are_those_of_the_upgraded_net(path):
     net = read_net_binary(path)
     wanted = [(layer.name, len(layer.blobs)) for layer in net.layer if layer.type != "Input"]
     inputs = {layer.name for layer in net.layer if layer.type == "Input"}
-    got = [(name, len(blobs)) for name, blobs in weights.read_weights(path)]
+    got = [(name, len(blobs)) for name, blobs in caffemodel.read_weights(path)]
     assert [row for row in got if row[0] not in inputs] == wanted
 
 
@@ -67,9 +50,9 @@ def _write(path, *blobs, **fields):
 def test_stored_diffs(tmp_path):
     blob = caffe_pb2.BlobProto(data=[1, 2], diff=[3, 4], shape=dict(dim=[2]))
     only_data = caffe_pb2.BlobProto(double_data=[0.1], shape=dict(dim=[1]))
-    ((_, (first, second)),) = weights.read_weights(_write(tmp_path / "w", blob, only_data))
+    ((_, (first, second)),) = caffemodel.read_weights(_write(tmp_path / "w", blob, only_data))
     assert first.has_diff and not second.has_diff
-    assert _array(first, diff=True).tolist() == [3, 4]
+    assert array_of(first, diff=True).tolist() == [3, 4]
     wide = np.empty(1)
     second.read_into(wide)
     assert wide[0] == 0.1  # doubles stay doubles
@@ -88,7 +71,7 @@ def test_legacy_shapes_are_compared_from_the_right(legacy, fits, not_fits, tmp_p
     n, c, h, w = legacy
     blob = caffe_pb2.BlobProto(num=n, channels=c, height=h, width=w, data=np.zeros(n * c * h * w))
     blob.shape.dim.extend([7])  # loses
-    ((_, (stored,)),) = weights.read_weights(_write(tmp_path / "w", blob))
+    ((_, (stored,)),) = caffemodel.read_weights(_write(tmp_path / "w", blob))
     assert stored.legacy and stored.shape == list(legacy)
     assert all(stored.matches(shape) for shape in fits)
     assert not any(stored.matches(shape) for shape in not_fits)
@@ -96,7 +79,7 @@ def test_legacy_shapes_are_compared_from_the_right(legacy, fits, not_fits, tmp_p
 
 def test_a_shape_must_be_equal(tmp_path):
     blob = caffe_pb2.BlobProto(data=np.zeros(6), shape=dict(dim=[1, 6]))
-    ((_, (stored,)),) = weights.read_weights(_write(tmp_path / "w", blob))
+    ((_, (stored,)),) = caffemodel.read_weights(_write(tmp_path / "w", blob))
     assert stored.matches((1, 6)) and not stored.matches((6,))
 
 
@@ -109,28 +92,28 @@ def test_unpacked_values_of_any_number(count, tmp_path):
     blob = caffe_pb2.BlobProto.FromString(raw)  # protobuf agrees that this is a blob
     assert len(blob.data) == count and list(blob.shape.dim) == [count]
     layer = caffe_pb2.LayerParameter(name="a").SerializeToString()
-    layer += b"\x3a" + wire.encoded(len(raw)) + raw
+    layer += b"\x3a" + wire.encode_varint(len(raw)) + raw
     path = tmp_path / "w"
-    path.write_bytes(b"\xa2\x06" + wire.encoded(len(layer)) + layer)
-    ((_, (stored,)),) = weights.read_weights(path)
-    np.testing.assert_array_equal(_array(stored), values)
+    path.write_bytes(b"\xa2\x06" + wire.encode_varint(len(layer)) + layer)
+    ((_, (stored,)),) = caffemodel.read_weights(path)
+    np.testing.assert_array_equal(array_of(stored), values)
 
 
 def test_empty_file_has_no_layers(tmp_path):
     path = tmp_path / "w"
     path.touch()
-    assert weights.read_weights(path) == []
-    assert not weights.is_hdf5(path)
+    assert caffemodel.read_weights(path) == []
+    assert not hdf5.is_hdf5(path)
 
 
 def test_packed_floats_are_read_without_a_second_copy(tmp_path):
     values = np.random.default_rng(0).standard_normal(1 << 20, dtype=np.float32)
     layer = caffe_pb2.LayerParameter(name="a")
-    weights.write_net(tmp_path / "w", "n", [(layer, [((1 << 20,), values, None)])])
+    caffemodel.write_weights(tmp_path / "w", "n", [(layer, [((1 << 20,), values, None)])])
     target = np.zeros_like(values)
     tracemalloc.start()
     try:
-        ((_, (stored,)),) = weights.read_weights(tmp_path / "w")
+        ((_, (stored,)),) = caffemodel.read_weights(tmp_path / "w")
         stored.read_into(target)
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -141,7 +124,7 @@ def test_packed_floats_are_read_without_a_second_copy(tmp_path):
 
 def test_arrays_that_cannot_be_filled(tmp_path):
     blob = caffe_pb2.BlobProto(data=np.zeros(6), shape=dict(dim=[2, 3]))
-    ((_, (stored,)),) = weights.read_weights(_write(tmp_path / "w", blob))
+    ((_, (stored,)),) = caffemodel.read_weights(_write(tmp_path / "w", blob))
     with pytest.raises(ValueError, match="layer 'a': blob 0: 6 data values stored, 4 wanted"):
         stored.read_into(np.empty((2, 2), np.float32))
     with pytest.raises(ValueError, match="C-contiguous"):
@@ -152,9 +135,9 @@ def test_arrays_that_cannot_be_filled(tmp_path):
 
 
 def _read_all(path):
-    for _, blobs in weights.read_weights(path):
+    for _, blobs in caffemodel.read_weights(path):
         for blob in blobs:
-            _array(blob)
+            array_of(blob)
 
 
 def _protobuf_takes(raw):
@@ -220,7 +203,7 @@ def test_what_is_no_caffemodel(content, says, tmp_path):
     path = tmp_path / "w.caffemodel"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=says) as caught:
-        weights.read_weights(path)
+        caffemodel.read_weights(path)
     assert str(path) in str(caught.value)
 
 
@@ -235,26 +218,20 @@ def test_what_is_no_caffemodel(content, says, tmp_path):
 )
 def test_values_that_contradict_their_shape(blob, tmp_path):
     with pytest.raises(ValueError, match=r"layer 'a': blob 0: \d values for shape \["):
-        weights.read_weights(_write(tmp_path / "w", blob))
+        caffemodel.read_weights(_write(tmp_path / "w", blob))
 
 
 def test_both_formats_in_one_file(tmp_path):
     path = _write(tmp_path / "w", layers=[caffe_pb2.V1LayerParameter(name="b")])
     with pytest.raises(ValueError, match="both 'layer' and 'layers'"):
-        weights.read_weights(path)
-
-
-def test_missing_files(tmp_path):
-    for read in (weights.read_weights, weights.read_state, hdf5.read_weights, hdf5.read_state):
-        with pytest.raises(RuntimeError, match="Could not open file .*none"):
-            read(tmp_path / "none")
+        caffemodel.read_weights(path)
 
 
 # -- writing --
 
 
 def _parts(net):
-    """What write_net takes, from a message with weights."""
+    """What write_weights takes, from a message with weights."""
     for layer in net.layer:
         blobs = [
             (list(b.shape.dim), np.array(b.data, np.float32), np.array(b.diff, np.float32))
@@ -271,7 +248,7 @@ def _parts(net):
 )
 def test_bytes_of_a_caffemodel_are_caffes(path, tmp_path):
     net = caffe_pb2.NetParameter.FromString(path.read_bytes())
-    weights.write_net(tmp_path / "w", net.name, _parts(net))
+    caffemodel.write_weights(tmp_path / "w", net.name, _parts(net))
     assert (tmp_path / "w").read_bytes() == path.read_bytes()
 
 
@@ -280,7 +257,7 @@ def test_written_diffs_doubles_and_late_fields(tmp_path):
     layer.inner_product_param.num_output = 2
     data, diff = np.arange(6, dtype=np.float32).reshape(2, 3)[:, ::2], np.ones((2, 2), np.float32)
     blobs = [((2, 2), data, diff), ((), np.float64(0.1), None), ((0, 3), np.zeros((0, 3)), None)]
-    weights.write_net(tmp_path / "w", "", [(layer, blobs)])
+    caffemodel.write_weights(tmp_path / "w", "", [(layer, blobs)])
     layer.blobs.add(data=[0, 2, 3, 5], diff=[1] * 4).shape.dim.extend([2, 2])
     layer.blobs.add(double_data=[0.1])
     layer.blobs.add().shape.dim.extend([0, 3])
@@ -288,139 +265,10 @@ def test_written_diffs_doubles_and_late_fields(tmp_path):
     assert (tmp_path / "w").read_bytes() == net.SerializeToString(deterministic=True)
 
 
-def test_bytes_of_a_solverstate_are_caffes(tmp_path):
-    path = STATES / "snap_iter_4.solverstate"
-    state = weights.read_state(path)
-    assert (state.iter, state.learned_net, state.current_step) == (4, "snap_iter_4.caffemodel", 0)
-    arrays = [_array(blob) for blob in state.history]
-    assert any(array.any() for array in arrays)
-    weights.write_state(tmp_path / "s", *state[:3], arrays)
-    assert (tmp_path / "s").read_bytes() == path.read_bytes()
-
-
-def test_weights_and_states_are_told_apart():
-    with pytest.raises(ValueError, match="this is a solver state"):
-        weights.read_weights(STATES / "snap_iter_4.solverstate")
-    for path in (STATES / "snap_iter_4.caffemodel", FORMATS / "v1/net.caffemodel"):
-        with pytest.raises(ValueError, match="these are weights"):
-            weights.read_state(path)
-    with pytest.raises(ValueError, match="a solver state, not weights"):
-        hdf5.read_weights(STATES / "snap_iter_4.solverstate.h5")
-    with pytest.raises(ValueError, match="weights, not a solver state"):
-        hdf5.read_state(STATES / "snap_iter_4.caffemodel.h5")
-
-
-class _Unreadable:
-    """An array that fails while it is being written."""
-
-    shape, dtype = (2,), np.dtype(np.float32)
-
-    def __array__(self, *args, **kwargs):
-        raise MemoryError("while being written")
-
-
-@pytest.mark.parametrize("module", [weights, hdf5])
-def test_a_file_is_written_whole_or_not_at_all(module, tmp_path):
-    path = tmp_path / "w"
-    name = caffe_pb2.LayerParameter(name="a") if module is weights else "a"
-    module.write_net(*_arguments(module, path, [(name, [((2,), np.ones(2), None)])]))
-    before = path.read_bytes()
-    broken = [(name, [((2,), np.zeros(2), None), ((2,), _Unreadable(), None)])]
-    with pytest.raises(MemoryError):
-        module.write_net(*_arguments(module, path, broken))
-    assert path.read_bytes() == before and os.listdir(tmp_path) == ["w"]
-    with pytest.raises(FileNotFoundError, match="there is no folder .*missing"):
-        module.write_net(*_arguments(module, tmp_path / "missing/w", []))
-
-
-def _arguments(module, path, layers):
-    return (path, "n", layers) if module is weights else (path, layers)
-
-
 def test_nothing_is_begun_beyond_two_gigabytes(tmp_path):
     big = np.broadcast_to(np.float32(1), (1 << 29,))
     pieces = [b"", np.lib.stride_tricks.as_strided(np.ones(1, np.float32), (1 << 29,), (0,))]
-    assert weights._size(pieces) == big.nbytes == 1 << 31
+    assert wire.byte_count(pieces) == big.nbytes == 1 << 31
     with pytest.raises(ValueError, match="2147483648 bytes.*write HDF5"):
-        weights._write(tmp_path / "w", pieces)
+        blob_proto.write_pieces(tmp_path / "w", pieces)
     assert os.listdir(tmp_path) == []
-
-
-# -- HDF5 --
-
-
-def _tree(path):
-    found = {}
-    with h5py.File(path) as file:
-        file.visititems(lambda name, item: found.update({name: _described(item)}))
-    return found
-
-
-def _described(item):
-    if isinstance(item, h5py.Group):
-        return "group"
-    kind = item.id.get_type()
-    text = isinstance(kind, h5py.h5t.TypeStringID) and (kind.get_size(), kind.get_strpad())
-    return item.shape, item.dtype.str, text, np.asarray(item[()]).tobytes()
-
-
-def test_hdf5_weights_round_trip_to_caffes_tree(tmp_path):
-    path = FORMATS / "saved/weights.caffemodel.h5"
-    stored, wanted = hdf5.read_weights(path), _values(FORMATS / "saved/net.prototxt")
-    layers = []
-    for name, blobs in stored:
-        arrays = [blob and _array(blob) for blob in blobs]
-        for i, array in enumerate(arrays):
-            if array is not None:
-                np.testing.assert_array_equal(array, wanted[f"{name}/{i}"])
-        layers.append((name, [a if a is None else (a.shape, a, None) for a in arrays]))
-    assert dict(stored)["ip_b"][0] is None  # shared: ip_a owns it
-    hdf5.write_net(tmp_path / "w.h5", layers)
-    assert weights.is_hdf5(tmp_path / "w.h5")
-    assert _tree(tmp_path / "w.h5") == _tree(path)
-
-
-def test_hdf5_diffs(tmp_path):
-    pair = ((2,), np.array([1, 2], np.float32), np.array([3, 4], np.float32))
-    hdf5.write_net(tmp_path / "w.h5", [("a", [pair]), ("b", [])])
-    assert _tree(tmp_path / "w.h5")["diff/b"] == "group"
-    (_, (blob,)), (_, none) = hdf5.read_weights(tmp_path / "w.h5")
-    assert blob.has_diff and _array(blob, diff=True).tolist() == [3, 4] and none == []
-    assert blob.matches((2,)) and not blob.matches((2, 1))
-    with pytest.raises(ValueError, match="data/a/0 holds 2 values, 3 wanted"):
-        blob.read_into(np.empty(3, np.float32))
-
-
-def test_hdf5_state_round_trips_to_caffes_tree(tmp_path):
-    path = STATES / "snap_iter_4.solverstate.h5"
-    state = hdf5.read_state(path)
-    assert state[:3] == (4, "snap_iter_4.caffemodel.h5", 0)
-    arrays = [_array(blob) for blob in state.history]
-    binary = weights.read_state(STATES / "snap_iter_4.solverstate").history
-    for mine, other in zip(arrays, binary, strict=True):
-        np.testing.assert_array_equal(mine, _array(other))
-    hdf5.write_state(tmp_path / "s.h5", *state[:3], arrays)
-    assert _tree(tmp_path / "s.h5") == _tree(path)
-
-
-@pytest.mark.parametrize("names", [["a/b"], [""], ["a", "a"]])
-def test_names_hdf5_cannot_have(names, tmp_path):
-    with pytest.raises(ValueError, match="save a .caffemodel"):
-        hdf5.write_net(tmp_path / "w.h5", [(name, []) for name in names])
-
-
-def test_hdf5_damage(tmp_path):
-    raw = (STATES / "snap_iter_4.caffemodel.h5").read_bytes()
-    path = tmp_path / "w.h5"
-    path.write_bytes(raw[: len(raw) // 2])
-    with pytest.raises(ValueError, match="w.h5: damaged"):
-        hdf5.read_weights(path)
-    with pytest.raises(ValueError, match="no HDF5 file, by its content"):
-        hdf5.read_weights(FORMATS / "v1/net.caffemodel")
-
-
-def test_hdf5_behind_a_user_block(tmp_path):
-    path = tmp_path / "w"
-    with h5py.File(path, "w", userblock_size=1024) as file:
-        file.create_group("data")
-    assert weights.is_hdf5(path) and hdf5.read_weights(path) == []
