@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any, TypeAlias
 
+from google.protobuf.message import DecodeError
+
 from ..glog import info
+from ..proto import caffe_pb2
 
 Record: TypeAlias = tuple[bytes, bytes]  # key, value
 
@@ -27,10 +30,10 @@ class Database:
     """A database opened for reading. ValueError if it cannot be, ImportError without the library."""
 
     def __init__(self, backend: str, path: str) -> None:
-        library = _library(backend)
+        self._library = library = _library(backend)
         if not os.path.exists(path):
             raise ValueError(f"there is no database {path}")
-        self._backend = backend
+        self._backend, self._path = backend, path
         try:
             self._handle = _open_lmdb(library, path) if backend == "lmdb" else library.DB(path)
         except library.Error as error:
@@ -38,8 +41,17 @@ class Database:
             raise ValueError(f"cannot open {kind} {path}: {error}") from error
         info(_OPENED[backend], f"Opened {backend} {path}")
 
-    def values(self) -> Iterator[bytes]:
-        """All values, in the order of their keys."""
+    def datums(self) -> Iterator[caffe_pb2.Datum]:
+        """All records, in the order of their keys. ValueError for what is no Datum."""
+        count = 0
+        try:
+            for value in self._values():
+                yield caffe_pb2.Datum.FromString(value)
+                count += 1
+        except (DecodeError, self._library.Error) as error:
+            raise ValueError(f"{self._path}: record {count} is no Datum ({error})") from error
+
+    def _values(self) -> Iterator[bytes]:
         if self._backend == "leveldb":
             yield from self._handle.iterator(include_key=False)
             return

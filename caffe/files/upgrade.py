@@ -53,6 +53,17 @@ def upgrade_net(param: caffe_pb2.NetParameter, name: str = "net") -> caffe_pb2.N
             f"{name}: both 'layer' and 'layers' (the old format) in one net; rewrite layers "
             f"'{param.layers[0].name}', ... as 'layer', or the other way round"
         )
+    try:
+        _upgrade(param, name)
+    except UnicodeDecodeError as error:  # protobuf reads such names, but does not copy them
+        raise ValueError(
+            f"{name}: {error.object!r} is not UTF-8 text; a net of an old format with such a name "
+            "cannot be upgraded"
+        ) from error
+    return param
+
+
+def _upgrade(param: caffe_pb2.NetParameter, name: str) -> None:
     if any(layer.HasField("layer") for layer in param.layers):
         upgrade_v0(param, name)
         info("upgrade_proto.cpp:23", f"{name}: upgraded from V0LayerParameter")
@@ -68,7 +79,6 @@ def upgrade_net(param: caffe_pb2.NetParameter, name: str = "net") -> caffe_pb2.N
         _upgrade_inputs(param, name)
         info("upgrade_proto.cpp:66", f"{name}: upgraded input fields to an Input layer")
     _upgrade_batch_norm(param)
-    return param
 
 
 # -- V1 to V2 --

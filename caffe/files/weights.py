@@ -90,8 +90,8 @@ def _check_fit(
                 f"{path}: {name}: parameter {i} has shape {list(target.shape)}, the file "
                 f"{list(source.shape)}: rename the layer to start it afresh; if only the axes "
                 "differ, load the file into a net that it fits and copy the values: "
-                f"net.params['{layer.name}'][{i}].data.flat = "
-                f"other.params['{layer.name}'][{i}].data.flat"
+                f"net.params['{layer.layer_param.name}'][{i}].data.flat = "
+                f"other.params['{layer.layer_param.name}'][{i}].data.flat"
             )
 
 

@@ -105,7 +105,7 @@ class Data(PrefetchingData):
         p = self.param
         backend = "lmdb" if p.backend == p.LMDB else "leveldb"
         try:
-            self.values = self.endless(Database(backend, p.source))
+            self.datums = self.endless(Database(backend, p.source))
         except ImportError as error:
             raise self.error(
                 f"{error}; LevelDB is the default, state backend: LMDB if it is one"
@@ -113,21 +113,24 @@ class Data(PrefetchingData):
         except ValueError as error:
             raise self.error(str(error)) from error
         for _ in range(self.random.randrange(p.rand_skip) if p.rand_skip else 0):
-            next(self.values)
+            next(self.datums)
 
-    def endless(self, database: Database) -> Iterator[bytes]:
-        """All values of the database, again and again."""
+    def endless(self, database: Database) -> Iterator[caffe_pb2.Datum]:
+        """All records of the database, again and again."""
         while True:
             empty = True
-            for value in database.values():
-                empty = False
-                yield value
+            try:
+                for datum in database.datums():
+                    empty = False
+                    yield datum
+            except ValueError as error:
+                raise self.error(str(error)) from error
             if empty:
                 raise self.error(f"database '{self.param.source}' is empty")
             info("data_layer.cpp:73", "Restarting data prefetching from start.")
 
     def item(self):
-        datum = caffe_pb2.Datum.FromString(next(self.values))
+        datum = next(self.datums)
         if not datum.encoded:
             return datum_to_array(datum), datum.label
         transform = self.layer_param.transform_param

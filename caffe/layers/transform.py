@@ -89,11 +89,14 @@ def read_picture(source: str | bytes, color: bool | None = None) -> np.ndarray:
     `color` True gives three channels, False one, None as many as the file has. The orientation that
     EXIF states is applied. OSError if it cannot be read.
     """
-    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-        image = ImageOps.exif_transpose(image)
-        if color is None:
-            color = image.mode not in ("1", "L", "LA", "I", "I;16", "F")
-        pixels = np.asarray(image.convert("RGB" if color else "L"))
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            image = ImageOps.exif_transpose(image)
+            if color is None:
+                color = image.mode not in ("1", "L", "LA", "I", "I;16", "F")
+            pixels = np.asarray(image.convert("RGB" if color else "L"))
+    except (SyntaxError, Image.DecompressionBombError) as error:  # of a broken PNG, of a huge one
+        raise OSError(str(error)) from error
     return pixels[:, :, ::-1].transpose(2, 0, 1) if color else pixels[None]
 
 
