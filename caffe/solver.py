@@ -4,7 +4,8 @@ solvers/sgd_solver.cpp)."""
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 
@@ -18,6 +19,7 @@ from .net import Net
 from .proto import caffe_pb2
 from .running import debug_info
 from .running.memory import explains
+from .smoothed_loss import SmoothedLoss
 from .solver_nets import test_nets, train_net
 
 _MOST_PENDING = 1000  # losses left on the device
@@ -46,10 +48,9 @@ class Solver:
             snapshot.check_writable(self.param.snapshot_prefix, self.source)
         if self.param.random_seed >= 0:
             context.set_random_seed(self.param.random_seed)
-        self.iter = 0
-        self.current_step = 0  # steps that the learning-rate policy has taken
-        self._losses: list[float] = []
-        self._mean_loss = 0.0
+        self.iter: int = 0
+        self.current_step: int = 0  # steps that the learning-rate policy has taken
+        self._smoothed = SmoothedLoss()
         # On a GPU losses and gradient norms stay on the device until somebody needs them.
         self._pending_losses: list[tuple[int, float | torch.Tensor]] = []  # (iteration, loss)
         self._pending_norms: list[torch.Tensor] = []
@@ -93,7 +94,7 @@ class Solver:
         if type(iterations) is not int:
             raise TypeError(f"step takes a whole number of iterations, got {iterations!r}")
         p, start, stop = self.param, self.iter, self.iter + iterations
-        self._losses, self._mean_loss = [], 0.0
+        self._smoothed = SmoothedLoss()
         self._displayed_at, self._clock = self.iter, time.perf_counter()
         while self.iter < stop:
             self.net.clear_param_diffs()
@@ -151,7 +152,8 @@ class Solver:
             info("solver.cpp:311", "Optimization stopped early.")
             return
         if self._is_due(p.display):
-            self._smooth(self.iter - start, self.net._forward(0, len(self.net.layers) - 1))
+            loss = self.net._forward(0, len(self.net.layers) - 1)
+            self._smoothed.add(self.iter - start, loss, p.average_loss)
             info("solver.cpp:327", f"Iteration {self.iter}, loss = {number(self.smoothed_loss)}")
         if self._is_due(p.test_interval):
             self._test_all()
@@ -230,7 +232,7 @@ class Solver:
     def smoothed_loss(self) -> float:
         """The mean of the last average_loss losses of this call of `step`."""
         self._fetch_pending()
-        return self._mean_loss
+        return self._smoothed.mean
 
     def _fetch_pending(self) -> None:
         """Fetch the losses and norms left on the device; raise the errors that were deferred."""
@@ -239,25 +241,10 @@ class Solver:
         if not losses and not norms:
             return
         self.net._raise_put_off()
-        values = [loss for _, loss in losses]
-        if any(isinstance(loss, torch.Tensor) for loss in values):
-            values = torch.stack(values).tolist()
-        for (step, _), loss in zip(losses, values):
-            self._smooth(step, loss)
-        for norm in torch.stack(norms).tolist() if norms else ():
+        for (step, _), loss in zip(losses, _fetch([loss for _, loss in losses])):
+            self._smoothed.add(step, loss, self.param.average_loss)
+        for norm in _fetch(norms):
             self._log_clipping(norm)
-
-    def _smooth(self, step: int, loss: float) -> None:
-        """Enter the loss of this call's iteration `step` into the mean (UpdateSmoothedLoss)."""
-        window = self.param.average_loss
-        if len(self._losses) < window:
-            self._losses.append(loss)
-            n = len(self._losses)
-            self._mean_loss = (self._mean_loss * (n - 1) + loss) / n
-        else:
-            at = step % window
-            self._mean_loss += (loss - self._losses[at]) / window
-            self._losses[at] = loss
 
     # ---- displays and tests
 
@@ -285,7 +272,8 @@ class Solver:
         info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{i})")
         net, passes = self.test_nets[i], self.param.test_iter[i]
         net.share_with(self.net)
-        sums, loss = defaultdict(float), 0.0
+        sums: dict[str, Any] = defaultdict(float)
+        loss: float | torch.Tensor = 0.0
         for _ in range(passes):
             while (request := self.action()) != "none":
                 if request == "snapshot":
@@ -334,6 +322,13 @@ class Solver:
         for blob, stored in zip(self.history, state.history):
             stored.read_into(blob.data)
         self.iter, self.current_step = state.iter, state.current_step
+
+
+def _fetch(values: Sequence[float | torch.Tensor]) -> list[float]:
+    """Numbers, fetched from the device together where they are there."""
+    tensors = [value for value in values if isinstance(value, torch.Tensor)]
+    fetched = iter(torch.stack(tensors).tolist() if tensors else [])
+    return [next(fetched) if isinstance(value, torch.Tensor) else value for value in values]
 
 
 def _output_lines(net: Net, values: Iterable[torch.Tensor]) -> list[str]:

@@ -2,7 +2,6 @@
 
 import csv
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -75,7 +74,7 @@ def read_windows(path: str) -> dict[str, list[np.ndarray]]:
             raise ValueError(
                 f"{path}: no column {missing[0]}; it has {', '.join(rows.fieldnames or ())}"
             )
-        windows = OrderedDict()
+        windows: dict[str, list[np.ndarray]] = {}
         for row in rows:
             try:
                 window = np.array([int(float(row[name])) for name in COORDINATES])

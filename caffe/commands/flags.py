@@ -5,7 +5,7 @@ import argparse
 import os
 from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from .. import glog
 
@@ -54,7 +54,7 @@ def parse(
     `program` names the log file.
     """
     known = {flag.name: flag for flag in (*flags, *_LOGGING)}
-    values = {flag.name: flag.default for flag in flags}
+    values: dict[str, Any] = {flag.name: flag.default for flag in flags}
     values |= {flag.name: _environment(flag) for flag in _LOGGING}
     others: list[str] = []
     rest = list(argv)
@@ -66,11 +66,11 @@ def parse(
         if not word.startswith("-") or word == "-":
             others.append(word)
             continue
-        name, given, value = word.lstrip("-").partition("=")
+        name, given, text = word.lstrip("-").partition("=")
         if name in ("help", "h", "helpshort"):
             print(usage + "\n" + _table(known.values()))
             raise SystemExit(0)
-        flag, value = _find(known, name, value if given else None)
+        flag, value = _find(known, name, text if given else None)
         if value is None:
             if not rest:
                 raise UsageError(f"flag '{word}' is missing its argument: {flag.help}")

@@ -31,10 +31,11 @@ def read_log(path: str) -> tuple[list[Row], list[Row]]:
     year = datetime.datetime.fromtimestamp(os.path.getctime(path)).year
     with open(path, errors="replace") as file:
         for line in file:
-            time = _time(line, year)
-            if time is None:
+            stamp = _TIME.match(line)
+            if stamp is None:
                 continue
-            if before is not None and time.month < before.month and not _TIME.match(line)[1]:
+            time = _time(stamp, year)
+            if before is not None and time.month < before.month and not stamp[1]:
                 year += 1  # old logs' lines state no year
                 time = time.replace(year=year)
             before = time
@@ -59,12 +60,9 @@ def read_log(path: str) -> tuple[list[Row], list[Row]]:
     return rows["Train"], rows["Test"]
 
 
-def _time(line: str, year: int) -> datetime.datetime | None:
-    """When a line was logged; `year` is for old logs, which state none. None if it is no log line."""
-    match = _TIME.match(line)
-    if match is None:
-        return None
-    stated, *fields = match.groups()
+def _time(stamp: re.Match[str], year: int) -> datetime.datetime:
+    """When a line was logged; `year` is for old logs, whose lines state none."""
+    stated, *fields = stamp.groups()
     month, day, hour, minute, second, micro = map(int, fields)
     return datetime.datetime(int(stated or year), month, day, hour, minute, second, micro)
 

@@ -34,7 +34,7 @@ class BinaryBlob:
     @property
     def count(self) -> int:
         """Number of stored values."""
-        return sum(run.count for run in self._runs("data"))
+        return sum(run.size for run in self._runs("data"))
 
     @property
     def has_diff(self) -> bool:
@@ -67,7 +67,7 @@ class BinaryBlob:
         if not (array.flags.c_contiguous and array.flags.writeable):
             raise ValueError(f"{self._where}: the array to fill must be writable and C-contiguous")
         runs = self._runs(kind)
-        stored = sum(run.count for run in runs)
+        stored = sum(run.size for run in runs)
         if stored != array.size:
             raise ValueError(
                 f"{self._where}: {stored} {kind} values stored, {array.size} wanted "
@@ -75,8 +75,8 @@ class BinaryBlob:
             )
         flat, position = array.reshape(-1), 0
         for run in runs:
-            self._file.read_run(run, flat[position : position + run.count])
-            position += run.count
+            self._file.read_run(run, flat[position : position + run.size])
+            position += run.size
 
 
 # -- reading --
@@ -115,7 +115,7 @@ def _add_values(file: wire.File, runs: list[wire.Run], field: wire.Field, width:
         if size:
             runs.append(wire.Run(field.start, size // width, width, width))
     elif field.wire == (wire.FIXED32 if width == 4 else wire.FIXED64):
-        runs.append(wire.Run(field.start, field.count, width, width + field.start - field.tag))
+        runs.append(wire.Run(field.start, field.repeats, width, width + field.start - field.tag))
 
 
 def _dims(file: wire.File, field: wire.Field) -> list[int]:
@@ -172,4 +172,4 @@ def write_pieces(path: Path, pieces: list[wire.Piece]) -> None:
         # No fsync, which takes as long as the writing: a crash of the process leaves the old file, and
         # a file cut short by a power failure is refused as truncated when it is read.
         for piece in pieces:
-            file.write(piece)
+            file.write(piece.data if isinstance(piece, np.ndarray) else piece)

@@ -22,7 +22,8 @@ _LAYER = 100  # of NetParameter, whose field 1 is its name
 def read_state(path: Path) -> SolverState:
     """A binary solver state; errors as caffemodel.read_weights."""
     file = wire.File(path)
-    rest, found = [], []
+    rest: list[wire.Field] = []
+    found: list[wire.Field] = []
     for field in wire.read_fields(file, 0, file.size):
         if field.wire == wire.BYTES and field.number in (_ITER, _LAYER):
             raise ValueError(f"{path}: these are weights (a caffemodel), not a solver state")

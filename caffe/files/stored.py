@@ -43,4 +43,4 @@ class SolverState(NamedTuple):
     iter: int
     learned_net: str  # path of the weights' file; empty if the state names none
     current_step: int  # steps that the learning-rate policy has taken
-    history: list[StoredBlob]  # one or two blobs for each learnable parameter
+    history: Sequence[StoredBlob]  # one or two blobs for each learnable parameter

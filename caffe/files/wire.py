@@ -36,7 +36,7 @@ class Run(NamedTuple):
     """Floats or doubles in the file, `step` bytes from one to the next."""
 
     start: int  # byte of the first
-    count: int
+    size: int  # number of values
     width: int  # 4: float, 8: double
     step: int  # `width` if packed; more if each value has a key of its own
 
@@ -60,14 +60,14 @@ class File:
             self.bytes = mmap.mmap(self.descriptor, 0, access=mmap.ACCESS_READ)
 
     def read_run(self, run: Run, target: np.ndarray) -> None:
-        """Fill a one-dimensional array of `run.count` values, of any float type."""
+        """Fill a one-dimensional array of `run.size` values, of any float type."""
         if run.width == run.step == 4 and target.dtype == np.dtype("<f4"):
-            self._read(memoryview(target).cast("B"), run.start)
+            self._read(target.data.cast("B"), run.start)
             return
-        for first in range(0, run.count, _CHUNK):
-            count = min(_CHUNK, run.count - first)
+        for first in range(0, run.size, _CHUNK):
+            count = min(_CHUNK, run.size - first)
             raw = np.empty((count, run.step), np.uint8)
-            wanted = memoryview(raw.reshape(-1))[: raw.size - run.step + run.width]
+            wanted = raw.reshape(-1).data[: raw.size - run.step + run.width]
             self._read(wanted, run.start + first * run.step)
             values = raw[:, : run.width].copy().view(f"<f{run.width}")
             target[first : first + count] = values[:, 0]
@@ -101,7 +101,7 @@ class Field(NamedTuple):
     tag: int  # where the field's key begins
     start: int  # where its payload begins
     end: int  # where its payload ends
-    count: int = 1  # how often it is repeated (fixed-width fields only)
+    repeats: int = 1  # how many fields of this number follow one another (fixed-width ones only)
 
 
 def read_varint(file: File, position: int, end: int) -> tuple[int, int]:

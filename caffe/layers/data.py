@@ -58,11 +58,11 @@ class PrefetchingData(Layer):
     def batch(self) -> tuple[np.ndarray, np.ndarray]:
         """The next batch: pictures (N, C, H, W) and labels (N), float32."""
         labels = np.empty(self.batch_size, np.float32)
-        pictures = None
+        pictures = np.empty(0, np.float32)
         for i in range(self.batch_size):
             picture, labels[i] = self.item()
             picture = self.transform(picture)
-            if pictures is None:
+            if i == 0:
                 pictures = np.empty((self.batch_size, *picture.shape), np.float32)
             if picture.shape != pictures.shape[1:]:
                 raise self.error(

@@ -2,6 +2,8 @@
 (src/caffe/layers/input_layer.cpp, dummy_data_layer.cpp,
 include/caffe/layers/parameter_layer.hpp)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..filler import fill
@@ -11,7 +13,7 @@ from ..proto import caffe_pb2
 
 @register
 class Input(Layer):
-    """tops of the given shapes (one for all, or one each), for the user to fill."""
+    """Tops of the given shapes (one for all, or one each), for the user to fill."""
 
     num_bottom, num_top = 0, (1, None)
 
@@ -37,8 +39,8 @@ class Input(Layer):
 
 @register
 class DummyData(Layer):
-    """tops filled by fillers. A constant top is filled once, what is written there stays; random
-    ones are drawn anew in every forward."""
+    """Tops filled by fillers. A constant top is filled once, and keeps what a user writes to it;
+    random ones are drawn anew in every forward."""
 
     num_bottom, num_top = 0, (1, None)
 
@@ -53,7 +55,8 @@ class DummyData(Layer):
             blob.set_shape(shape)
             fill(self, blob, filler)
 
-    def shapes(self, count) -> list[list[int]]:
+    def shapes(self, count: int) -> list[list[int]]:
+        """The shapes of `count` tops, from shape or from num, channels, height and width."""
         p = self.param
         legacy = [list(getattr(p, name)) for name in ("num", "channels", "height", "width")]
         if any(legacy):
@@ -64,7 +67,7 @@ class DummyData(Layer):
                     "num, channels, height and width must each be given once, or once for each of "
                     f"{count} tops"
                 )
-            return list(zip(*(values * (count // len(values)) for values in legacy)))
+            return [list(s) for s in zip(*(values * (count // len(values)) for values in legacy))]
         if len(p.shape) not in (1, count):
             raise self.error(
                 f"needs one shape, or one for each of {count} tops; got {len(p.shape)}"
@@ -86,7 +89,7 @@ class DummyData(Layer):
 
 @register
 class Parameter(Layer):
-    """top is a learned blob: one memory, values and derivatives."""
+    """The top is a learned blob: both share values and derivatives."""
 
     num_bottom, num_top = 0, 1
 
@@ -107,10 +110,10 @@ class Parameter(Layer):
 
 @register
 class MemoryData(Layer):
-    """Batches from arrays in memory, set by Net.set_input_arrays, round and round.
+    """Batches from arrays in memory, set by Net.set_input_arrays; after the last the first again.
 
-    The arrays are kept, not copied: later changes are seen. The label top has one axis until the
-    first forward, then four.
+    The arrays are kept, not copied, so later changes to them take effect. The label top has one axis
+    until the first forward, then four.
     """
 
     num_bottom, num_top = 0, 2
@@ -126,37 +129,41 @@ class MemoryData(Layer):
         top[1].set_shape(self.shape[:1])
         self.arrays, self.position = None, 0
 
-    def set_input_arrays(self, data, labels):
+    def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         """Feed data (N, channels, height, width) and labels (N), both float32 and contiguous.
 
         Raises RuntimeError for arrays that do not fit, as pycaffe does.
         """
         if labels.ndim == 1:
             labels = labels[:, None, None, None]
-        self.check(data, "data array", self.shape[1:])
-        self.check(labels, "labels array", [1, 1, 1])
+        self.check_array(data, "data array", self.shape[1:])
+        self.check_array(labels, "labels array", [1, 1, 1])
         if len(data) != len(labels):
-            raise self.misfit("data and labels must have the same first dimension", data, labels)
+            raise self.wrong_array(
+                "data and labels must have the same first dimension", data, labels
+            )
         if len(data) % self.shape[0]:
-            raise self.misfit(
+            raise self.wrong_array(
                 "first dimensions of input arrays must be a multiple of batch size", data, labels
             )
         self.arrays, self.position = (data, labels), 0
 
-    def check(self, array, name, shape):
+    def check_array(self, array: np.ndarray, name: str, shape: Sequence[int]) -> None:
+        """Raise pycaffe's RuntimeError unless this is a float32 array of (N, *shape)."""
         if not array.flags.c_contiguous:
-            raise self.misfit(f"{name} must be C contiguous", array)
+            raise self.wrong_array(f"{name} must be C contiguous", array)
         if array.ndim != 4:
-            raise self.misfit(f"{name} must be 4-d", array)
+            raise self.wrong_array(f"{name} must be 4-d", array)
         if array.dtype != np.float32:
-            raise self.misfit(f"{name} must be float32", array)
+            raise self.wrong_array(f"{name} must be float32", array)
         for axis, wanted, got in zip(
             ("number of channels", "height", "width"), shape, array.shape[1:]
         ):
             if wanted != got:
-                raise self.misfit(f"{name} has wrong {axis}", array)
+                raise self.wrong_array(f"{name} has wrong {axis}", array)
 
-    def misfit(self, text, *arrays):
+    def wrong_array(self, text: str, *arrays: np.ndarray) -> RuntimeError:
+        """An error that tells the arrays' shapes and the batch's."""
         got = ", ".join(f"{list(a.shape)} {a.dtype}" for a in arrays)
         return RuntimeError(
             f"{text} (got {got}; layer '{self.name}' takes batches of {self.shape})"

@@ -90,8 +90,8 @@ def read_picture(source: str | bytes, color: bool | None = None) -> np.ndarray:
     EXIF states is applied. OSError if it cannot be read.
     """
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            image = ImageOps.exif_transpose(image)
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
+            image = ImageOps.exif_transpose(file)
             if color is None:
                 color = image.mode not in ("1", "L", "LA", "I", "I;16", "F")
             pixels = np.asarray(image.convert("RGB" if color else "L"))
