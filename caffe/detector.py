@@ -39,7 +39,7 @@ class Detector(Net):
         self.configure_crop(context_pad)
 
     def detect_windows(
-        self, images_windows: Iterable[tuple[str, Iterable[Sequence[float]]]]
+        self, images_windows: Iterable[tuple[str, Iterable[Sequence[float] | np.ndarray]]]
     ) -> list[dict[str, Any]]:
         """Predictions for windows, warped to the net's input.
 

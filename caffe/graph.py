@@ -3,10 +3,10 @@
 Pure functions from NetParameter to NetParameter: Net::FilterNet in net.cpp, insert_splits.cpp.
 """
 
-import difflib
 from collections import Counter, defaultdict
 
 from caffe.glog import info
+from caffe.names import did_you_mean
 from caffe.proto import caffe_pb2
 
 
@@ -132,7 +132,5 @@ def _unknown_bottom(param, i, j, known):
     later = [other.name for other in param.layer[i:] if blob in other.top]
     if later:
         return f"{text}, only later, by layer '{later[0]}'; move that layer up"
-    near = difflib.get_close_matches(blob, known, 1)
-    return text + (
-        f"; the nearest known is '{near[0]}'" if near else f"; known: {', '.join(known)}"
-    )
+    hint = did_you_mean(blob, known, "; the nearest known is '{}'")
+    return text + (hint or f"; known: {', '.join(known)}")

@@ -14,10 +14,8 @@ import torch
 from . import context
 from .blob import Blob, BlobVec
 from .build import build
-from .files import hdf5, read, weights
-from .glog import warning
-from .layer import describe
-from .layers.data import MemoryData
+from .files import read, weights
+from .layers.input import MemoryData
 from .proto import caffe_pb2
 from .running import Running
 from .running.runner import Loss
@@ -360,122 +358,26 @@ class Net:
 
     # ---- weights
 
-    def copy_from(self, path):
+    def copy_from(self, path: PathLike) -> None:
         """Load weights by layer name from a caffemodel (of any age) or an HDF5 file.
 
         Layers of the file that the net lacks are skipped. Raises RuntimeError when there is no such
         file, ValueError for a corrupt one or blobs that do not fit; then nothing was changed.
         """
-        if not os.path.isfile(path):
-            raise RuntimeError(f"Could not open file {path}")
-        if weights.is_hdf5(path):
-            return self.load_hdf5(path)
-        self._load(weights.read_weights(path), path)
+        weights.load(self.layers, self._topology.shared_params, path)
 
-    def load_hdf5(self, path):
+    def load_hdf5(self, path: PathLike) -> None:
         """Load weights by layer name from an HDF5 file; errors as `copy_from`."""
-        if not os.path.isfile(path):
-            raise RuntimeError(f"Could not open file {path}")
-        self._load(hdf5.read_weights(path), path)
+        weights.load_hdf5(self.layers, self._topology.shared_params, path)
 
-    def _load(self, stored, path):
-        if not stored:
-            raise ValueError(f"{path}: no layers in it: an empty or foreign file, not weights")
-        if self.params and not any(blobs for _, blobs in stored):
-            raise ValueError(f"{path}: no weights in it, though it names layers: truncated?")
-        targets = {}
-        for i, layer in enumerate(
-            self.layers
-        ):  # of equal names in the net only the first is filled
-            shared = {j for owner, j in self._topology.shared_params if owner == i}
-            targets.setdefault(layer.layer_param.name, (layer, shared))
-        pairs = [(*targets[name], blobs) for name, blobs in stored if name in targets]
-        for layer, shared, blobs in pairs:
-            _check_fit(layer, shared, blobs, path)
-        pairs = [(layer, blobs) for layer, _, blobs in pairs]
-        for layer, blobs in pairs:
-            for target, source in zip(layer.blobs, blobs):
-                if source is None:  # HDF5 holds a shared weight once, with the layer that owns it
-                    continue
-                source.read_into(target.data)
-                if source.has_diff:
-                    source.read_diff_into(target.diff)
-        if not any(blobs for _, blobs in pairs) and self.params:
-            names = ", ".join(name for name, blobs in stored if blobs)
-            warning(
-                "net.cpp:740",
-                f"{path}: nothing was loaded: none of its layers with weights ({names}) "
-                f"has the name of one of the net's ({', '.join(self.params)})",
-            )
-
-    def share_with(self, other):
+    def share_with(self, other: Net) -> None:
         """Use `other`'s weights, in the same memory, for all layers of equal name."""
-        targets = {}
-        for layer in self.layers:
-            targets.setdefault(layer.layer_param.name, layer)
-        for source in other.layers:
-            layer = targets.get(source.layer_param.name)
-            if layer is None:
-                continue
-            shapes = [list(b.shape) for b in layer.blobs], [list(b.shape) for b in source.blobs]
-            if shapes[0] != shapes[1]:
-                raise ValueError(
-                    f"{describe(layer.layer_param)}: cannot share weights of shapes {shapes[1]}, "
-                    f"it has {shapes[0]}"
-                )
-            for mine, theirs in zip(layer.blobs, source.blobs):
-                mine.share_data(theirs)
+        weights.share(self.layers, other.layers)
 
-    def save(self, path, write_diff=False):
+    def save(self, path: PathLike, write_diff: bool = False) -> None:
         """Write the weights, and each layer's definition, as a binary caffemodel."""
-        layers = []
-        for layer in self.layers:
-            blobs = [(list(b.shape), b.data, b.diff if write_diff else None) for b in layer.blobs]
-            layers.append((_definition(layer), blobs))
-        weights.write_net(path, self.name, layers)
+        weights.save(self.layers, self.name, path, write_diff)
 
-    def save_hdf5(self, path, write_diff=False):
+    def save_hdf5(self, path: PathLike, write_diff: bool = False) -> None:
         """Write the weights as HDF5; weights shared by name once."""
-        layers = []
-        for i, (name, layer) in enumerate(zip(self._layer_names, self.layers)):
-            blobs = [
-                None
-                if (i, j) in self._topology.shared_params
-                else (list(b.shape), b.data, b.diff if write_diff else None)
-                for j, b in enumerate(layer.blobs)
-            ]
-            layers.append((name, blobs))
-        hdf5.write_net(path, layers)
-
-
-def _definition(layer):
-    """A layer's message without weights."""
-    definition = caffe_pb2.LayerParameter()
-    definition.CopyFrom(layer.layer_param)
-    definition.ClearField("blobs")
-    return definition
-
-
-def _check_fit(layer, shared, stored, path):
-    """Hold stored blobs against a layer's, in number and shape (Net::CopyTrainedLayersFrom).
-
-    Weights numbered in `shared` belong to another layer and may be missing (None) in the file.
-    """
-    name = describe(layer.layer_param)
-    while len(stored) in shared:
-        stored = [*stored, None]
-    if len(stored) != len(layer.blobs):
-        raise ValueError(
-            f"{path}: {name} has {len(layer.blobs)} parameter blobs, the file {len(stored)}: "
-            "rename the layer to start it afresh"
-        )
-    for i, (target, source) in enumerate(zip(layer.blobs, stored)):
-        if source is None:
-            if i not in shared:
-                raise ValueError(f"{path}: {name}: parameter {i} is missing in the file")
-        elif not source.matches(target.shape):
-            raise ValueError(
-                f"{path}: {name}: parameter {i} has shape {list(target.shape)}, the file "
-                f"{list(source.shape)}: rename the layer to start it afresh, or use "
-                "surgery.transplant if only the axes differ"
-            )
+        weights.save_hdf5(self.layers, self._topology.shared_params, path, write_diff)

@@ -11,11 +11,11 @@ other gets its layer's type and a number.
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from caffe.names import did_you_mean
 from caffe.proto import caffe_pb2
 
 
@@ -86,9 +86,8 @@ def _assign_repeated(field, values):
 
 def _no_such_field(name, descriptors):
     known = [f.name for d in descriptors for f in d.fields]
-    near = difflib.get_close_matches(name, known, 1)
     owners = " or ".join(d.name for d in descriptors)
-    return f"no field '{name}' in {owners}" + (f"; did you mean '{near[0]}'?" if near else "")
+    return f"no field '{name}' in {owners}{did_you_mean(name, known)}"
 
 
 class Top:

@@ -1,25 +1,28 @@
 """The six update rules (src/caffe/solvers/*.cpp): from a parameter's gradient to what is subtracted.
 
-Each works on lists of flat tensors: `g`, the gradients, become the updates in place, and the
-histories move on. On a GPU a list holds all parameters of one rate, and a line is a kernel; on the
-CPU it holds one slice that fits the cache and makes one trip through memory of what would be several.
+Each works in place on lists of flat tensors: the gradients `g` become the updates, the running
+averages (histories) advance. On a GPU a list holds all parameters with the same multipliers, so that
+a line is one kernel; on the CPU it holds one slice that fits the cache.
 """
 
 import math
 
 import torch
 
+from .files.paths import Path
+from .gradients import Tensors
+from .proto import caffe_pb2
 from .solver import Solver
 
 
-def _decay_to_square(history, g, decay):
-    """History = decay history + (1 - decay) g^2."""
+def _decay_to_square(history: Tensors, g: Tensors, decay: float) -> None:
+    """history = decay history + (1 - decay) g^2."""
     torch._foreach_mul_(history, decay)
     torch._foreach_addcmul_(history, g, g, value=1 - decay)
 
 
-def _divide_by_root(g, history, delta):
-    """G /= sqrt(history) + delta."""
+def _divide_by_root(g: Tensors, history: Tensors, delta: float) -> None:
+    """g /= sqrt(history) + delta."""
     roots = torch._foreach_sqrt(history)
     torch._foreach_add_(roots, delta)
     torch._foreach_div_(g, roots)
@@ -28,7 +31,8 @@ def _divide_by_root(g, history, delta):
 class SGDSolver(Solver):
     """h = momentum h + rate g; the rate is inside the history (sgd_solver.cpp)."""
 
-    def compute_update(self, g, rate, history):
+    def compute_update(self, g: Tensors, rate: float, *histories: Tensors) -> None:
+        (history,) = histories
         torch._foreach_mul_(history, self.param.momentum)
         torch._foreach_add_(history, g, alpha=rate)
         torch._foreach_copy_(g, history)
@@ -37,7 +41,8 @@ class SGDSolver(Solver):
 class NesterovSolver(Solver):
     """h' = momentum h + rate g; update (1 + momentum) h' - momentum h (nesterov_solver.cpp)."""
 
-    def compute_update(self, g, rate, history):
+    def compute_update(self, g: Tensors, rate: float, *histories: Tensors) -> None:
+        (history,) = histories
         momentum = self.param.momentum
         before = [h.clone() for h in history]
         torch._foreach_mul_(history, momentum)
@@ -50,10 +55,11 @@ class NesterovSolver(Solver):
 class AdaGradSolver(Solver):
     """h += g^2; update rate g / (sqrt(h) + delta) (adagrad_solver.cpp)."""
 
-    def check(self):
-        self.refuse(self.param.momentum, "momentum", "0: AdaGrad has none")
+    def check(self) -> None:
+        self.refuse(self.param.momentum != 0, "momentum", "0: AdaGrad has none")
 
-    def compute_update(self, g, rate, history):
+    def compute_update(self, g: Tensors, rate: float, *histories: Tensors) -> None:
+        (history,) = histories
         torch._foreach_addcmul_(history, g, g)
         _divide_by_root(g, history, self.param.delta)
         torch._foreach_mul_(g, rate)
@@ -62,11 +68,12 @@ class AdaGradSolver(Solver):
 class RMSPropSolver(Solver):
     """h = decay h + (1 - decay) g^2; update rate g / (sqrt(h) + delta) (rmsprop_solver.cpp)."""
 
-    def check(self):
-        self.refuse(self.param.momentum, "momentum", "0: RMSProp has none")
+    def check(self) -> None:
+        self.refuse(self.param.momentum != 0, "momentum", "0: RMSProp has none")
         self.refuse(not 0 <= self.param.rms_decay < 1, "rms_decay", "at least 0 and below 1")
 
-    def compute_update(self, g, rate, history):
+    def compute_update(self, g: Tensors, rate: float, *histories: Tensors) -> None:
+        (history,) = histories
         _decay_to_square(history, g, self.param.rms_decay)
         _divide_by_root(g, history, self.param.delta)
         torch._foreach_mul_(g, rate)
@@ -80,7 +87,8 @@ class AdaDeltaSolver(Solver):
 
     histories = 2
 
-    def compute_update(self, g, rate, history, updates):
+    def compute_update(self, g: Tensors, rate: float, *histories: Tensors) -> None:
+        history, updates = histories
         momentum, delta = self.param.momentum, self.param.delta
         _decay_to_square(history, g, momentum)
         ratios = torch._foreach_add(updates, delta)
@@ -99,7 +107,8 @@ class AdamSolver(Solver):
 
     histories = 2
 
-    def compute_update(self, g, rate, first, second):
+    def compute_update(self, g: Tensors, rate: float, *histories: Tensors) -> None:
+        first, second = histories
         beta1, beta2, t = self.param.momentum, self.param.momentum2, self.iter + 1
         torch._foreach_mul_(first, beta1)
         torch._foreach_add_(first, g, alpha=1 - beta1)
@@ -110,7 +119,7 @@ class AdamSolver(Solver):
         torch._foreach_mul_(g, rate * correction)
 
 
-SOLVERS = {
+SOLVERS: dict[str, type[Solver]] = {
     cls.__name__.removesuffix("Solver"): cls
     for cls in (
         SGDSolver,
@@ -123,7 +132,7 @@ SOLVERS = {
 }
 
 
-def get_solver(path, param=None):
+def get_solver(path: Path, param: caffe_pb2.SolverParameter | None = None) -> Solver:
     """The solver of a solver prototxt's `type`. Raises ValueError for an unknown one.
 
     `param`, a SolverParameter, is used instead of the file's where given.

@@ -221,9 +221,7 @@ def page():
         (f"`{name}`", one_line(cls.__doc__).replace("*", r"\*"), where(cls))
         for name, cls in updates.SOLVERS.items()
     ]
-    tools = [
-        (f"`caffe {name}`", about, f"`{TOOLS[name]}`") for name, (_, about) in COMMANDS.items()
-    ]
+    tools = [(f"`caffe {name}`", about, f"`{TOOLS[name]}`") for name, about in COMMANDS.items()]
     names = [(f"`{place}`", code(names.split())) for place, (_, names) in PYCAFFE.items()]
     names += [
         (place, code(re.sub(r"\(.*\)", "", names).split())) for place, names in ATTRIBUTES.items()

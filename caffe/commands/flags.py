@@ -1,22 +1,35 @@
-"""Command-line flags as gflags reads them: `-solver x`, `--solver=x`, `-gray`, `-nogray`."""
+"""Command lines: flags as gflags reads them (`-solver x`, `--solver=x`, `-gray`, `-nogray`), which
+Caffe's C++ tools have, and argparse's for its Python tools."""
 
+import argparse
 import os
+from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from .. import glog
 
+Value = str | int | bool
+
 
 class Flag(NamedTuple):
-    """The default's type is the flag's."""
+    """A flag; its type is its default's."""
 
     name: str
-    default: str | int | bool
+    default: Value
     help: str
 
 
 class UsageError(Exception):
-    """The command line makes no sense: the message says what, the exit code is 1."""
+    """A command line that cannot be run: the message says why, the exit code is 1."""
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """argparse's, with the tools' exit code for a wrong command line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError."""
+        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 _TRUE, _FALSE = ("1", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no")
@@ -32,16 +45,19 @@ _LOGGING = (
 )
 
 
-def parse(argv, flags, program, usage=""):
-    """(flags as attributes, other arguments); sets up the log as the flags say.
+def parse(
+    argv: Sequence[str], flags: Sequence[Flag], program: str, usage: str = ""
+) -> tuple[SimpleNamespace, list[str]]:
+    """(flags as attributes, other arguments); sets up the log as glog's flags say.
 
     UsageError for what gflags refuses. `-help` prints `usage` and the flags and ends the program.
+    `program` names the log file.
     """
     known = {flag.name: flag for flag in (*flags, *_LOGGING)}
-    values = {flag.name: flag.default for flag in flags} | {
-        f.name: _environment(f) for f in _LOGGING
-    }
-    others, rest = [], list(argv)
+    values: dict[str, Any] = {flag.name: flag.default for flag in flags}
+    values |= {flag.name: _environment(flag) for flag in _LOGGING}
+    others: list[str] = []
+    rest = list(argv)
     while rest:
         word = rest.pop(0)
         if word == "--":
@@ -50,11 +66,11 @@ def parse(argv, flags, program, usage=""):
         if not word.startswith("-") or word == "-":
             others.append(word)
             continue
-        name, given, value = word.lstrip("-").partition("=")
+        name, given, text = word.lstrip("-").partition("=")
         if name in ("help", "h", "helpshort"):
             print(usage + "\n" + _table(known.values()))
             raise SystemExit(0)
-        flag, value = _find(known, name, value if given else None)
+        flag, value = _find(known, name, text if given else None)
         if value is None:
             if not rest:
                 raise UsageError(f"flag '{word}' is missing its argument: {flag.help}")
@@ -66,15 +82,15 @@ def parse(argv, flags, program, usage=""):
     return SimpleNamespace(**values), others
 
 
-def _environment(flag):
-    """A flag of glog's can be set by GLOG_<name>; what is no value of it is as good as unset."""
+def _environment(flag: Flag) -> Value:
+    """A glog flag's default: GLOG_<name> of the environment if that is a value of the flag."""
     try:
         return _convert(flag, os.environ[f"GLOG_{flag.name}"])
     except (KeyError, UsageError):
         return flag.default
 
 
-def _find(known, name, value):
+def _find(known: dict[str, Flag], name: str, value: str | None) -> tuple[Flag, str | None]:
     """(flag, its value as text, or None if that is the next argument)."""
     flag = known.get(name)
     if flag is None and name.startswith("no"):
@@ -87,7 +103,8 @@ def _find(known, name, value):
     return flag, "true" if value is None and isinstance(flag.default, bool) else value
 
 
-def _convert(flag, text):
+def _convert(flag: Flag, text: str) -> Value:
+    """A flag's value from text."""
     kind = type(flag.default)
     if kind is bool and text.lower() in _TRUE + _FALSE:
         return text.lower() in _TRUE
@@ -101,12 +118,12 @@ def _convert(flag, text):
     raise UsageError(f"illegal value '{text}' specified for {_KINDS[kind]} flag '{flag.name}'")
 
 
-def _table(flags):
+def _table(flags: Iterable[Flag]) -> str:
     rows = [(f"  -{f.name}", f"({_KINDS[type(f.default)]}, {f.default!r}) {f.help}") for f in flags]
     return "flags (type, default):\n" + "\n".join(f"{left:<20} {right}" for left, right in rows)
 
 
-def at_least(arguments, count, usage):
-    """UsageError unless that many arguments that are no flags are given."""
+def require_arguments(arguments: Sequence[str], count: int, usage: str) -> None:
+    """UsageError unless there are at least `count` arguments besides the flags."""
     if len(arguments) < count:
         raise UsageError(f"{count} arguments are needed, got {len(arguments)}: {usage}")

@@ -1,21 +1,28 @@
 """Weights and solver states as HDF5 (.caffemodel.h5, .solverstate.h5), laid out as Caffe's.
 
-data/<layer>/<i>      every layer is a group, empty if it has no weights of its own
-diff/<layer>/<i>      likewise, if diffs are kept
-iter, learned_net, current_step, history/<i>
+data/<layer>/<i>      parameter i; every layer is a group, empty if it owns no weights
+diff/<layer>/<i>      its diff, if diffs were saved
+iter, learned_net, current_step, history/<i>      a solver state
 """
 
 import contextlib
 import math
 import os
+from collections.abc import Iterable, Iterator, Sequence
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from caffe.files.weights import SolverState, is_hdf5
-from caffe.files.wire import replacing
+from ..names import as_text
+from .paths import Path, replacing, require_file
+from .stored import BlobValues, SolverState
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
-def _h5py():
+def h5py_library() -> ModuleType:
+    """The h5py package, imported when first needed because that takes a while."""
     try:
         import h5py
     except ImportError:
@@ -23,83 +30,125 @@ def _h5py():
     return h5py
 
 
-class StoredArray:
-    """A dataset, with the interface of weights.StoredBlob."""
+def is_hdf5(path: Path) -> bool:
+    """Whether a file is HDF5, by its content: the signature at byte 0, 512, 1024, 2048, ..."""
+    size, position = os.path.getsize(path), 0
+    with open(path, "rb") as file:
+        while position + len(SIGNATURE) <= size:
+            file.seek(position)
+            if file.read(len(SIGNATURE)) == SIGNATURE:
+                return True
+            position = max(512, 2 * position)
+    return False
 
-    legacy = False
 
-    def __init__(self, data, diff=None):
+class HDF5Blob:
+    """A stored blob (see stored.StoredBlob): an HDF5 dataset, and that of its diff."""
+
+    def __init__(self, data: Any, diff: Any = None) -> None:
         self._data = data
         self._diff = diff
-        self.shape = list(data.shape)
+        self.shape: list[int] = list(data.shape)
         self.count = math.prod(data.shape)
         self.has_diff = diff is not None
 
-    def matches(self, shape) -> bool:
+    def matches(self, shape: Iterable[int]) -> bool:
         """Whether this is a blob of exactly that shape."""
         return [int(n) for n in shape] == self.shape
 
-    def read_into(self, array):
+    def read_into(self, array: np.ndarray) -> None:
         """Fill a C-contiguous float array of `count` values."""
         _fill(self._data, array)
 
-    def read_diff_into(self, array):
-        """As read_into, with the stored diff."""
+    def read_diff_into(self, array: np.ndarray) -> None:
+        """Fill the array with the stored diff."""
         _fill(self._diff, array)
 
 
-def _fill(dataset, array):
+def _fill(dataset: Any, array: np.ndarray) -> None:
     if array.size != dataset.size:
         raise ValueError(
-            f"{dataset.file.filename}: {dataset.name} holds {dataset.size} values, "
+            f"{dataset.file.filename}: {as_text(dataset.name)} holds {dataset.size} values, "
             f"{array.size} wanted for shape {list(array.shape)}"
         )
     if dataset.size:
         dataset.read_direct(array.reshape(dataset.shape))
 
 
-def _open(path):
-    if not os.path.isfile(path):
-        raise RuntimeError(f"Could not open file {path}")
+# -- reading --
+
+
+def read_weights(path: Path) -> list[tuple[str, list[HDF5Blob | None]]]:
+    """(layer name, its stored blobs) in the file's order, which is alphabetical.
+
+    None stands for a weight that the file lacks: weights shared by name are stored once, with the
+    layer that owns them. RuntimeError if the file cannot be opened, ValueError if it is damaged or
+    holds no weights.
+    """
+    file = _open(path)
+    with _errors_with_path(path):
+        if "data" not in file:
+            what = "a solver state, not weights" if "history" in file else "no group 'data' in it"
+            raise ValueError(f"{path}: {what}")
+        return [(as_text(name), _layer_blobs(path, file, name)) for name in file["data"]]
+
+
+def _layer_blobs(path: Path, file: Any, name: str) -> list[HDF5Blob | None]:
+    group = file["data"][name]
+    diffs = file["diff"][name] if "diff" in file and name in file["diff"] else {}
+    if not all(key.isdigit() for key in group):
+        found = list(map(as_text, group))
+        raise ValueError(f"{path}: layer '{as_text(name)}' has datasets {found}, not 0, 1, ...")
+    last = max((int(key) for key in group), default=-1)
+    names = [str(i) for i in range(last + 1)]
+    return [HDF5Blob(group[n], diffs.get(n)) if n in group else None for n in names]
+
+
+def read_state(path: Path) -> SolverState:
+    """A solver state; errors as read_weights."""
+    file = _open(path)
+    with _errors_with_path(path):
+        if "history" not in file:
+            what = "weights, not a solver state" if "data" in file else "no group 'history' in it"
+            raise ValueError(f"{path}: {what}")
+        history = [HDF5Blob(file["history"][str(i)]) for i in range(len(file["history"]))]
+        learned_net = file["learned_net"][()] if "learned_net" in file else b""
+        if isinstance(learned_net, bytes):
+            learned_net = os.fsdecode(learned_net.rstrip(b"\0"))
+        iteration, step = (int(np.ravel(file[key][()])[0]) for key in ("iter", "current_step"))
+        return SolverState(iteration, learned_net, step, list(history))
+
+
+def _open(path: Path) -> Any:
+    require_file(path)
     if not is_hdf5(path):
         raise ValueError(f"{path}: no HDF5 file, by its content; a binary .caffemodel by mistake?")
     try:
-        return _h5py().File(path, "r")
+        return h5py_library().File(path, "r")
     except OSError as error:
         raise ValueError(f"{path}: damaged HDF5 file ({error})") from None
 
 
-def read_weights(path) -> list[tuple[str, list]]:
-    """(layer name, its stored arrays) in the file's order, which is by name.
-
-    A place in the list is None where the file has no such dataset: weights shared by name are
-    stored once, with the layer that owns them. RuntimeError if the file cannot be opened,
-    ValueError if it is damaged or holds no weights.
-    """
-    file = _open(path)
-    with _damaged(path):
-        if "data" not in file:
-            what = "a solver state, not weights" if "history" in file else "no group 'data' in it"
-            raise ValueError(f"{path}: {what}")
-        return [(name, _layer_arrays(path, file, name)) for name in file["data"]]
+@contextlib.contextmanager
+def _errors_with_path(path: Path) -> Iterator[None]:
+    """Turn h5py's errors while reading into ValueError with the path."""
+    try:
+        yield
+    except (OSError, KeyError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"{path}: damaged or foreign HDF5 file ({error})") from None
 
 
-def _layer_arrays(path, file, name):
-    group = file["data"][name]
-    diffs = file["diff"][name] if "diff" in file and name in file["diff"] else {}
-    if not all(key.isdigit() for key in group):
-        raise ValueError(f"{path}: layer '{name}' has datasets {list(group)}, not 0, 1, ...")
-    last = max((int(key) for key in group), default=-1)
-    names = [str(i) for i in range(last + 1)]
-    return [StoredArray(group[n], diffs.get(n)) if n in group else None for n in names]
+# -- writing --
 
 
-def write_net(path, layers):
+def write_weights(
+    path: Path, layers: Iterable[tuple[str, Sequence[BlobValues | tuple | None]]]
+) -> None:
     """Write weights, whole or not at all.
 
-    layers: (name, [(shape, data, diff or None), ...]); None in the list for a weight that
-    another layer owns. Diffs are written if any is given. FileNotFoundError for a missing folder,
-    ValueError for names HDF5 cannot have (with a slash, empty, twice the same).
+    layers: (name, its blobs' values); None for a weight that another layer owns. Diffs are written
+    if any is given. FileNotFoundError for a missing folder, ValueError for names HDF5 cannot have
+    (with a slash, empty, twice the same).
     """
     layers = list(layers)
     names = [name for name, _ in layers]
@@ -115,65 +164,41 @@ def write_net(path, layers):
                 inner = group.create_group(name)
                 for i, blob in enumerate(blobs):
                     if blob is not None:
-                        _put(inner, str(i), blob[0], blob[index])
+                        _write_array(inner, str(i), blob[0], blob[index])
 
 
-def read_state(path) -> SolverState:
-    """A solver state; errors as read_weights."""
-    file = _open(path)
-    with _damaged(path):
-        if "history" not in file:
-            what = "weights, not a solver state" if "data" in file else "no group 'history' in it"
-            raise ValueError(f"{path}: {what}")
-        history = [StoredArray(file["history"][str(i)]) for i in range(len(file["history"]))]
-        learned_net = file["learned_net"][()] if "learned_net" in file else b""
-        if isinstance(learned_net, bytes):
-            learned_net = learned_net.rstrip(b"\0").decode("utf-8")
-        numbers = [int(np.ravel(file[key][()])[0]) for key in ("iter", "current_step")]
-        return SolverState(numbers[0], learned_net, numbers[1], history)
-
-
-def write_state(path, iter, learned_net, current_step, arrays):
-    """Write a solver state, whole or not at all; `arrays` is the history. Errors as write_net."""
+def write_state(
+    path: Path, iteration: int, learned_net: str, current_step: int, history: Iterable[np.ndarray]
+) -> None:
+    """Write a solver state, whole or not at all; errors as write_weights."""
     with _writing(path) as file:
-        file.create_dataset("iter", data=np.array([iter], np.int32))
-        _put_string(file, "learned_net", learned_net)
+        file.create_dataset("iter", data=np.array([iteration], np.int32))
+        _write_string(file, "learned_net", learned_net)
         file.create_dataset("current_step", data=np.array([current_step], np.int32))
-        history = file.create_group("history")
-        for i, array in enumerate(arrays):
-            _put(history, str(i), array.shape, array)
+        group = file.create_group("history")
+        for i, array in enumerate(history):
+            _write_array(group, str(i), array.shape, array)
 
 
 @contextlib.contextmanager
-def _writing(path):
-    h5py = _h5py()
-    # As old a format as will do: Caffe's HDF5 libraries are of any age.
-    age = ("earliest", "v110")
-    with replacing(path) as temporary, h5py.File(temporary, "w", libver=age) as file:
+def _writing(path: Path) -> Iterator[Any]:
+    h5py = h5py_library()
+    versions = ("earliest", "v110")  # readable by the old HDF5 libraries that Caffe is built with
+    with replacing(path) as temporary, h5py.File(temporary, "w", libver=versions) as file:
         yield file
 
 
-@contextlib.contextmanager
-def _damaged(path):
-    """h5py's own errors while reading, as ValueError with the path."""
-    try:
-        yield
-    except (OSError, KeyError, AttributeError, RuntimeError) as error:
-        raise ValueError(f"{path}: damaged or foreign HDF5 file ({error})") from None
-
-
-def _put(group, name, shape, values):
+def _write_array(group: Any, name: str, shape: Sequence[int], values: Any) -> None:
     values = np.asarray(values)
     dtype = "<f8" if values.dtype == np.float64 else "<f4"
-    group.create_dataset(
-        name, data=values.reshape([int(n) for n in shape]).astype(dtype, copy=False)
-    )
+    values = values.reshape([int(n) for n in shape]).astype(dtype, copy=False)
+    group.create_dataset(name, data=values)
 
 
-def _put_string(group, name, text):
-    """Of fixed length with the closing NUL, which Caffe relies on."""
-    h5py = _h5py()
-    raw = text.encode("utf-8") + b"\0"
+def _write_string(group: Any, name: str, text: str) -> None:
+    """Write text at its own length with a closing NUL, as Caffe's reader requires."""
+    h5py = h5py_library()
+    raw = os.fsencode(text) + b"\0"
     kind = h5py.h5t.C_S1.copy()
     kind.set_size(len(raw))
     kind.set_strpad(h5py.h5t.STR_NULLTERM)

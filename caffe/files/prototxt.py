@@ -1,15 +1,17 @@
-"""Reading protobuf's text format exactly as Caffe's C++ parser does.
+"""A parser of protobuf's text format (.prototxt) that accepts exactly what Caffe's C++ parser does.
 
-protobuf's Python parser takes and refuses other things, and not the same ones in each release
-(`3F`, `- 2`, `+1`, missing required fields). The grammar is that of protobuf's io/tokenizer.cc and
-text_format.cc.
+Protobuf's Python parser accepts other texts, and not the same ones in each release (`3F`, `- 2`,
+`+1`, missing required fields). The grammar is that of protobuf's io/tokenizer.cc and text_format.cc.
 """
 
-import difflib
 import math
 import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from google.protobuf.descriptor import FieldDescriptor
+
+from ..names import did_you_mean
 
 _TOKEN = re.compile(
     r"""(?P<ident>[A-Za-z_][A-Za-z0-9_]*)
@@ -38,13 +40,13 @@ _END = ("end", "", -1)
 
 
 class ParseError(ValueError):
-    """Text that is no message of the wanted type: file:line:column and what."""
+    """Text that is no message of the wanted type: file:line:column and the reason."""
 
 
-def parse_text(text, message, name="<text>"):
+def parse_text(text: str | bytes, message: Any, name: str = "<text>") -> Any:
     """Fill `message` from text (str, or bytes as in a file); returns it. `name` is for errors.
 
-    Raises ParseError where Caffe's parser refuses the text.
+    ParseError where Caffe's parser refuses the text.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
@@ -57,23 +59,29 @@ def parse_text(text, message, name="<text>"):
 
 
 class _Parser:
-    def __init__(self, text, name):
+    """A recursive-descent parser with one token of lookahead, `token`: (kind, text, position)."""
+
+    def __init__(self, text: str, name: str) -> None:
         self.text = text
         self.name = name
+        self.token: tuple[str, str, int] = _END
         self.end = 0  # where the current token ends
         self.next()
 
-    def fail(self, what, at=None):
+    def fail(self, reason: str, at: int | None = None) -> NoReturn:
+        """Raise ParseError at a position of the text, by default that of the current token."""
         at = self.token[2] if at is None else at
         at = len(self.text.rstrip()) if at < 0 else at
         line = self.text.count("\n", 0, at) + 1
         column = at - self.text.rfind("\n", 0, at)
-        raise ParseError(f"{self.name}:{line}:{column}: {what}")
+        raise ParseError(f"{self.name}:{line}:{column}: {reason}")
 
-    # -- tokens: (kind, text, position) --
+    # -- tokens --
 
-    def next(self):
-        start = _BLANK.match(self.text, self.end).end()
+    def next(self) -> None:
+        """Go to the next token."""
+        blank = _BLANK.match(self.text, self.end)
+        start = blank.end() if blank else self.end
         if start == len(self.text):
             self.token, self.end = _END, start
             return
@@ -83,7 +91,7 @@ class _Parser:
             self.fail("string without closing quote" if bad in "\"'" else f"stray {bad!r}", start)
         if match.group() == "\ufeff":
             self.fail("a byte order mark: save the file without it", start)
-        kind, self.end = match.lastgroup, match.end()
+        kind, self.end = match.lastgroup or "", match.end()
         if kind in ("integer", "decimal"):
             kind = self._number(match.group(), start)
         elif kind == "ident" and re.match(r"\.[0-9]", self.text[self.end : self.end + 2]):
@@ -92,7 +100,8 @@ class _Parser:
             self.fail(f"{match.group()!r} outside a string or comment", start)
         self.token = (kind, match.group(), start)
 
-    def _number(self, text, start):
+    def _number(self, text: str, start: int) -> str:
+        """The kind of a number, "integer" or "float"; an error for what C++ refuses."""
         after = self.text[self.end : self.end + 1]
         hexadecimal = text[:2] in ("0x", "0X")
         if not hexadecimal and re.match("0[0-9]", text) and text.strip("01234567"):
@@ -104,21 +113,23 @@ class _Parser:
             self.fail(f"{text}{after}: the exponent is missing", start)
         return "integer" if hexadecimal or plain else "float"
 
-    def take(self, symbol):
-        """Go past `symbol` if it is next."""
+    def take(self, symbol: str) -> bool:
+        """Go past `symbol` if it is the current token; returns whether it was."""
         found = self.token[0] == "symbol" and self.token[1] == symbol
         if found:
             self.next()
         return found
 
-    def expect(self, symbol):
+    def expect(self, symbol: str) -> None:
+        """Go past `symbol`, or fail."""
         if not self.take(symbol):
             self.fail(f"expected '{symbol}', got {self._shown()}")
 
-    def _shown(self):
+    def _shown(self) -> str:
         return f"'{self.token[1]}'" if self.token is not _END else "the end of the text"
 
-    def _value(self, kinds, wanted):
+    def _value(self, kinds: Sequence[str], wanted: str) -> str:
+        """The current token's text if it is of one of these kinds, and go on; else fail."""
         if self.token[0] not in kinds:
             self.fail(f"expected {wanted}, got {self._shown()}")
         text = self.token[1]
@@ -127,12 +138,14 @@ class _Parser:
 
     # -- messages --
 
-    def parse(self, message):
+    def parse(self, message: Any) -> None:
+        """Fill a message from the whole text."""
         fields = _fields(message.DESCRIPTOR)
         while self.token is not _END:
             self._field(message, fields)
 
-    def _message(self, message):
+    def _message(self, message: Any) -> None:
+        """Fill a message from { ... } or < ... >."""
         closing = ">" if self.take("<") else "}"
         if closing == "}":
             self.expect("{")
@@ -143,12 +156,12 @@ class _Parser:
             self._field(message, fields)
         self.expect(closing)
 
-    def _field(self, message, fields):
+    def _field(self, message: Any, fields: dict[str, tuple[FieldDescriptor, bool]]) -> None:
+        """Set a field of a message: `name: value`, `name { ... }`, `name: [ ... ]`."""
         at = self.token[2]
         name = self._value(("ident",), "a field's name")
         if name not in fields:
-            near = difflib.get_close_matches(name, fields, 1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
+            hint = did_you_mean(name, fields)
             self.fail(f"{message.DESCRIPTOR.name} has no field '{name}'{hint}", at)
         field, repeated = fields[name]
         if not repeated and message.HasField(name):
@@ -167,7 +180,8 @@ class _Parser:
         if not self.take(";"):
             self.take(",")
 
-    def _one(self, message, field, repeated):
+    def _one(self, message: Any, field: FieldDescriptor, repeated: bool) -> None:
+        """Set a field, or append to it, from one value."""
         if field.message_type is not None:
             if repeated:
                 inner = getattr(message, field.name).add()
@@ -184,7 +198,7 @@ class _Parser:
 
     # -- values --
 
-    def _scalar(self, field):
+    def _scalar(self, field: FieldDescriptor) -> Any:
         kind = field.cpp_type
         if kind in _INTEGERS:
             return self._integer(*_INTEGERS[kind])
@@ -196,7 +210,7 @@ class _Parser:
             return self._enum(field)
         return self._float()
 
-    def _integer(self, least, most):
+    def _integer(self, least: int, most: int) -> int:
         at = self.token[2]
         negative = least < 0 and self.take("-")
         text = self._value(("integer",), "an integer")
@@ -207,7 +221,7 @@ class _Parser:
             self.fail(f"{value} is out of range: {least} to {most}", at)
         return value
 
-    def _float(self):
+    def _float(self) -> float:
         sign = -1.0 if self.take("-") else 1.0
         at = self.token[2]
         text = self._value(("integer", "float", "ident"), "a number").lower()
@@ -219,7 +233,7 @@ class _Parser:
             self.fail(f"expected a decimal number, got '{text}'", at)
         return sign * float(text.rstrip("f"))
 
-    def _bool(self, field):
+    def _bool(self, field: FieldDescriptor) -> bool:
         at = self.token[2]
         if self.token[0] == "integer":
             return bool(self._integer(0, 1))
@@ -228,10 +242,10 @@ class _Parser:
             self.fail(f"'{field.name}' is true or false, got '{text}'", at)
         return _BOOLS[text]
 
-    def _enum(self, field):
+    def _enum(self, field: Any) -> int:
         at = self.token[2]
         if self.token[0] == "ident":
-            text = self._value(("ident",), "")
+            text: str | int = self._value(("ident",), "")
             value = field.enum_type.values_by_name.get(text)
         elif self.token[0] == "integer" or self.token[1] == "-":
             text = self._integer(-(2**31), 2**31 - 1)
@@ -243,8 +257,10 @@ class _Parser:
             self.fail(f"'{field.name}' is one of {known}, got {text}", at)
         return value.number
 
-    def _string(self, field):
-        at, pieces = self.token[2], []
+    def _string(self, field: FieldDescriptor) -> str | bytes:
+        """Adjacent strings, joined."""
+        at = self.token[2]
+        pieces: list[bytes] = []
         while self.token[0] == "string" or not pieces:
             start = self.token[2]
             pieces.append(self._unescape(self._value(("string",), "a string")[1:-1], start))
@@ -256,8 +272,10 @@ class _Parser:
         except UnicodeDecodeError:
             self.fail(f"'{field.name}' is not UTF-8 text: {value!r}", at)
 
-    def _unescape(self, text, at):
-        def byte(match):
+    def _unescape(self, text: str, at: int) -> bytes:
+        """The bytes that a string with escape sequences stands for."""
+
+        def byte(match: re.Match[str]) -> str:
             plain, octal, hexadecimal, short, long, bad = match.groups()
             if bad is not None:
                 self.fail(f"unknown escape sequence \\{bad} in a string", at)
@@ -273,17 +291,17 @@ class _Parser:
             self.fail(f"no character: {error.object[error.start]!r}", at)
 
 
-_cache = {}
+_cache: dict[str, dict[str, tuple[FieldDescriptor, bool]]] = {}
 
 
-def _fields(descriptor):
+def _fields(descriptor: Any) -> dict[str, tuple[FieldDescriptor, bool]]:
     """Field name -> (field, repeated or not) of a message type."""
     if descriptor.full_name not in _cache:
         _cache[descriptor.full_name] = {f.name: (f, _repeated(f)) for f in descriptor.fields}
     return _cache[descriptor.full_name]
 
 
-def _repeated(field):
+def _repeated(field: Any) -> bool:
     if hasattr(field, "is_repeated"):  # protobuf 6.31 and newer, where `label` warns
         return field.is_repeated
     return field.label == FieldDescriptor.LABEL_REPEATED

@@ -1,39 +1,44 @@
-"""Reading nets and solvers from files, upgraded from whatever format they are in."""
+"""Nets, solvers and blobs read from files of any age.
+
+All functions raise RuntimeError if the file cannot be opened, and ValueError if its content is not
+what was asked for: file:line:column and the reason for text.
+"""
 
 import os
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from caffe.files.prototxt import parse_text
-from caffe.files.upgrade import upgrade_net, upgrade_snapshot_prefix, upgrade_solver
-from caffe.proto import caffe_pb2
+from ..proto import caffe_pb2
+from .paths import Path, read_bytes
+from .prototxt import parse_text
+from .upgrade import upgrade_net, upgrade_snapshot_prefix, upgrade_solver
 
 
-def read_net(path) -> caffe_pb2.NetParameter:
-    """The net of a .prototxt, in today's format.
-
-    RuntimeError if the file cannot be opened, ValueError (file:line:column, what) if it is no net.
-    """
+def read_net(path: Path) -> caffe_pb2.NetParameter:
+    """The net of a .prototxt, in the current format."""
     return upgrade_net(parse_file(path, caffe_pb2.NetParameter()), str(path))
 
 
-def read_net_binary(path) -> caffe_pb2.NetParameter:
-    """The net of a .caffemodel, weights included, in today's format; errors as read_net."""
+def read_net_binary(path: Path) -> caffe_pb2.NetParameter:
+    """The net of a .caffemodel, weights included, in the current format."""
     return upgrade_net(parse_binary(path, caffe_pb2.NetParameter()), str(path))
 
 
-def read_solver(path) -> caffe_pb2.SolverParameter:
-    """The settings of a solver.prototxt, in today's terms, snapshot_prefix filled in.
-
-    Errors as read_net.
-    """
+def read_solver(path: Path) -> caffe_pb2.SolverParameter:
+    """The settings of a solver.prototxt, in the current format, with snapshot_prefix filled in."""
     param = parse_file(path, caffe_pb2.SolverParameter())
     return upgrade_snapshot_prefix(upgrade_solver(param, str(path)), os.fspath(path))
 
 
-def parse_file(path, message):
-    """`message` filled from a text file, as it stands there; errors as read_net."""
-    data = _contents(path)
+def read_blob_proto(path: Path) -> caffe_pb2.BlobProto:
+    """The blob of a .binaryproto, such as a mean picture."""
+    return parse_binary(path, caffe_pb2.BlobProto())
+
+
+def parse_file(path: Path, message: Any) -> Any:
+    """`message` filled from a text file, without any upgrade."""
+    data = read_bytes(path)
     if b"\0" in data:
         raise ValueError(
             f"{path}: binary data where a prototxt (text) is expected; weights by mistake?"
@@ -41,20 +46,11 @@ def parse_file(path, message):
     return parse_text(data, message, str(path))
 
 
-def parse_binary(path, message):
-    """`message` filled from a binary file, as it stands there; errors as read_net."""
+def parse_binary(path: Path, message: Any) -> Any:
+    """`message` filled from a binary file, without any upgrade."""
     try:
-        message.ParseFromString(_contents(path))
+        message.ParseFromString(read_bytes(path))
     except DecodeError as error:
         kind = message.DESCRIPTOR.name.removesuffix("Parameter").lower()
         raise ValueError(f"{path}: no binary {kind}, or a damaged one ({error})") from None
     return message
-
-
-def _contents(path):
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        why = "" if isinstance(error, FileNotFoundError) else f" ({error.strerror})"
-        raise RuntimeError(f"Could not open file {path}{why}") from None

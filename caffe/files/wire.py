@@ -1,23 +1,27 @@
-"""protobuf's wire format in files too big for protobuf: walking, checking and writing it in place.
+"""Protobuf's wire format, read and written in place.
 
-A message is a run of fields, each a key (number and wire type) and a payload. The structure is read
-through a memory map; payloads stay where they are until somebody asks for them.
+A message is a sequence of fields; a field is a key (number and wire type) and a payload. Weights
+files exceed what protobuf's Python parser takes in reasonable time and memory. So a file's structure
+is walked through a memory map, and payloads stay in the file until somebody reads them.
+(https://protobuf.dev/programming-guides/encoding)
 """
 
 import mmap
 import os
 import weakref
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types; 3 and 4 (groups) Caffe never had
-HDF5 = b"\x89HDF\r\n\x1a\n"
+from .hdf5 import SIGNATURE
+from .paths import Path, could_not_open
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types; Caffe has no groups (3 and 4)
 _CHUNK = 1 << 20  # values converted at a time, where they need conversion
-_KINDS = [
-    (HDF5, "HDF5"),
+_SIGNATURES = [
+    (SIGNATURE, "HDF5"),
     (b"PK", "a zip or .npz file"),
     (b"\x1f\x8b", "a gzip file"),
     (b"version https://git-lfs", "a Git LFS pointer; fetch the file it stands for"),
@@ -29,112 +33,121 @@ _KINDS = [
 
 
 class Run(NamedTuple):
-    """Values that follow one another in the file, `step` bytes apart."""
+    """Floats or doubles in the file, `step` bytes from one to the next."""
 
-    start: int
-    count: int
+    start: int  # byte of the first
+    size: int  # number of values
     width: int  # 4: float, 8: double
-    step: int
+    step: int  # `width` if packed; more if each value has a key of its own
 
 
 class File:
-    """An open file and its bytes as a map, shared by all blobs found in it."""
+    """An open file and its bytes as a memory map, shared by all blobs found in it.
 
-    def __init__(self, path):
+    RuntimeError if it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
         self.path = os.fspath(path)
         try:
-            self.handle = os.open(path, os.O_RDONLY)
+            self.descriptor = os.open(path, os.O_RDONLY)
         except OSError as error:
-            why = "" if isinstance(error, FileNotFoundError) else f" ({error.strerror})"
-            raise RuntimeError(f"Could not open file {path}{why}") from None
-        weakref.finalize(self, os.close, self.handle)  # open as long as a blob may be read
-        self.size = os.fstat(self.handle).st_size
-        self.bytes = b""
+            raise could_not_open(path, error) from None
+        weakref.finalize(self, os.close, self.descriptor)  # open as long as a blob may be read
+        self.size = os.fstat(self.descriptor).st_size
+        self.bytes: bytes | mmap.mmap = b""
         if self.size:
-            self.bytes = mmap.mmap(self.handle, 0, access=mmap.ACCESS_READ)
+            self.bytes = mmap.mmap(self.descriptor, 0, access=mmap.ACCESS_READ)
 
-    def read_run(self, run, target):
+    def read_run(self, run: Run, target: np.ndarray) -> None:
+        """Fill a one-dimensional array of `run.size` values, of any float type."""
         if run.width == run.step == 4 and target.dtype == np.dtype("<f4"):
-            self._read(memoryview(target).cast("B"), run.start)
+            self._read(target.data.cast("B"), run.start)
             return
-        for first in range(0, run.count, _CHUNK):
-            count = min(_CHUNK, run.count - first)
+        for first in range(0, run.size, _CHUNK):
+            count = min(_CHUNK, run.size - first)
             raw = np.empty((count, run.step), np.uint8)
-            wanted = memoryview(raw.reshape(-1))[: raw.size - run.step + run.width]
+            wanted = raw.reshape(-1).data[: raw.size - run.step + run.width]
             self._read(wanted, run.start + first * run.step)
             values = raw[:, : run.width].copy().view(f"<f{run.width}")
             target[first : first + count] = values[:, 0]
 
-    def _read(self, view, at):
+    def _read(self, view: memoryview, position: int) -> None:
         done = 0
         while done < len(view):
-            got = os.preadv(self.handle, [view[done:]], at + done)
-            if not got:
+            count = os.preadv(self.descriptor, [view[done:]], position + done)
+            if not count:
                 raise ValueError(f"{self.path}: it became shorter while it was being read")
-            done += got
+            done += count
 
-    def fail(self, at, what):
-        """Raise ValueError: the file, the byte, what, and what kind of file this looks like."""
+    def fail(self, position: int, reason: str) -> NoReturn:
+        """Raise ValueError: the file, the byte, the reason, and what kind of file this looks like."""
         start = bytes(self.bytes[:512])
-        kind = next((kind for magic, kind in _KINDS if start.startswith(magic)), None)
+        kind = next((kind for magic, kind in _SIGNATURES if start.startswith(magic)), None)
         if kind is None and not any(b < 9 or 13 < b < 32 for b in start):
             kind = "text (a prototxt?)"
         hint = f"; it looks like {kind}" if kind and start else ""
-        raise ValueError(f"{self.path}: damaged or none of Caffe's, at byte {at}: {what}{hint}")
+        raise ValueError(
+            f"{self.path}: damaged or none of Caffe's, at byte {position}: {reason}{hint}"
+        )
 
 
 class Field(NamedTuple):
+    """A field of a message; `tag`, `start` and `end` are byte positions in the file."""
+
     number: int
-    wire: int
+    wire: int  # wire type
     value: int  # of a varint
-    tag: int  # where the field begins,
-    start: int  # its payload begins,
-    end: int  # and ends
-    count: int = 1  # how often it is repeated (fixed-width fields only)
+    tag: int  # where the field's key begins
+    start: int  # where its payload begins
+    end: int  # where its payload ends
+    repeats: int = 1  # how many fields of this number follow one another (fixed-width ones only)
 
 
-def varint(file, at, end):
+def read_varint(file: File, position: int, end: int) -> tuple[int, int]:
+    """(unsigned value, position behind it) of a variable-length integer."""
     value = shift = 0
     while True:
-        if at >= end:
-            file.fail(at, "the message ends within a number: truncated?")
+        if position >= end:
+            file.fail(position, "the message ends within a number: truncated?")
         if shift > 63:
-            file.fail(at, "a number of more than ten bytes")
-        byte = file.bytes[at]
+            file.fail(position, "a number of more than ten bytes")
+        byte = file.bytes[position]
         value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
+        position, shift = position + 1, shift + 7
         if byte < 0x80:
-            return value & (2**64 - 1), at
+            return value & (2**64 - 1), position
 
 
-def fields(file, start, end):
+def read_fields(file: File, start: int, end: int) -> Iterator[Field]:
     """The fields of the message in bytes start to end; ValueError if they do not end there."""
-    at = start
-    while at < end:
-        tag = at
-        key, at = varint(file, at, end)
+    position = start
+    while position < end:
+        tag = position
+        key, position = read_varint(file, position, end)
         number, wire = key >> 3, key & 7
-        value, stop, count = 0, at, 1
+        value, stop, count = 0, position, 1
         if number == 0 or key >> 32 or wire not in (VARINT, FIXED64, BYTES, FIXED32):
             file.fail(tag, f"no field has number {number} and wire type {wire}")
         if wire == VARINT:
-            value, stop = varint(file, at, end)
+            value, stop = read_varint(file, position, end)
         elif wire == BYTES:
-            length, at = varint(file, at, end)
-            stop = at + length
+            length, position = read_varint(file, position, end)
+            stop = position + length
         else:
-            count = _repeats(file, tag, at - tag, 4 if wire == FIXED32 else 8, end)
-            stop = tag + count * (at - tag + (4 if wire == FIXED32 else 8))
+            width = 4 if wire == FIXED32 else 8
+            count = _count_repeats(file, tag, position - tag, width, end)
+            stop = tag + count * (position - tag + width)
         if stop > end:
             file.fail(
                 tag, f"field {number} is {stop - end} bytes longer than what is left: truncated?"
             )
-        yield Field(number, wire, value, tag, at, stop, count)
-        at = stop
+        yield Field(number, wire, value, tag, position, stop, count)
+        position = stop
 
 
-def _repeats(file, tag, tag_size, width, end):
-    """How many fields of this one-byte tag and width follow one another (unpacked floats)."""
+def _count_repeats(file: File, tag: int, tag_size: int, width: int, end: int) -> int:
+    """How many fields of this one-byte key and width follow one another (unpacked floats)."""
     step = tag_size + width
     most = max(1, (end - tag) // step)
     count, window = 1, 16
@@ -148,13 +161,14 @@ def _repeats(file, tag, tag_size, width, end):
     return count
 
 
-def signed(value, bits):
+def signed(value: int, bits: int) -> int:
+    """An unsigned integer's low bits as a two's complement number."""
     value &= 2**bits - 1
     return value - 2**bits if value >> (bits - 1) else value
 
 
-def parse(file, message, fields):
-    """Decode fields (all but the blobs) by protobuf, which checks what is inside."""
+def parse(file: File, message: Any, fields: Sequence[Field]) -> Any:
+    """A message of `message`'s type from some of its fields, decoded and checked by protobuf."""
     raw = b"".join(bytes(file.bytes[field.tag : field.end]) for field in fields)
     try:
         return type(message).FromString(raw)
@@ -165,8 +179,8 @@ def parse(file, message, fields):
 # -- writing --
 
 
-def encoded(value):
-    """A varint."""
+def encode_varint(value: int) -> bytes:
+    """A variable-length integer; negative ones as 64-bit two's complement."""
     out = bytearray()
     value &= 2**64 - 1
     while value > 0x7F:
@@ -176,26 +190,24 @@ def encoded(value):
     return bytes(out)
 
 
-def head(number, size):
-    """What precedes a field of `size` bytes."""
-    return encoded(number << 3 | BYTES) + encoded(size)
+def field_header(number: int, size: int) -> bytes:
+    """Key and length of a field with a payload of `size` bytes."""
+    return encode_varint(number << 3 | BYTES) + encode_varint(size)
 
 
-@contextmanager
-def replacing(path):
-    """Name of a file to write in the same folder; takes `path`'s place if all goes well, else goes.
+def integer_field(number: int, value: int) -> bytes:
+    """A whole field that holds an integer."""
+    return encode_varint(number << 3 | VARINT) + encode_varint(value)
 
-    FileNotFoundError, naming the folder, if that is not there.
-    """
-    path = os.path.realpath(path)
-    folder, base = os.path.split(path)
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"cannot write {base}: there is no folder {folder}")
-    temporary = os.path.join(folder, f".{base}.{os.getpid()}.part")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-        raise
+
+def bytes_field(number: int, payload: bytes) -> bytes:
+    """A whole field that holds bytes, a string or a message."""
+    return field_header(number, len(payload)) + payload
+
+
+Piece = bytes | np.ndarray  # part of a file to be written; arrays stay where they are
+
+
+def byte_count(pieces: Sequence[Piece]) -> int:
+    """How many bytes the pieces take in a file."""
+    return sum(p.nbytes if isinstance(p, np.ndarray) else len(p) for p in pieces)

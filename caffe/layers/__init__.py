@@ -1,4 +1,4 @@
-"""The built-in layers, one family a file; importing it enters them in the table of types."""
+"""The built-in layers, one family a file. Importing this enters them in layer.LAYER_TYPES."""
 
 from . import (  # noqa: F401
     accuracy,
@@ -8,6 +8,7 @@ from . import (  # noqa: F401
     hdf5,
     im2col,
     inner_product,
+    input,
     loss,
     lrn,
     neuron,
@@ -20,7 +21,6 @@ from . import (  # noqa: F401
     select,
     shape,
     softmax,
-    source,
     spp,
     window,
 )

@@ -1,178 +1,180 @@
-"""Layers without bottoms whose values need no file: Input, DummyData, Parameter, MemoryData
-(src/caffe/layers/input_layer.cpp, dummy_data_layer.cpp,
-include/caffe/layers/parameter_layer.hpp)."""
+"""Layers that read pictures from files: Data, ImageData
+(src/caffe/layers/base_data_layer.cpp, data_layer.cpp, image_data_layer.cpp)."""
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import torch
 
-from ..filler import fill
+from .. import context
+from ..files.database import Database
+from ..files.image_list import read_image_list
+from ..glog import info
+from ..io import datum_to_array
 from ..layer import Layer, register
 from ..proto import caffe_pb2
+from .transform import DataTransformer, read_picture, resize
 
 
-@register
-class Input(Layer):
-    """tops of the given shapes (one for all, or one each), for the user to fill."""
+class PrefetchingData(Layer):
+    """Batches of pictures (N, C, H, W) and, for a second top, of labels (N).
 
-    num_bottom, num_top = 0, (1, None)
-
-    def setup(self, bottom, top):
-        shapes = self.param.shape
-        if len(shapes) not in (0, 1, len(top)):
-            raise self.error(
-                f"needs one shape, or one for each of {len(top)} tops; got {len(shapes)}"
-            )
-        for i, blob in enumerate(top):
-            if shapes:
-                blob.set_shape(shapes[i if len(shapes) > 1 else 0].dim)
-
-    def reshape(self, bottom, top):
-        pass
-
-    def forward(self, bottom, top):
-        pass
-
-    def backward(self, top, propagate_down, bottom):
-        pass
-
-
-@register
-class DummyData(Layer):
-    """tops filled by fillers. A constant top is filled once, what is written there stays; random
-    ones are drawn anew in every forward."""
-
-    num_bottom, num_top = 0, (1, None)
-
-    def setup(self, bottom, top):
-        fillers = list(self.param.data_filler) or [caffe_pb2.FillerParameter()]
-        if len(fillers) not in (1, len(top)):
-            raise self.error(
-                f"needs no data_filler, one, or one for each of {len(top)} tops; got {len(fillers)}"
-            )
-        self.fillers = fillers * (len(top) // len(fillers))
-        for blob, shape, filler in zip(top, self.shapes(len(top)), self.fillers):
-            blob.set_shape(shape)
-            fill(self, blob, filler)
-
-    def shapes(self, count) -> list[list[int]]:
-        p = self.param
-        legacy = [list(getattr(p, name)) for name in ("num", "channels", "height", "width")]
-        if any(legacy):
-            if p.shape:
-                raise self.error("give either shape, or num, channels, height and width")
-            if any(len(values) not in (1, count) for values in legacy):
-                raise self.error(
-                    "num, channels, height and width must each be given once, or once for each of "
-                    f"{count} tops"
-                )
-            return list(zip(*(values * (count // len(values)) for values in legacy)))
-        if len(p.shape) not in (1, count):
-            raise self.error(
-                f"needs one shape, or one for each of {count} tops; got {len(p.shape)}"
-            )
-        shapes = [list(shape.dim) for shape in p.shape]
-        return shapes * (count // len(shapes))
-
-    def reshape(self, bottom, top):
-        pass
-
-    def forward(self, bottom, top):
-        for blob, filler in zip(top, self.fillers):
-            if filler.type != "constant":
-                fill(self, blob, filler)
-
-    def backward(self, top, propagate_down, bottom):
-        pass
-
-
-@register
-class Parameter(Layer):
-    """top is a learned blob: one memory, values and derivatives."""
-
-    num_bottom, num_top = 0, 1
-
-    def setup(self, bottom, top):
-        self.blobs.add_blob(*self.param.shape.dim)
-        top[0].set_shape(self.param.shape.dim)
-
-    def reshape(self, bottom, top):
-        pass
-
-    def forward(self, bottom, top):
-        top[0].share_data(self.blobs[0])
-        top[0].share_diff(self.blobs[0])
-
-    def backward(self, top, propagate_down, bottom):
-        pass
-
-
-@register
-class MemoryData(Layer):
-    """Batches from arrays in memory, set by Net.set_input_arrays, round and round.
-
-    The arrays are kept, not copied: later changes are seen. The label top has one axis until the
-    first forward, then four.
+    A thread reads the next batch while the net computes on this one. Random numbers come from a
+    generator of the layer's own, so that one seed gives one order of pictures.
     """
 
-    num_bottom, num_top = 0, 2
+    num_bottom, num_top = 0, (1, 2)
+    size_where = "data_layer.cpp:45"  # where Caffe logs the size of a batch
 
     def setup(self, bottom, top):
-        p = self.param
-        self.shape = [p.batch_size, p.channels, p.height, p.width]
-        if min(self.shape) < 1:
-            raise self.error(
-                f"batch_size, channels, height and width must be given, and above 0: {self.shape}"
-            )
-        top[0].set_shape(self.shape)
-        top[1].set_shape(self.shape[:1])
-        self.arrays, self.position = None, 0
+        seed = torch.empty((), dtype=torch.int64).random_(generator=context.generator(context.CPU))
+        self.random = random.Random(int(seed))
+        if self.batch_size < 1:
+            raise self.error("batch_size must be given, and above 0")
+        self.transform = DataTransformer(self, self.random)
+        self.open()
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix=self.name)
+        self.upcoming = self.thread.submit(self.batch)
+        arrays = self.upcoming.result()
+        for blob, array in zip(top, arrays):
+            blob.set_shape(array.shape)
+        info(self.size_where, f"output data size: {','.join(map(str, arrays[0].shape))}")
 
-    def set_input_arrays(self, data, labels):
-        """Feed data (N, channels, height, width) and labels (N), both float32 and contiguous.
+    @property
+    def batch_size(self) -> int:
+        """Number of pictures in a batch."""
+        return self.param.batch_size
 
-        Raises RuntimeError for arrays that do not fit, as pycaffe does.
-        """
-        if labels.ndim == 1:
-            labels = labels[:, None, None, None]
-        self.check(data, "data array", self.shape[1:])
-        self.check(labels, "labels array", [1, 1, 1])
-        if len(data) != len(labels):
-            raise self.misfit("data and labels must have the same first dimension", data, labels)
-        if len(data) % self.shape[0]:
-            raise self.misfit(
-                "first dimensions of input arrays must be a multiple of batch size", data, labels
-            )
-        self.arrays, self.position = (data, labels), 0
+    def open(self) -> None:
+        """Open the files, once."""
+        raise NotImplementedError
 
-    def check(self, array, name, shape):
-        if not array.flags.c_contiguous:
-            raise self.misfit(f"{name} must be C contiguous", array)
-        if array.ndim != 4:
-            raise self.misfit(f"{name} must be 4-d", array)
-        if array.dtype != np.float32:
-            raise self.misfit(f"{name} must be float32", array)
-        for axis, wanted, got in zip(
-            ("number of channels", "height", "width"), shape, array.shape[1:]
-        ):
-            if wanted != got:
-                raise self.misfit(f"{name} has wrong {axis}", array)
+    def item(self) -> tuple[np.ndarray, int]:
+        """The next picture (C, H, W), as read, and its label."""
+        raise NotImplementedError
 
-    def misfit(self, text, *arrays):
-        got = ", ".join(f"{list(a.shape)} {a.dtype}" for a in arrays)
-        return RuntimeError(
-            f"{text} (got {got}; layer '{self.name}' takes batches of {self.shape})"
-        )
+    def batch(self) -> tuple[np.ndarray, np.ndarray]:
+        """The next batch: pictures (N, C, H, W) and labels (N), float32."""
+        labels = np.empty(self.batch_size, np.float32)
+        pictures = np.empty(0, np.float32)
+        for i in range(self.batch_size):
+            picture, labels[i] = self.item()
+            picture = self.transform(picture)
+            if i == 0:
+                pictures = np.empty((self.batch_size, *picture.shape), np.float32)
+            if picture.shape != pictures.shape[1:]:
+                raise self.error(
+                    f"pictures of one batch must have one shape, got {list(pictures.shape[1:])} "
+                    f"and {list(picture.shape)}; give crop_size or resize them, or choose "
+                    "batch_size 1"
+                )
+            pictures[i] = picture
+        return pictures, labels
+
+    def read_picture(self, path: str, color: bool | None) -> np.ndarray:
+        """A picture file as transform.read_picture gives it, or an error that names this layer."""
+        try:
+            return read_picture(path, color)
+        except OSError as error:
+            raise self.error(f"cannot read picture {path}: {error}") from error
 
     def reshape(self, bottom, top):
         pass
 
     def forward(self, bottom, top):
-        if self.arrays is None:
-            raise self.error("has no data yet: call net.set_input_arrays(data, labels) first")
-        batch = slice(self.position, self.position + self.shape[0])
-        top[1].set_shape([self.shape[0], 1, 1, 1])
-        for blob, array in zip(top, self.arrays):
-            blob.data[...] = array[batch]
-        self.position = batch.stop % len(self.arrays[0])
+        arrays = self.upcoming.result()
+        self.upcoming = self.thread.submit(self.batch)
+        for blob, array in zip(top, arrays):
+            blob.set_shape(array.shape)
+            if context.is_apart():
+                blob.data[...] = array  # to host memory: the copy to the device waits for nothing
+            else:
+                blob.x = torch.from_numpy(array).to(blob.x.dtype)
 
     def backward(self, top, propagate_down, bottom):
         pass
+
+
+@register
+class Data(PrefetchingData):
+    """Datums from an LMDB or LevelDB, in the order of their keys; after the last the first again."""
+
+    def open(self):
+        p = self.param
+        backend = "lmdb" if p.backend == p.LMDB else "leveldb"
+        try:
+            self.datums = self.endless(Database(backend, p.source))
+        except ImportError as error:
+            raise self.error(
+                f"{error}; LevelDB is the default, state backend: LMDB if it is one"
+            ) from error
+        except ValueError as error:
+            raise self.error(str(error)) from error
+        for _ in range(self.random.randrange(p.rand_skip) if p.rand_skip else 0):
+            next(self.datums)
+
+    def endless(self, database: Database) -> Iterator[caffe_pb2.Datum]:
+        """All records of the database, again and again."""
+        while True:
+            empty = True
+            try:
+                for datum in database.datums():
+                    empty = False
+                    yield datum
+            except ValueError as error:
+                raise self.error(str(error)) from error
+            if empty:
+                raise self.error(f"database '{self.param.source}' is empty")
+            info("data_layer.cpp:73", "Restarting data prefetching from start.")
+
+    def item(self):
+        datum = next(self.datums)
+        if not datum.encoded:
+            return datum_to_array(datum), datum.label
+        transform = self.layer_param.transform_param
+        color = True if transform.force_color or self.param.force_encoded_color else None
+        return read_picture(datum.data, False if transform.force_gray else color), datum.label
+
+
+@register
+class ImageData(PrefetchingData):
+    """Pictures and labels that `source` lists, one a line; after the last the first again."""
+
+    size_where = "image_data_layer.cpp:90"
+
+    def open(self):
+        p = self.param
+        if (p.new_height > 0) != (p.new_width > 0):
+            raise self.error(
+                f"give both new_height and new_width, or neither; got {p.new_height} and "
+                f"{p.new_width}"
+            )
+        info("image_data_layer.cpp:38", f"Opening file {p.source}")
+        try:
+            self.pictures = read_image_list(p.source)
+        except OSError as error:
+            raise self.error(f"source, the list of pictures: {error}") from error
+        except ValueError as error:
+            raise self.error(str(error)) from error
+        if not self.pictures:
+            raise self.error(f"{p.source} lists no pictures")
+        if p.shuffle:
+            info("image_data_layer.cpp:53", "Shuffling data")
+            self.random.shuffle(self.pictures)
+        info("image_data_layer.cpp:63", f"A total of {len(self.pictures)} images.")
+        self.position = self.random.randrange(p.rand_skip) if p.rand_skip else 0
+        if self.position >= len(self.pictures):
+            raise self.error(f"rand_skip {p.rand_skip} skips all {len(self.pictures)} pictures")
+
+    def item(self):
+        p = self.param
+        path, label = self.pictures[self.position]
+        self.position += 1
+        if self.position == len(self.pictures):
+            self.position = 0
+            if p.shuffle:
+                self.random.shuffle(self.pictures)
+        picture = self.read_picture(p.root_folder + path, p.is_color)
+        return (resize(picture, p.new_height, p.new_width) if p.new_height else picture), label

@@ -1,24 +1,22 @@
 """HDF5Data and HDF5Output (src/caffe/layers/hdf5_data_layer.cpp, hdf5_output_layer.cpp)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from .. import context
+from ..files.hdf5 import h5py_library
 from ..glog import info
 from ..layer import Layer, register
+from ..names import as_text
 
 _CLASSES = {"f": ("hdf5.cpp:33", "H5T_FLOAT"), "i": ("hdf5.cpp:36", "H5T_INTEGER")}
-_logged = set()  # datatype classes: Caffe logs each once a process
+_logged: set[str] = set()  # datatype classes: Caffe logs each once a process
 
 
-def h5py():
-    """The library, imported when first needed: starting it takes a while."""
-    import h5py
-
-    return h5py
-
-
-def log_class(kind):
+def log_class(kind: str) -> None:
+    """Log a dataset's class of numbers, "f" or "i", the first time."""
     if kind in _CLASSES and kind not in _logged:
         _logged.add(kind)
         where, name = _CLASSES[kind]
@@ -27,8 +25,10 @@ def log_class(kind):
 
 @register
 class HDF5Data(Layer):
-    """Each top is the dataset of its name, read batch by batch from the files that `source` lists,
-    and round again. A batch runs on into the next file."""
+    """Each top is the dataset of its name, in batches, from the files that `source` lists.
+
+    A batch goes on in the next file where one ends; after the last file comes the first again.
+    """
 
     num_bottom, num_top = 0, (1, None)
 
@@ -42,7 +42,7 @@ class HDF5Data(Layer):
             raise self.error("batch_size must be given, and above 0")
         info("hdf5_data_layer.cpp:81", f"Loading list of HDF5 filenames from: {p.source}")
         try:
-            with open(p.source) as file:
+            with open(p.source, encoding="utf-8", errors="surrogateescape") as file:
                 self.files = file.read().split()
         except OSError as error:
             raise self.error(f"source, the list of HDF5 files: {error}") from error
@@ -54,21 +54,23 @@ class HDF5Data(Layer):
         for blob, array in zip(top, self.arrays):
             blob.set_shape([p.batch_size, *array.shape[1:]])
 
-    def order(self, count):
+    def order(self, count: int) -> Sequence[int]:
+        """The order in which to read `count` things: shuffled if asked for."""
         if not self.param.shuffle:
             return range(count)
         return torch.randperm(count, generator=context.generator(context.CPU)).tolist()
 
-    def load(self):
+    def load(self) -> None:
+        """Read the current file's datasets."""
         path = self.files[self.file_order[self.current]]
         try:
-            with h5py().File(path, "r") as file:
+            with h5py_library().File(path, "r") as file:
                 names = self.layer_param.top
                 missing = [name for name in names if name not in file]
                 if missing:
                     raise self.error(
                         f"{path} has no dataset '{missing[0]}', the name of a top; it has "
-                        f"{', '.join(file)}"
+                        f"{', '.join(map(as_text, file))}"
                     )
                 for name in names:
                     log_class(file[name].dtype.kind.replace("u", "i"))
@@ -93,7 +95,8 @@ class HDF5Data(Layer):
                 blob.data[i] = array[row : row + 1][0]
             self.advance()
 
-    def advance(self):
+    def advance(self) -> None:
+        """Go to the next row, in the next file if this one ends."""
         self.row += 1
         if self.row < len(self.row_order):
             return
@@ -110,7 +113,7 @@ class HDF5Data(Layer):
 
 @register
 class HDF5Output(Layer):
-    """Writes its bottoms into a file, as datasets data and label of four axes: one batch."""
+    """Writes its bottoms, one batch, into a file as datasets `data` and `label` of four axes."""
 
     num_bottom, num_top = 2, 0
 
@@ -118,7 +121,7 @@ class HDF5Output(Layer):
         if not self.param.file_name:
             raise self.error("hdf5_output_param.file_name must be given")
         try:
-            h5py().File(self.param.file_name, "w").close()
+            h5py_library().File(self.param.file_name, "w").close()
         except OSError as error:
             raise self.error(f"cannot write {self.param.file_name}: {error}") from error
         self.written = False
@@ -137,7 +140,7 @@ class HDF5Output(Layer):
             raise self.error(
                 f"data and label must have one first dimension, got {data} and {label}"
             )
-        with h5py().File(self.param.file_name, "a") as file:
+        with h5py_library().File(self.param.file_name, "a") as file:
             for name, blob, shape in zip(("data", "label"), bottom, (data, label)):
                 file.create_dataset(name, data=blob.x.cpu().numpy().reshape(shape))
         self.written = True

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
 from .. import context
 from ..blob import Blob
+from ..layer import Layer
 
 
 class Labels:
-    """Scores seen as (outer, classes, inner), and the labels that belong to each (outer, inner)."""
+    """Scores as (outer, classes, inner), and a label for each (outer, inner) position.
 
-    def __init__(self, layer, bottom, axis, flat=False):
-        """`axis` of bottom 0 runs over the classes; `flat`: everything from there on does."""
+    outer: the axes before the classes, inner: those behind.
+    """
+
+    def __init__(self, layer: Layer, bottom: Sequence[Blob], axis: int, flat: bool = False) -> None:
+        """Bottom 0 holds scores, bottom 1 labels.
+
+        `axis` of the scores runs over the classes; with `flat`, so do all axes behind it.
+        """
         self.layer = layer
         shape = bottom[0].shape
         self.outer = math.prod(shape[:axis])
@@ -28,12 +36,15 @@ class Labels:
             )
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
-        """Scores as (outer, classes, inner)."""
+        """A view of a tensor of the scores' shape as (outer, classes, inner)."""
         return x.view(self.outer, self.classes, self.inner)
 
     def read(self, blob: Blob, ignored: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Labels as (outer, 1, inner) integers, ignored ones as 0, and which are not ignored (as 0
-        and 1 of the blob's number type). Raises ValueError for a label that names no class."""
+        """(labels, which count), both (outer, 1, inner).
+
+        Labels are integers, those equal to `ignored` 0; what counts is 1, what is ignored 0, in the
+        blob's number type. ValueError, on a GPU deferred, for a label that is no class.
+        """
         label = blob.x.view(self.outer, 1, self.inner).long()  # truncates towards zero
         if ignored is None:
             valid = torch.ones_like(label, dtype=blob.x.dtype)
@@ -41,13 +52,13 @@ class Labels:
             valid = label != ignored
             label, valid = label * valid, valid.to(blob.x.dtype)
         if label.numel():
-            self.layer.check_range(label, lambda low, high: self.judge(low, high, ignored))
-        if context.is_apart():  # not told yet: nobody may read beyond the scores until then
+            self.layer.check_range(label, lambda low, high: self.check_extremes(low, high, ignored))
+        if context.is_apart():  # the error is deferred; until then no label may index out of bounds
             label = label.clamp(0, self.classes - 1)
         return label, valid
 
-    def judge(self, low: int, high: int, ignored: int | None) -> None:
-        """Raise ValueError for a label that names no class."""
+    def check_extremes(self, low: int, high: int, ignored: int | None) -> None:
+        """Raise ValueError unless the least and the largest label are classes."""
         wrong = [str(v) for v in sorted({low, high}) if not 0 <= v < self.classes]
         if not wrong:
             return

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 
 from .. import context
 from ..blob import Blob
 from ..filler import add_filled
 from ..layer import Layer, Window, register
+from ..numeric import c_pow
 from ..proto import caffe_pb2
 
 aten = torch.ops.aten
@@ -304,12 +304,6 @@ class Log(Neuron):
             argument = bottom[0].x * self.param.scale + self.param.shift
             torch.div(top[0].dx, argument, out=bottom[0].dx)
             bottom[0].dx.mul_(self.factor * self.param.scale)
-
-
-def c_pow(base, exponent) -> float:
-    """As C has it: too large is infinite, what is no real number NaN; Python raises."""
-    with np.errstate(all="ignore"):
-        return float(np.power(np.float64(base), exponent))
 
 
 def log_of(layer: Layer, base: float) -> float:

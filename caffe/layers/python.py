@@ -5,31 +5,33 @@ import contextlib
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 from ..layer import Layer, describe, register
 
 
 class PythonLayerError(SystemError):
-    """A Python layer's module or class cannot be had; a SystemError, as in pycaffe."""
+    """A Python layer's module or class cannot be found or used; a SystemError, as in pycaffe."""
 
 
 class MissingMethodError(NotImplementedError, RecursionError):
-    """A Python layer lacks a method; in pycaffe the base class then calls itself without end."""
+    """A Python layer lacks a method; in pycaffe this ends in endless recursion."""
 
 
 @register
 class Python(Layer):
-    """Names the type; `create` makes the layer, which is of the user's class."""
+    """The type's entry in the table of layers; `create` makes an instance of the user's class."""
 
     @classmethod
-    def create(cls, layer_param, folder=None):
+    def create(cls, layer_param: Any, folder: str | None = None) -> Layer:
         """A layer of the class that python_param names, with `param_str` and `phase` set.
 
         The module is looked for in `folder` (the prototxt's), the working directory and sys.path.
         Raises PythonLayerError when there is no such module or class.
         """
         found = find_class(layer_param, folder)
-        layer = found(layer_param)
+        layer: Any = found(layer_param)
         if not hasattr(layer, "layer_param"):
             raise PythonLayerError(
                 f"{describe(layer_param)}: {found.__name__}.__init__ must call "
@@ -40,13 +42,14 @@ class Python(Layer):
         return layer
 
 
-def find_class(layer_param, folder):
+def find_class(layer_param: Any, folder: str | None) -> type[Layer]:
+    """The class that python_param names; errors as Python.create."""
     param = layer_param.python_param
     where = f"{describe(layer_param)}: module '{param.module}'"
     if not param.module or not param.layer:
         raise PythonLayerError(f"{where}: python_param must name both module and layer")
     places = list(dict.fromkeys(filter(None, (folder, os.getcwd()))))
-    with searching(places):
+    with in_front_of_path(places):
         try:
             module = importlib.import_module(param.module)
         except Exception as error:
@@ -70,12 +73,12 @@ def find_class(layer_param, folder):
 
 
 @contextlib.contextmanager
-def searching(places):
-    """Put folders in front of sys.path for a while, for the imports of the module as well."""
+def in_front_of_path(folders: list[str]) -> Iterator[None]:
+    """Put folders in front of sys.path for the block, for the imports of the module as well."""
     before = list(sys.path)
-    sys.path[:0] = places
+    sys.path[:0] = folders
     try:
         yield
     finally:
         # what the module itself put on the path stays
-        sys.path[:] = [p for p in sys.path if p not in places or p in before]
+        sys.path[:] = [p for p in sys.path if p not in folders or p in before]

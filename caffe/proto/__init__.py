@@ -1,9 +1,9 @@
-"""Caffe's messages: definitions, text and binary formats, upgrades of old files."""
+"""Caffe's messages: caffe.proto and the module that protoc generates from it, caffe_pb2."""
 
 from google.protobuf import text_format
 
 from . import caffe_pb2
 
-# str(net), which scripts write to prototxt files, is what text_format writes, whatever runtime is
-# installed: by themselves the newer ones write a float of 1.0 as 1.
-caffe_pb2.NetParameter.__str__ = text_format.MessageToString
+# Scripts write str(net) to prototxt files. text_format prints a float of 1 as `1.0` under every
+# version of protobuf; the newer versions' own __str__ prints `1`.
+setattr(caffe_pb2.NetParameter, "__str__", text_format.MessageToString)  # noqa: B010

@@ -87,7 +87,7 @@ def test_truncated_weights_are_refused_whole(keep, net_of, tmp_path):
 def test_weights_without_a_matching_layer_are_warned_about(net_of, tmp_path, monkeypatch):
     path, said = str(tmp_path / "w.caffemodel"), []
     net_of(DATA + IP).save(path)
-    monkeypatch.setattr("caffe.net.warning", lambda where, text: said.append(text))
+    monkeypatch.setattr("caffe.files.weights.warning", lambda where, text: said.append(text))
     net_of(DATA + IP.replace('name: "ip"', 'name: "other"')).copy_from(path)
     assert len(said) == 1 and "nothing was loaded" in said[0]
 

@@ -132,7 +132,7 @@ def test_large_parameters_update_as_small_ones(solver_of, monkeypatch):
     """The slices that fit the cache change nothing."""
     whole = solver_of("momentum: 0.9 random_seed: 5")
     whole.step(3)
-    monkeypatch.setattr("caffe.solver._SLICE", 2)
+    monkeypatch.setattr("caffe.gradients.SLICE", 2)
     sliced = solver_of("momentum: 0.9 random_seed: 5")
     sliced.step(3)
     for a, b in zip(whole.net.params["ip"], sliced.net.params["ip"]):

@@ -70,7 +70,7 @@ def test_displayed_loss(case, monkeypatch, capfd):
         solver.net.blobs[name].data[...] = values
     shown = []
     monkeypatch.setattr(
-        solver, "_display", lambda: shown.append((solver.iter, solver._smoothed_loss))
+        solver, "_display", lambda: shown.append((solver.iter, solver.smoothed_loss))
     )
     solver.step(len(golden["loss"]))
     assert [i for i, _ in shown] == golden["displayed_iter"].tolist()

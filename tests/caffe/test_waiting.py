@@ -31,7 +31,7 @@ def solver_of(tmp_path, monkeypatch):
 def one_step(solver):
     """What `step` does between two looks at the losses."""
     solver.net.clear_param_diffs()
-    solver._unread.append((solver.iter, solver._forward_backward()))
+    solver._pending_losses.append((solver.iter, solver._forward_backward()))
     solver.apply_update()
 
 
@@ -43,7 +43,7 @@ def test_a_training_step_waits_for_nothing(more, solver_of, apart):
     with Waits():
         one_step(solver)
     assert (solver.net.params["conv"][0].x != before).any()
-    assert 0 < solver._smoothed_loss < 100
+    assert 0 < solver.smoothed_loss < 100
 
 
 def test_a_testing_pass_waits_for_nothing(solver_of, apart):
@@ -85,7 +85,7 @@ def test_cuda_waits_for_nothing(solver_of):
         solver.test_nets[0].forward()
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert 0 < solver._smoothed_loss < 100
+    assert 0 < solver.smoothed_loss < 100
 
 
 def run(solver_of, more):
@@ -93,7 +93,7 @@ def run(solver_of, more):
     losses = []
     for count in (1, 3, 2):
         solver.step(count)
-        losses.append(solver._smoothed_loss)
+        losses.append(solver.smoothed_loss)
     return losses, {
         name: [b.data.copy() for b in blobs] for name, blobs in solver.net.params.items()
     }

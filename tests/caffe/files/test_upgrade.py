@@ -51,7 +51,7 @@ def test_every_v1_type_has_a_v2_name():
 
 def test_dropped_v0_fields_are_told(monkeypatch):
     told = []
-    monkeypatch.setattr("caffe.files.upgrade.warning", lambda where, text: told.append(text))
+    monkeypatch.setattr("caffe.files.upgrade_v0.warning", lambda where, text: told.append(text))
     read_net(FORMATS / "v0/data_layers.prototxt")
     assert [text.split(": ")[1:3] for text in told] == [
         ["layer 'odd'", "num_output means nothing to type relu"],  # its scale stays

@@ -1,426 +1,110 @@
-"""Weights and solver states, binary and HDF5: every encoding in, Caffe's own bytes out."""
+"""Files whose names are no UTF-8 text: they are loaded, or refused in a sentence that names them.
 
-import os
-import tracemalloc
+Caffe's C++ writes and reads any bytes; protobuf's Python returns such strings as bytes.
+"""
 
 import h5py
 import numpy as np
 import pytest
-from google.protobuf.message import DecodeError
-from places import GOLDEN
 
-from caffe.files import hdf5, weights, wire
+from caffe.files import caffemodel, hdf5, solverstate
 from caffe.files.read import read_net_binary
+from caffe.files.stored import BlobValues
 from caffe.proto import caffe_pb2
 
-FORMATS = GOLDEN / "formats"
-STATES = GOLDEN / "solvers/sgd_momentum"
+NET = """layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 1 } }
+"""
+LATIN = "f\xfcnf".encode("latin-1")
+SHOWN = r"f\xfcnf"
 
 
-def _array(blob, diff=False):
-    array = np.full(blob.shape, np.nan, np.float32)
-    (blob.read_diff_into if diff else blob.read_into)(array)
-    return array
-
-
-def _values(path):
-    """{layer/i: array} from the values.npz beside a golden file."""
-    with np.load(path.with_name("values.npz")) as stored:
-        return {k[len("param/") :]: stored[k] for k in stored if k.startswith("param/")}
-
-
-# -- reading --
-
-
-@pytest.mark.parametrize(
-    "path",
-    sorted(FORMATS.glob("blob_shapes/*.caffemodel")) + sorted(FORMATS.glob("v[01]/*.caffemodel")),
-    ids=lambda path: f"{path.parent.name}/{path.stem}",
-)
-def test_every_encoding_gives_the_same_values(path):
-    wanted, got = _values(path), {}
-    for name, blobs in weights.read_weights(path):
-        for i, blob in enumerate(blobs):
-            key = f"{name}/{i}"
-            assert blob.matches(wanted[key].shape) and blob.count == wanted[key].size
-            got[key] = _array(blob).reshape(wanted[key].shape)
-    assert got.keys() == wanted.keys()
-    for key, array in wanted.items():
-        np.testing.assert_array_equal(got[key], array.astype(np.float32), err_msg=key)
-
-
-@pytest.mark.parametrize("path", sorted(FORMATS.glob("*/*.caffemodel")), ids=str)
-def test_names_and_order_are_those_of_the_upgraded_net(path):
-    net = read_net_binary(path)
-    wanted = [(layer.name, len(layer.blobs)) for layer in net.layer if layer.type != "Input"]
-    inputs = {layer.name for layer in net.layer if layer.type == "Input"}
-    got = [(name, len(blobs)) for name, blobs in weights.read_weights(path)]
-    assert [row for row in got if row[0] not in inputs] == wanted
-
-
-def _write(path, *blobs, **fields):
-    layer = caffe_pb2.LayerParameter(name="a", blobs=blobs)
-    path.write_bytes(caffe_pb2.NetParameter(layer=[layer], **fields).SerializeToString())
+def latin(path, message):
+    """Write a message, the name "f_nf" replaced by bytes that are no UTF-8."""
+    path.write_bytes(message.SerializeToString().replace(b"f_nf", LATIN))
     return path
 
 
-def test_stored_diffs(tmp_path):
-    blob = caffe_pb2.BlobProto(data=[1, 2], diff=[3, 4], shape=dict(dim=[2]))
-    only_data = caffe_pb2.BlobProto(double_data=[0.1], shape=dict(dim=[1]))
-    ((_, (first, second)),) = weights.read_weights(_write(tmp_path / "w", blob, only_data))
-    assert first.has_diff and not second.has_diff
-    assert _array(first, diff=True).tolist() == [3, 4]
-    wide = np.empty(1)
-    second.read_into(wide)
-    assert wide[0] == 0.1  # doubles stay doubles
-
-
-@pytest.mark.parametrize(
-    "legacy, fits, not_fits",
-    [
-        ((1, 1, 3, 60), [(3, 60), (1, 3, 60), (1, 1, 3, 60)], [(180,), (60, 3), (1, 1, 1, 3, 60)]),
-        ((3, 60, 1, 1), [(3, 60, 1, 1)], [(3, 60)]),
-        ((1, 1, 1, 3), [(3,), (1, 3)], [(3, 1), ()]),
-        ((1, 1, 1, 1), [(), (1,)], [(2,)]),
-    ],
-)
-def test_legacy_shapes_are_compared_from_the_right(legacy, fits, not_fits, tmp_path):
-    n, c, h, w = legacy
-    blob = caffe_pb2.BlobProto(num=n, channels=c, height=h, width=w, data=np.zeros(n * c * h * w))
-    blob.shape.dim.extend([7])  # loses
-    ((_, (stored,)),) = weights.read_weights(_write(tmp_path / "w", blob))
-    assert stored.legacy and stored.shape == list(legacy)
-    assert all(stored.matches(shape) for shape in fits)
-    assert not any(stored.matches(shape) for shape in not_fits)
-
-
-def test_a_shape_must_be_equal(tmp_path):
-    blob = caffe_pb2.BlobProto(data=np.zeros(6), shape=dict(dim=[1, 6]))
-    ((_, (stored,)),) = weights.read_weights(_write(tmp_path / "w", blob))
-    assert stored.matches((1, 6)) and not stored.matches((6,))
-
-
-@pytest.mark.parametrize("count", [1, 15, 16, 17, 1000])
-def test_unpacked_values_of_any_number(count, tmp_path):
-    values = np.arange(count, dtype="<f4")
-    raw = b"".join(b"\x2d" + value.tobytes() for value in values) + b"\x3a\x03\x0a\x01"
-    raw = raw + (bytes([count]) if count < 128 else bytes([count & 127 | 128, count >> 7]))
-    raw = raw if count < 128 else raw.replace(b"\x3a\x03\x0a\x01", b"\x3a\x04\x0a\x02")
-    blob = caffe_pb2.BlobProto.FromString(raw)  # protobuf agrees that this is a blob
-    assert len(blob.data) == count and list(blob.shape.dim) == [count]
-    layer = caffe_pb2.LayerParameter(name="a").SerializeToString()
-    layer += b"\x3a" + wire.encoded(len(raw)) + raw
-    path = tmp_path / "w"
-    path.write_bytes(b"\xa2\x06" + wire.encoded(len(layer)) + layer)
-    ((_, (stored,)),) = weights.read_weights(path)
-    np.testing.assert_array_equal(_array(stored), values)
-
-
-def test_empty_file_has_no_layers(tmp_path):
-    path = tmp_path / "w"
-    path.touch()
-    assert weights.read_weights(path) == []
-    assert not weights.is_hdf5(path)
-
-
-def test_packed_floats_are_read_without_a_second_copy(tmp_path):
-    values = np.random.default_rng(0).standard_normal(1 << 20, dtype=np.float32)
-    layer = caffe_pb2.LayerParameter(name="a")
-    weights.write_net(tmp_path / "w", "n", [(layer, [((1 << 20,), values, None)])])
-    target = np.zeros_like(values)
-    tracemalloc.start()
-    try:
-        ((_, (stored,)),) = weights.read_weights(tmp_path / "w")
-        stored.read_into(target)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    np.testing.assert_array_equal(target, values)
-    assert peak < values.nbytes / 16
-
-
-def test_arrays_that_cannot_be_filled(tmp_path):
-    blob = caffe_pb2.BlobProto(data=np.zeros(6), shape=dict(dim=[2, 3]))
-    ((_, (stored,)),) = weights.read_weights(_write(tmp_path / "w", blob))
-    with pytest.raises(ValueError, match="layer 'a': blob 0: 6 data values stored, 4 wanted"):
-        stored.read_into(np.empty((2, 2), np.float32))
-    with pytest.raises(ValueError, match="C-contiguous"):
-        stored.read_into(np.empty((3, 2), np.float32).T)
-
-
-# -- damage --
-
-
-def _read_all(path):
-    for _, blobs in weights.read_weights(path):
-        for blob in blobs:
-            _array(blob)
-
-
-def _protobuf_takes(raw):
-    try:
-        return caffe_pb2.NetParameter.FromString(raw)
-    except DecodeError:
-        return None
-
-
-def _small():
-    """A net of three layers in 190 bytes, so that every byte can be tried."""
-    net = caffe_pb2.NetParameter(name="n")
-    for name in "abc":
-        blob = caffe_pb2.BlobProto(data=[1, 2, 3], diff=[4, 5, 6], shape={"dim": [3]})
-        old = caffe_pb2.BlobProto(data=[1], num=1, channels=1, height=1, width=1)
-        net.layer.add(name=name, type="T", bottom=["x"], phase=1, blobs=[blob, old])
-    return net.SerializeToString(deterministic=True)
-
-
-def test_every_truncation_is_noticed(tmp_path):
-    """Cut at any byte, a file is refused, unless it is cut between two fields of the net itself."""
-    raw, path, taken = _small(), tmp_path / "w", []
-    for size in range(1, len(raw)):
-        path.write_bytes(raw[:size])
-        try:
-            _read_all(path)
-            taken.append(size)
-        except ValueError as error:
-            assert str(path) in str(error)
-    assert taken == [size for size in range(1, len(raw)) if _protobuf_takes(raw[:size])]
-    assert len(taken) == 3  # after the name and after each layer but the last
-
-
-def test_damage_is_refused_or_harmless(tmp_path):
-    """Any byte changed: never an error of another kind, and nothing protobuf refuses is taken."""
-    raw, path, refused = _small(), tmp_path / "w", 0
-    for at in range(len(raw)):
-        for value in (0, 1, 7, 0x0C, 0x7F, 0x80, 0xFF):
-            path.write_bytes(raw[:at] + bytes([value]) + raw[at + 1 :])
-            try:
-                _read_all(path)
-            except ValueError:
-                refused += 1
-            else:
-                assert _protobuf_takes(path.read_bytes()) is not None, (at, value)
-    assert refused > len(raw)
-
-
-@pytest.mark.parametrize(
-    "content, says",
-    [
-        (b'name: "net"\nlayer { name: "a" }', "it looks like text"),
-        (b"PK\x03\x04\x14\x00\x00\x00\x08\x00", "a zip or .npz file"),
-        (b"<html><body>404", "a web page"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
-        (b"\x89HDF\r\n\x1a\n\0\0\0\0", "HDF5"),
-        (b"\x0a\x05abc", "field 1 is 2 bytes longer than what is left"),
-        (b"\xa2\x06\x02\x0a\x07", "at byte 3: field 1 is 7 bytes longer"),
-        (b"\xff" * 12, "a number of more than ten bytes"),
-    ],
-)
-def test_what_is_no_caffemodel(content, says, tmp_path):
-    path = tmp_path / "w.caffemodel"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=says) as caught:
-        weights.read_weights(path)
-    assert str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "blob",
-    [
-        caffe_pb2.BlobProto(data=[1, 2, 3], shape=dict(dim=[2, 2])),
-        caffe_pb2.BlobProto(shape=dict(dim=[2])),
-        caffe_pb2.BlobProto(data=[1, 2, 3], num=1, channels=1, height=1, width=2),
-        caffe_pb2.BlobProto(data=[1, 2]),
-    ],
-)
-def test_values_that_contradict_their_shape(blob, tmp_path):
-    with pytest.raises(ValueError, match=r"layer 'a': blob 0: \d values for shape \["):
-        weights.read_weights(_write(tmp_path / "w", blob))
-
-
-def test_both_formats_in_one_file(tmp_path):
-    path = _write(tmp_path / "w", layers=[caffe_pb2.V1LayerParameter(name="b")])
-    with pytest.raises(ValueError, match="both 'layer' and 'layers'"):
-        weights.read_weights(path)
-
-
-def test_missing_files(tmp_path):
-    for read in (weights.read_weights, weights.read_state, hdf5.read_weights, hdf5.read_state):
-        with pytest.raises(RuntimeError, match="Could not open file .*none"):
-            read(tmp_path / "none")
-
-
-# -- writing --
-
-
-def _parts(net):
-    """What write_net takes, from a message with weights."""
-    for layer in net.layer:
-        blobs = [
-            (list(b.shape.dim), np.array(b.data, np.float32), np.array(b.diff, np.float32))
-            for b in layer.blobs
-        ]
-        bare = caffe_pb2.LayerParameter()
-        bare.CopyFrom(layer)
-        bare.ClearField("blobs")
-        yield bare, [(shape, data, diff if diff.size else None) for shape, data, diff in blobs]
-
-
-@pytest.mark.parametrize(
-    "path", [FORMATS / "saved/weights.caffemodel", STATES / "snap_iter_4.caffemodel"]
-)
-def test_bytes_of_a_caffemodel_are_caffes(path, tmp_path):
-    net = caffe_pb2.NetParameter.FromString(path.read_bytes())
-    weights.write_net(tmp_path / "w", net.name, _parts(net))
-    assert (tmp_path / "w").read_bytes() == path.read_bytes()
-
-
-def test_written_diffs_doubles_and_late_fields(tmp_path):
-    layer = caffe_pb2.LayerParameter(name="ä", type="T", phase=1, bottom=["b"], loss_weight=[1])
-    layer.inner_product_param.num_output = 2
-    data, diff = np.arange(6, dtype=np.float32).reshape(2, 3)[:, ::2], np.ones((2, 2), np.float32)
-    blobs = [((2, 2), data, diff), ((), np.float64(0.1), None), ((0, 3), np.zeros((0, 3)), None)]
-    weights.write_net(tmp_path / "w", "", [(layer, blobs)])
-    layer.blobs.add(data=[0, 2, 3, 5], diff=[1] * 4).shape.dim.extend([2, 2])
-    layer.blobs.add(double_data=[0.1])
-    layer.blobs.add().shape.dim.extend([0, 3])
-    net = caffe_pb2.NetParameter(name="", layer=[layer])
-    assert (tmp_path / "w").read_bytes() == net.SerializeToString(deterministic=True)
-
-
-def test_bytes_of_a_solverstate_are_caffes(tmp_path):
-    path = STATES / "snap_iter_4.solverstate"
-    state = weights.read_state(path)
-    assert (state.iter, state.learned_net, state.current_step) == (4, "snap_iter_4.caffemodel", 0)
-    arrays = [_array(blob) for blob in state.history]
-    assert any(array.any() for array in arrays)
-    weights.write_state(tmp_path / "s", *state[:3], arrays)
-    assert (tmp_path / "s").read_bytes() == path.read_bytes()
-
-
-def test_weights_and_states_are_told_apart():
-    with pytest.raises(ValueError, match="this is a solver state"):
-        weights.read_weights(STATES / "snap_iter_4.solverstate")
-    for path in (STATES / "snap_iter_4.caffemodel", FORMATS / "v1/net.caffemodel"):
-        with pytest.raises(ValueError, match="these are weights"):
-            weights.read_state(path)
-    with pytest.raises(ValueError, match="a solver state, not weights"):
-        hdf5.read_weights(STATES / "snap_iter_4.solverstate.h5")
-    with pytest.raises(ValueError, match="weights, not a solver state"):
-        hdf5.read_state(STATES / "snap_iter_4.caffemodel.h5")
-
-
-class _Unreadable:
-    """An array that fails while it is being written."""
-
-    shape, dtype = (2,), np.dtype(np.float32)
-
-    def __array__(self, *args, **kwargs):
-        raise MemoryError("while being written")
-
-
-@pytest.mark.parametrize("module", [weights, hdf5])
-def test_a_file_is_written_whole_or_not_at_all(module, tmp_path):
-    path = tmp_path / "w"
-    name = caffe_pb2.LayerParameter(name="a") if module is weights else "a"
-    module.write_net(*_arguments(module, path, [(name, [((2,), np.ones(2), None)])]))
-    before = path.read_bytes()
-    broken = [(name, [((2,), np.zeros(2), None), ((2,), _Unreadable(), None)])]
-    with pytest.raises(MemoryError):
-        module.write_net(*_arguments(module, path, broken))
-    assert path.read_bytes() == before and os.listdir(tmp_path) == ["w"]
-    with pytest.raises(FileNotFoundError, match="there is no folder .*missing"):
-        module.write_net(*_arguments(module, tmp_path / "missing/w", []))
-
-
-def _arguments(module, path, layers):
-    return (path, "n", layers) if module is weights else (path, layers)
-
-
-def test_nothing_is_begun_beyond_two_gigabytes(tmp_path):
-    big = np.broadcast_to(np.float32(1), (1 << 29,))
-    pieces = [b"", np.lib.stride_tricks.as_strided(np.ones(1, np.float32), (1 << 29,), (0,))]
-    assert weights._size(pieces) == big.nbytes == 1 << 31
-    with pytest.raises(ValueError, match="2147483648 bytes.*write HDF5"):
-        weights._write(tmp_path / "w", pieces)
-    assert os.listdir(tmp_path) == []
-
-
-# -- HDF5 --
-
-
-def _tree(path):
-    found = {}
-    with h5py.File(path) as file:
-        file.visititems(lambda name, item: found.update({name: _described(item)}))
-    return found
-
-
-def _described(item):
-    if isinstance(item, h5py.Group):
-        return "group"
-    kind = item.id.get_type()
-    text = isinstance(kind, h5py.h5t.TypeStringID) and (kind.get_size(), kind.get_strpad())
-    return item.shape, item.dtype.str, text, np.asarray(item[()]).tobytes()
-
-
-def test_hdf5_weights_round_trip_to_caffes_tree(tmp_path):
-    path = FORMATS / "saved/weights.caffemodel.h5"
-    stored, wanted = hdf5.read_weights(path), _values(FORMATS / "saved/net.prototxt")
-    layers = []
-    for name, blobs in stored:
-        arrays = [blob and _array(blob) for blob in blobs]
-        for i, array in enumerate(arrays):
-            if array is not None:
-                np.testing.assert_array_equal(array, wanted[f"{name}/{i}"])
-        layers.append((name, [a if a is None else (a.shape, a, None) for a in arrays]))
-    assert dict(stored)["ip_b"][0] is None  # shared: ip_a owns it
-    hdf5.write_net(tmp_path / "w.h5", layers)
-    assert weights.is_hdf5(tmp_path / "w.h5")
-    assert _tree(tmp_path / "w.h5") == _tree(path)
-
-
-def test_hdf5_diffs(tmp_path):
-    pair = ((2,), np.array([1, 2], np.float32), np.array([3, 4], np.float32))
-    hdf5.write_net(tmp_path / "w.h5", [("a", [pair]), ("b", [])])
-    assert _tree(tmp_path / "w.h5")["diff/b"] == "group"
-    (_, (blob,)), (_, none) = hdf5.read_weights(tmp_path / "w.h5")
-    assert blob.has_diff and _array(blob, diff=True).tolist() == [3, 4] and none == []
-    assert blob.matches((2,)) and not blob.matches((2, 1))
-    with pytest.raises(ValueError, match="data/a/0 holds 2 values, 3 wanted"):
-        blob.read_into(np.empty(3, np.float32))
-
-
-def test_hdf5_state_round_trips_to_caffes_tree(tmp_path):
-    path = STATES / "snap_iter_4.solverstate.h5"
-    state = hdf5.read_state(path)
-    assert state[:3] == (4, "snap_iter_4.caffemodel.h5", 0)
-    arrays = [_array(blob) for blob in state.history]
-    binary = weights.read_state(STATES / "snap_iter_4.solverstate").history
-    for mine, other in zip(arrays, binary, strict=True):
-        np.testing.assert_array_equal(mine, _array(other))
-    hdf5.write_state(tmp_path / "s.h5", *state[:3], arrays)
-    assert _tree(tmp_path / "s.h5") == _tree(path)
-
-
-@pytest.mark.parametrize("names", [["a/b"], [""], ["a", "a"]])
-def test_names_hdf5_cannot_have(names, tmp_path):
-    with pytest.raises(ValueError, match="save a .caffemodel"):
-        hdf5.write_net(tmp_path / "w.h5", [(name, []) for name in names])
-
-
-def test_hdf5_damage(tmp_path):
-    raw = (STATES / "snap_iter_4.caffemodel.h5").read_bytes()
-    path = tmp_path / "w.h5"
-    path.write_bytes(raw[: len(raw) // 2])
-    with pytest.raises(ValueError, match="w.h5: damaged"):
-        hdf5.read_weights(path)
-    with pytest.raises(ValueError, match="no HDF5 file, by its content"):
-        hdf5.read_weights(FORMATS / "v1/net.caffemodel")
-
-
-def test_hdf5_behind_a_user_block(tmp_path):
-    path = tmp_path / "w"
-    with h5py.File(path, "w", userblock_size=1024) as file:
-        file.create_group("data")
-    assert weights.is_hdf5(path) and hdf5.read_weights(path) == []
+def blob(*values):
+    return caffe_pb2.BlobProto(data=values, shape={"dim": [len(values)]})
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+    texts = []
+    monkeypatch.setattr("caffe.files.weights.warning", lambda where, text: texts.append(text))
+    return texts
+
+
+def test_a_caffemodel_of_other_layers_with_names_of_any_bytes(net_of, tmp_path, warnings):
+    net = net_of(NET)
+    layers = [caffe_pb2.LayerParameter(name=name, blobs=[blob(1)]) for name in ("f_nf", "other")]
+    path = latin(tmp_path / "w.caffemodel", caffe_pb2.NetParameter(layer=layers))
+    net.copy_from(path)
+    assert len(warnings) == 1
+    assert rf"none of its layers with weights ({SHOWN}, other) has the name of" in warnings[0]
+
+
+@pytest.mark.parametrize("v0", [False, True])
+def test_old_layers_with_names_of_any_bytes(net_of, tmp_path, warnings, v0):
+    net = net_of(NET)
+    old = caffe_pb2.V1LayerParameter(name="f_nf", blobs=[blob(1)])
+    if v0:
+        inner = caffe_pb2.V0LayerParameter(name="f_nf", type="conv", blobs=[blob(1)])
+        old = caffe_pb2.V1LayerParameter(layer=inner)
+    path = latin(tmp_path / "w.caffemodel", caffe_pb2.NetParameter(layers=[old]))
+    net.copy_from(path)
+    assert f"({SHOWN})" in warnings[0]
+
+
+def test_an_hdf5_file_of_other_layers_with_names_of_any_bytes(net_of, tmp_path, warnings):
+    net = net_of(NET)
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.create_group("data").create_group(LATIN).create_dataset("0", data=np.ones(1))
+    net.copy_from(tmp_path / "w.h5")
+    assert f"({SHOWN})" in warnings[0]
+    warnings[0].encode("utf-8")
+
+
+def test_damaged_weights_of_a_layer_with_a_name_of_any_bytes(tmp_path):
+    layer = caffe_pb2.LayerParameter(name="f_nf", blobs=[blob(1, 2)])
+    layer.blobs[0].shape.dim[0] = 3
+    path = latin(tmp_path / "w.caffemodel", caffe_pb2.NetParameter(layer=[layer]))
+    with pytest.raises(ValueError) as caught:
+        caffemodel.read_weights(path)
+    assert f"layer '{SHOWN}': blob 0: 2 values for shape [3]" in str(caught.value)
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.create_group("data").create_group(LATIN).create_dataset(LATIN, data=np.ones(1))
+    with pytest.raises(ValueError) as caught:
+        hdf5.read_weights(tmp_path / "w.h5")
+    assert f"layer '{SHOWN}' has datasets" in str(caught.value)
+    str(caught.value).encode("utf-8")
+
+
+def test_an_old_net_whose_names_are_no_text_is_refused_with_the_file(tmp_path):
+    old = caffe_pb2.V1LayerParameter(name="f_nf", type=caffe_pb2.V1LayerParameter.RELU)
+    path = latin(tmp_path / "w.caffemodel", caffe_pb2.NetParameter(layers=[old]))
+    with pytest.raises(ValueError, match=r"w.caffemodel: b'f\\xfcnf' is not UTF-8 text"):
+        read_net_binary(path)
+
+
+@pytest.mark.parametrize("module", [solverstate, hdf5])
+def test_a_state_may_name_weights_in_a_folder_of_any_bytes(module, tmp_path):
+    path = LATIN.decode("utf-8", "surrogateescape") + "/w.caffemodel"
+    module.write_state(tmp_path / "s", 3, path, 0, [])
+    assert module.read_state(tmp_path / "s").learned_net == path
+    assert LATIN in (tmp_path / "s").read_bytes()
+
+
+def test_weights_of_another_shape_are_refused_with_a_way_out(net_of, tmp_path):
+    """The engine's own words: it knows nothing of FCN's transplant."""
+    net = net_of(NET)
+    layer = caffe_pb2.LayerParameter(name="ip")
+    values = [BlobValues((1, 1, 1, 2), np.ones(2)), BlobValues((1,), np.ones(1))]
+    caffemodel.write_weights(tmp_path / "w.caffemodel", "", [(layer, values)])
+    before = net.params["ip"][0].data.copy()
+    with pytest.raises(ValueError, match=r"the file \[1, 1, 1, 2\]: rename the layer") as caught:
+        net.copy_from(tmp_path / "w.caffemodel")
+    assert "net.params['ip'][0].data.flat = other.params['ip'][0].data.flat" in str(caught.value)
+    assert "surgery" not in str(caught.value)
+    assert (net.params["ip"][0].data == before).all()

@@ -89,7 +89,7 @@ def train(solver, steps):
     states = []
     for count in steps:
         solver.step(count)
-        states.append(state(solver.net) | {"loss": solver._smoothed_loss})
+        states.append(state(solver.net) | {"loss": solver.smoothed_loss})
     return states
 
 

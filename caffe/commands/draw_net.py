@@ -1,14 +1,16 @@
-"""draw_net (python/draw_net.py)."""
+"""`caffe draw_net`: a picture of a net's graph (python/draw_net.py)."""
+
+from collections.abc import Sequence
 
 from .. import draw
 from ..files import read
 from ..proto import caffe_pb2
-from .logs import Parser
+from .flags import ArgumentParser
 
 
-def draw_net(argv):
+def draw_net(argv: Sequence[str]) -> int:
     """Draw the graph of a net's prototxt to a picture, or to a .dot file."""
-    parser = Parser("caffe draw_net", description=draw_net.__doc__)
+    parser = ArgumentParser("caffe draw_net", description=draw_net.__doc__)
     parser.add_argument("input_net_proto_file", help="the net's prototxt")
     parser.add_argument("output_image_file", help="file to write; its ending is the format")
     parser.add_argument(

@@ -1,0 +1,101 @@
+"""`caffe parse_log`: a training log as tables (tools/extra/parse_log.py)."""
+
+import csv
+import datetime
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from .flags import ArgumentParser
+
+_ITERATION = re.compile(r"Iteration (\d+)")
+_NUMBER = r"([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf))"
+_OUTPUT = {
+    kind: re.compile(rf"{kind} net output #\d+: (\S+) = {_NUMBER}") for kind in ("Train", "Test")
+}
+_RATE = re.compile(rf"lr = {_NUMBER}")
+_TIME = re.compile(r"^[IWEF](\d{4})?(\d\d)(\d\d) (\d+):(\d+):(\d+)\.(\d+)")
+
+
+Row = dict[str, float]  # of a table: column name -> value
+
+
+def read_log(path: str) -> tuple[list[Row], list[Row]]:
+    """(training rows, test rows): a row a display, of NumIters, Seconds, LearningRate and outputs.
+
+    ValueError for a file without the line that `caffe train` starts with.
+    """
+    rows: dict[str, list[Row]] = {"Train": [], "Test": []}
+    iteration, rate, start, before = None, float("nan"), None, None
+    year = datetime.datetime.fromtimestamp(os.path.getctime(path)).year
+    with open(path, errors="replace") as file:
+        for line in file:
+            stamp = _TIME.match(line)
+            if stamp is None:
+                continue
+            time = _time(stamp, year)
+            if before is not None and time.month < before.month and not stamp[1]:
+                year += 1  # old logs' lines state no year
+                time = time.replace(year=year)
+            before = time
+            if start is None and "Solving" in line:
+                start = time
+            if start is None:
+                continue
+            if match := _ITERATION.search(line):
+                iteration = float(match[1])
+            if match := _RATE.search(line):
+                rate = float(match[1])
+            for kind, pattern in _OUTPUT.items():
+                match = pattern.search(line)
+                if match and iteration is not None:
+                    seconds = (time - start).total_seconds()
+                    _add(rows[kind], iteration, seconds, rate, match[1], float(match[2]))
+    if start is None:
+        raise ValueError(f"{path}: no training log of Caffe's: it has no line with 'Solving'")
+    for found in rows.values():
+        if len(found) > 1:  # the first display comes before the first line with a rate
+            found[0]["LearningRate"] = found[1]["LearningRate"]
+    return rows["Train"], rows["Test"]
+
+
+def _time(stamp: re.Match[str], year: int) -> datetime.datetime:
+    """When a line was logged; `year` is for old logs, whose lines state none."""
+    stated, *fields = stamp.groups()
+    month, day, hour, minute, second, micro = map(int, fields)
+    return datetime.datetime(int(stated or year), month, day, hour, minute, second, micro)
+
+
+def _add(
+    rows: list[Row], iteration: float, seconds: float, rate: float, name: str, value: float
+) -> None:
+    """Enter an output's value into its iteration's row, into a new row if that has one already."""
+    if not rows or rows[-1]["NumIters"] != iteration or name in rows[-1]:
+        fixed = [("NumIters", iteration), ("Seconds", seconds), ("LearningRate", rate)]
+        rows.append(OrderedDict(fixed))
+    rows[-1][name] = value
+
+
+def parse_log(argv: Sequence[str]) -> int:
+    """Write <log>.train and <log>.test, tables of a training log, into a folder."""
+    parser = ArgumentParser("caffe parse_log", description=parse_log.__doc__)
+    parser.add_argument("logfile_path", help="what `caffe train` wrote to standard error")
+    parser.add_argument("output_dir", help="folder to write the tables to")
+    parser.add_argument("--verbose", action="store_true", help="print what was written")
+    parser.add_argument("--delimiter", default=",", help="between columns (default: a comma)")
+    args = parser.parse_args(argv)
+    stem = os.path.join(args.output_dir, os.path.basename(args.logfile_path))
+    for rows, ending in zip(read_log(args.logfile_path), ("train", "test")):
+        path = f"{stem}.{ending}"
+        if not rows:
+            print(f"Not writing {path}; no lines to write")
+            continue
+        names = list(OrderedDict.fromkeys(name for row in rows for name in row))
+        with open(path, "w", newline="") as file:
+            table = csv.DictWriter(file, names, delimiter=args.delimiter, lineterminator="\n")
+            table.writeheader()
+            table.writerows(rows)
+        if args.verbose:
+            print(f"Wrote {path}")
+    return 0

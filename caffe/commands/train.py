@@ -1,0 +1,111 @@
+"""`caffe train`: train or finetune a model (tools/caffe.cpp)."""
+
+import signal
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from .. import context
+from ..files import read
+from ..glog import info
+from ..proto import caffe_pb2
+from ..updates import get_solver
+from .caffe_tool import gpu_numbers, parse_flags, require_files, require_gpu, stages
+from .flags import UsageError
+
+EFFECTS = ("snapshot", "stop", "none")
+
+
+def train(argv: Sequence[str]) -> int:
+    """Train the net of a solver to its max_iter."""
+    flags = parse_flags(argv, "train")
+    _check(flags)
+    param = read.read_solver(flags.solver)
+    param.train_state.level = flags.level
+    param.train_state.stage.extend(stages(flags))
+    _choose_device(flags, param)
+    context.set_precision(flags.precision)
+    if flags.weights:
+        param.weights.append(flags.weights)
+    signals = Signals(flags.sigint_effect, flags.sighup_effect)
+    with signals:
+        solver = get_solver(flags.solver, param)
+        solver.action = signals.action
+        if flags.snapshot:
+            info("caffe.cpp:235", f"Resuming from {flags.snapshot}")
+            solver.restore(flags.snapshot)
+        info("caffe.cpp:239", "Starting Optimization")
+        solver.solve()
+    info("caffe.cpp:250", "Optimization Done.")
+    return 0
+
+
+def _check(flags: SimpleNamespace) -> None:
+    """Raise UsageError for flags that do not fit, RuntimeError for missing files."""
+    if not flags.solver:
+        raise UsageError("needs a solver: -solver solver.prototxt")
+    if flags.snapshot and flags.weights:
+        raise UsageError(
+            "takes either -snapshot, to resume training, or -weights, to start from, not both"
+        )
+    for name in ("sigint_effect", "sighup_effect"):
+        effect = getattr(flags, name)
+        if effect not in EFFECTS:
+            raise UsageError(f"-{name} is one of {', '.join(EFFECTS)}, got '{effect}'")
+    require_files([flags.snapshot, *flags.weights.split(",")])
+
+
+def _choose_device(flags: SimpleNamespace, param: caffe_pb2.SolverParameter) -> None:
+    """Compute where -gpu says, or else the solver (its default is GPU 0)."""
+    by_solver = not flags.gpu and param.solver_mode == caffe_pb2.SolverParameter.GPU
+    gpus = [max(param.device_id, 0)] if by_solver else gpu_numbers(flags.gpu)
+    if len(gpus) > 1:
+        raise NotImplementedError(
+            f"-gpu {flags.gpu}: training on several GPUs is not available; give one GPU, and "
+            f"iter_size: {len(gpus)} in the solver for the same number of pictures an update"
+        )
+    if not gpus:
+        if flags.gpu:
+            raise RuntimeError("-gpu all: PyTorch sees no GPU")
+        info("caffe.cpp:197", "Use CPU.")
+        context.set_mode_cpu()
+        return
+    gpu = gpus[0]
+    require_gpu(gpu, "the solver's solver_mode is GPU, Caffe's default" if by_solver else "-gpu")
+    info("caffe.cpp:204", f"Using GPUs {gpu}")
+    info("caffe.cpp:209", f"GPU {gpu}: {torch.cuda.get_device_name(gpu)}")
+    param.device_id = gpu
+    context.set_device(gpu)
+    context.set_mode_gpu()
+
+
+class Signals:
+    """While entered, SIGINT and SIGHUP are requests to the solver (src/caffe/util/signal_handler.cpp)."""
+
+    def __init__(self, sigint_effect: str, sighup_effect: str) -> None:
+        """The effects are among EFFECTS."""
+        self.effects = {signal.SIGINT: sigint_effect}
+        if hasattr(signal, "SIGHUP"):  # Windows has none
+            self.effects[signal.SIGHUP] = sighup_effect
+        self.received: set[int] = set()
+
+    def __enter__(self) -> "Signals":
+        self.handlers = {
+            signum: signal.signal(signum, lambda signum, frame: self.received.add(signum))
+            for signum in self.effects
+        }
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        for signum, handler in self.handlers.items():
+            signal.signal(signum, handler)
+
+    def action(self) -> str:
+        """The effect of a signal that came since the last call, SIGINT first; none without one."""
+        for signum, effect in self.effects.items():
+            if signum in self.received:
+                self.received.discard(signum)
+                return effect
+        return "none"

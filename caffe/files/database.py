@@ -1,0 +1,117 @@
+"""LMDB and LevelDB databases (src/caffe/util/db_lmdb.cpp, db_leveldb.cpp).
+
+Caffe's databases map keys to serialized Datums.
+"""
+
+import contextlib
+import importlib
+import os
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
+from typing import Any, TypeAlias
+
+from google.protobuf.message import DecodeError
+
+from ..glog import info
+from ..proto import caffe_pb2
+
+Record: TypeAlias = tuple[bytes, bytes]  # key, value
+
+_LIBRARIES = {"lmdb": "lmdb", "leveldb": "plyvel"}
+_OPENED = {"lmdb": "db_lmdb.cpp:35", "leveldb": "db_leveldb.cpp:18"}  # where Caffe logs it
+_MAP_SIZE = 1 << 28  # bytes that a new LMDB may take; doubled when it is full
+
+# A process may open an LMDB only once, while a training and a test net may well read the same one.
+_environments: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+
+
+class Database:
+    """A database opened for reading. ValueError if it cannot be, ImportError without the library."""
+
+    def __init__(self, backend: str, path: str) -> None:
+        self._library = library = _library(backend)
+        if not os.path.exists(path):
+            raise ValueError(f"there is no database {path}")
+        self._backend, self._path = backend, path
+        try:
+            self._handle = _open_lmdb(library, path) if backend == "lmdb" else library.DB(path)
+        except library.Error as error:
+            kind = {"lmdb": "LMDB", "leveldb": "LevelDB"}[backend]
+            raise ValueError(f"cannot open {kind} {path}: {error}") from error
+        info(_OPENED[backend], f"Opened {backend} {path}")
+
+    def datums(self) -> Iterator[caffe_pb2.Datum]:
+        """All records, in the order of their keys. ValueError for what is no Datum."""
+        count = 0
+        try:
+            for value in self._values():
+                yield caffe_pb2.Datum.FromString(value)
+                count += 1
+        except (DecodeError, self._library.Error) as error:
+            raise ValueError(f"{self._path}: record {count} is no Datum ({error})") from error
+
+    def _values(self) -> Iterator[bytes]:
+        if self._backend == "leveldb":
+            yield from self._handle.iterator(include_key=False)
+            return
+        with self._handle.begin(buffers=False) as transaction:
+            yield from transaction.cursor().iternext(keys=False)
+
+
+def _library(backend: str) -> ModuleType:
+    if backend not in _LIBRARIES:
+        raise ValueError(f"unknown database backend '{backend}'; known: lmdb, leveldb")
+    name = _LIBRARIES[backend]
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f"{backend} databases need {name}: pip install {name}") from error
+
+
+def _open_lmdb(library: ModuleType, path: str) -> Any:
+    """An LMDB environment, shared by all that read it in this process."""
+    key = os.path.realpath(path)
+    environment = _environments.get(key)
+    if environment is None:
+        environment = library.open(key, readonly=True, lock=False, subdir=os.path.isdir(key))
+        _environments[key] = environment
+    return environment
+
+
+@contextlib.contextmanager
+def create(backend: str, path: str) -> Iterator[Callable[[Iterable[Record]], None]]:
+    """Make a database; yields a function that writes a list of records in one transaction.
+
+    ValueError for an unknown backend or a path that is taken, ImportError without the library.
+    """
+    library = _library(backend)
+    if os.path.exists(path):
+        raise ValueError(f"{path} is there already: remove it, or choose another name")
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise ValueError(f"cannot make the database {path}: there is no folder {folder}")
+    if backend == "lmdb":
+        database, put = library.open(path, map_size=_MAP_SIZE), _put_lmdb
+    else:
+        database, put = library.DB(path, create_if_missing=True), _put_leveldb
+    info(_OPENED[backend], f"Opened {backend} {path}")
+    with contextlib.closing(database):
+        yield lambda records: put(library, database, list(records))
+
+
+def _put_lmdb(library: ModuleType, database: Any, records: list[Record]) -> None:
+    while True:
+        try:
+            with database.begin(write=True) as transaction:
+                for key, value in records:
+                    transaction.put(key, value)
+            return
+        except library.MapFullError:
+            database.set_mapsize(2 * database.info()["map_size"])
+
+
+def _put_leveldb(library: ModuleType, database: Any, records: list[Record]) -> None:
+    with database.write_batch() as batch:
+        for key, value in records:
+            batch.put(key, value)

@@ -1,0 +1,57 @@
+"""Files that must be there, and files that are replaced whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+Path: TypeAlias = str | os.PathLike[str]
+
+
+def require_file(path: Path) -> None:
+    """Raise RuntimeError unless there is a file at `path`."""
+    if not os.path.isfile(path):
+        raise RuntimeError(f"Could not open file {path}")
+
+
+def could_not_open(path: Path, error: OSError) -> RuntimeError:
+    """Caffe's error for a file that cannot be opened, with the reason unless it is missing."""
+    reason = "" if isinstance(error, FileNotFoundError) else f" ({error.strerror})"
+    return RuntimeError(f"Could not open file {path}{reason}")
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content. RuntimeError if it cannot be opened."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise could_not_open(path, error) from None
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[str]:
+    """Write a file whole or not at all.
+
+    Yields the name of a temporary file in the same folder, for the caller to write. It replaces
+    `path` when the block ends, and is removed when the block raises. FileNotFoundError, naming the
+    folder, if there is no such folder.
+    """
+    path = os.path.realpath(path)
+    folder, base = os.path.split(path)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"cannot write {base}: there is no folder {folder}")
+    temporary = os.path.join(folder, f".{base}.{os.getpid()}.part")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+        raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; errors as `replacing`."""
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        file.write(data)

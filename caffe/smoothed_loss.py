@@ -1,0 +1,20 @@
+"""The loss that solvers display: a mean of the last losses (Solver::UpdateSmoothedLoss)."""
+
+
+class SmoothedLoss:
+    """The mean of the last `window` losses, or of all while there are fewer."""
+
+    def __init__(self) -> None:
+        self.mean = 0.0
+        self._losses: list[float] = []
+
+    def add(self, step: int, loss: float, window: int) -> None:
+        """Enter the loss of iteration `step`, counted from 0; `window` is average_loss."""
+        if len(self._losses) < window:
+            self._losses.append(loss)
+            n = len(self._losses)
+            self.mean = (self.mean * (n - 1) + loss) / n
+        else:
+            at = step % window
+            self.mean += (loss - self._losses[at]) / window
+            self._losses[at] = loss
