@@ -9,16 +9,15 @@ Shell completion needs argcomplete (`pip install fcn-caffe[completion]`):
 
 import argparse
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-try:
-    import argcomplete
-except ImportError:
-    argcomplete = None  # type: ignore[assignment]
-
+argcomplete = (
+    importlib.import_module("argcomplete") if importlib.util.find_spec("argcomplete") else None
+)
 MISTAKE, INTERRUPTED = 2, 130  # exit codes
 # What users' mistakes raise. Any other exception is a bug and keeps its traceback.
 MISTAKES = (OSError, ValueError, KeyError, RuntimeError, MemoryError)
@@ -50,11 +49,11 @@ GROUPS = {"data": "get and check data sets"}
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    completing = argcomplete and "_ARGCOMPLETE" in os.environ
+    completing = argcomplete is not None and "_ARGCOMPLETE" in os.environ
     words = os.environ["COMP_LINE"].split()[1:] if completing else argv
     name = chosen(words)
     parser = build_parser(name)
-    if completing:
+    if argcomplete and completing:
         argcomplete.autocomplete(parser)
     args = parser.parse_args(argv)  # exits for --help, and if there is no such command
     assert name is not None

@@ -18,6 +18,11 @@ def picture_ids(net: caffe.Net, count: int = 0) -> list[str]:
     return [f"{i:06d}" for i in range(count)] if ids is None else list(ids)
 
 
+def split_of(net: caffe.Net) -> str | None:
+    """The split that a net reads; None if its data layer is not ours."""
+    return getattr(net.layers[0], "split", None)
+
+
 def training_ids(prototxt: Path) -> list[str]:
     """The ids that the data layer of a train net reads; the net is not built.
 

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 import caffe
 from fcn import places
+from fcn.leakage import split_of
 from fcn.measures import MEASURES
 from fcn.tasks import task_of
 from fcn.weights import sha1_of
@@ -65,7 +66,7 @@ def provenance(model: str, weights: Path, net: caffe.Net) -> Record:
         "model": model,
         "weights": Path(weights).name,
         "sha1": sha1_of(weights),
-        "split": net.layers[0].split,
+        "split": split_of(net),
         "date": date.today().isoformat(),
         "versions": {"python": platform.python_version()}
         | {name: installed_version(name) for name in ("torch", "numpy", "pillow")},

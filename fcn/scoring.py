@@ -219,11 +219,13 @@ def run(args: argparse.Namespace) -> int:
         devices.use(args)
         os.chdir(prototxt.parent)  # paths in prototxts are relative to the model's folder
         net = caffe.Net(prototxt.name, str(file), caffe.TEST)
-    ids = net.layers[0].indices
+    ids = leakage.picture_ids(net)
+    if not ids:
+        raise ValueError(f"{prototxt}: its first layer is no data layer that names its pictures")
     trained = leakage.training_ids(Path(next(iter(task.nets)) + ".prototxt"))
     leakage.refuse_leakage(trained, ids, args.leakage)
     print(f"{model}: {file}")
-    print(f"{len(ids)} pictures of {net.layers[0].split}")
+    print(f"{len(ids)} pictures of {leakage.split_of(net)}")
     iteration = max(weights.iteration(file), 0)
     name = Path(model).name + ("/sample" if args.sample else "")
     about = results.provenance(name, file, net) if record else None
