@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-
 from . import graph
 from .blob import Blob, BoolVec, RawBlobVec
 from .glog import info, number
 from .layer import Layer, check_counts, describe, layer_class
 from .layers import python
+from .names import did_you_mean
 from .proto import caffe_pb2
 from .topology import Topology
 
@@ -94,10 +93,8 @@ class Builder:
             if name in self._blob_ids:
                 why = "it was used up before: Caffe inserts the splits, so this is a bug to report"
             else:
-                near = difflib.get_close_matches(name, self._blob_ids, n=1)
-                why = (
-                    f"no layer before has it as a top{f'; did you mean {near[0]}?' if near else ''}"
-                )
+                hint = did_you_mean(name, self._blob_ids, "; did you mean {}?")
+                why = f"no layer before has it as a top{hint}"
             raise ValueError(
                 f"{describe(layer_param)}: unknown bottom blob '{name}' (bottom index {index}): {why}"
             )

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import builtins
-import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +13,8 @@ import torch
 
 from . import context
 from .blob import Blob, BlobVec
+from .names import did_you_mean
+from .net_spec import param_name_dict
 from .proto import caffe_pb2
 
 Window = tuple[int, int, int, int]
@@ -22,11 +23,7 @@ Blobs = Sequence[Blob]
 LAYER_TYPES: dict[str, type[Layer]] = {}
 
 # "Convolution" -> "convolution_param", for every typed parameter message of a layer
-PARAM_FIELDS = {
-    field.message_type.name.removesuffix("Parameter"): field.name
-    for field in caffe_pb2.LayerParameter.DESCRIPTOR.fields
-    if field.message_type and field.name.endswith("_param")
-}
+PARAM_FIELDS = {kind: f"{name}_param" for kind, name in param_name_dict().items()}
 
 
 class Layer:
@@ -150,8 +147,8 @@ class Layer:
 
     # ---- checks and errors
 
-    def check_range(self, values: torch.Tensor, judge: Callable[[int, int], None]) -> None:
-        """Call judge(least, largest) on a tensor of integers; judge raises if they are wrong.
+    def check_range(self, values: torch.Tensor, check: Callable[[int, int], None]) -> None:
+        """Call check(least, largest) on a tensor of integers; it raises if they are wrong.
 
         On the CPU this happens at once. On a GPU the host would have to wait for the values, so they
         stay there until `raise_deferred`: until then the layer must cope with wrong ones. 0 must be
@@ -159,19 +156,19 @@ class Layer:
         """
         low, high = values.aminmax()
         if not context.is_apart():
-            judge(*torch.stack((low, high)).tolist())
+            check(*torch.stack((low, high)).tolist())
             return
         if self._extremes is None:
             self._extremes = torch.zeros(2, dtype=values.dtype, device=values.device)
         torch.minimum(self._extremes, torch.stack((low, -high)), out=self._extremes)
-        self._judge = judge
+        self._check = check
 
     def raise_deferred(self) -> None:
         """Raise the error that `check_range` deferred. The net calls this where it waits anyway."""
         if self._extremes is not None:
             low, high = self._extremes.tolist()
             self._extremes.zero_()
-            self._judge(low, -high)
+            self._check(low, -high)
 
     def error(self, text: str, kind: builtins.type[Exception] = ValueError) -> Exception:
         """An exception that names this layer, to be raised: `raise self.error(...)`."""
@@ -230,9 +227,7 @@ def layer_class(layer_param: caffe_pb2.LayerParameter) -> type[Layer]:
     """The class of a layer's type. Raises ValueError naming the nearest known type."""
     cls = LAYER_TYPES.get(layer_param.type)
     if cls is None:
-        lowered = {name.lower(): name for name in LAYER_TYPES}
-        near = difflib.get_close_matches(layer_param.type.lower(), lowered, n=1, cutoff=0.5)
-        hint = f"did you mean {lowered[near[0]]}? " if near else ""
+        hint = did_you_mean(layer_param.type, LAYER_TYPES, "did you mean {}? ", cutoff=0.5)
         raise ValueError(
             f"{describe(layer_param)}: unknown layer type; {hint}known: {', '.join(layer_type_list())}"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,12 +14,12 @@ from . import context
 from .blob import Blob, BlobVec
 from .build import build
 from .files import read, weights
+from .files.paths import Path, require_file
 from .layers.input import MemoryData
+from .names import did_you_mean
 from .proto import caffe_pb2
 from .running import Running
 from .running.runner import Loss
-
-PathLike = str | os.PathLike[str]
 
 
 class LayerVec(list[Any]):
@@ -56,7 +55,7 @@ class Net:
     the net's order; `inputs` and `outputs` are lists of blob names.
     """
 
-    def __init__(self, network_file: PathLike, *args: Any, **kwargs: Any):
+    def __init__(self, network_file: Path, *args: Any, **kwargs: Any):
         """Net(network_file, phase, level=0, stages=None, weights=None), or the older
         Net(network_file, weights_file, phase).
 
@@ -68,8 +67,8 @@ class Net:
 
     def _open(self, network_file, phase, level=0, stages=None, weights=None):
         for path in (network_file, weights):
-            if path is not None and not os.path.isfile(path):
-                raise RuntimeError(f"Could not open file {path}")
+            if path is not None:
+                require_file(path)
         param = read.read_net(network_file)
         # The constructor's phase and level replace those of the file's state; its stages are added.
         param.state.phase = phase
@@ -181,8 +180,7 @@ class Net:
     def _position(self, name: str) -> int:
         names = self._layer_names
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1, 0)
-            hint = f"; the nearest known is {near[0]!r}" if near else ""
+            hint = did_you_mean(name, names, "; the nearest known is '{}'", cutoff=0)
             raise ValueError(f"no layer {name!r} in net {self.name!r}{hint}")
         return names.index(name)
 
@@ -358,7 +356,7 @@ class Net:
 
     # ---- weights
 
-    def copy_from(self, path: PathLike) -> None:
+    def copy_from(self, path: Path) -> None:
         """Load weights by layer name from a caffemodel (of any age) or an HDF5 file.
 
         Layers of the file that the net lacks are skipped. Raises RuntimeError when there is no such
@@ -366,7 +364,7 @@ class Net:
         """
         weights.load(self.layers, self._topology.shared_params, path)
 
-    def load_hdf5(self, path: PathLike) -> None:
+    def load_hdf5(self, path: Path) -> None:
         """Load weights by layer name from an HDF5 file; errors as `copy_from`."""
         weights.load_hdf5(self.layers, self._topology.shared_params, path)
 
@@ -374,10 +372,10 @@ class Net:
         """Use `other`'s weights, in the same memory, for all layers of equal name."""
         weights.share(self.layers, other.layers)
 
-    def save(self, path: PathLike, write_diff: bool = False) -> None:
+    def save(self, path: Path, write_diff: bool = False) -> None:
         """Write the weights, and each layer's definition, as a binary caffemodel."""
         weights.save(self.layers, self.name, path, write_diff)
 
-    def save_hdf5(self, path: PathLike, write_diff: bool = False) -> None:
+    def save_hdf5(self, path: Path, write_diff: bool = False) -> None:
         """Write the weights as HDF5; weights shared by name once."""
         weights.save_hdf5(self.layers, self._topology.shared_params, path, write_diff)

@@ -200,7 +200,7 @@ def snapshot_folder(settings: Any) -> Path:
     return Path(settings.snapshot_prefix).parent
 
 
-def make_solver(seed: int | None) -> caffe.SGDSolver:
+def make_solver(seed: int | None) -> Any:
     """The solver of the working directory's solver.prototxt, with a folder for its snapshots."""
     if seed is not None:
         caffe.set_random_seed(seed)

@@ -91,15 +91,17 @@ class Embed(Layer):
     def forward(self, bottom, top):
         self.index = bottom[0].x.view(-1).long()
         if self.index.numel():
-            self.check_range(self.index, self.judge)
-        if context.is_apart():  # not told yet
+            self.check_range(self.index, self.check_extremes)
+        if (
+            context.is_apart()
+        ):  # the error is deferred: nothing may be read beyond the weights until then
             self.index.clamp_(0, self.param.input_dim - 1)
         y = top[0].x.view(-1, self.param.num_output)
         torch.index_select(self.blobs[0].x, 0, self.index, out=y)
         if self.param.bias_term:
             y.add_(self.blobs[1].x)
 
-    def judge(self, low: int, high: int) -> None:
+    def check_extremes(self, low: int, high: int) -> None:
         """Raise ValueError for an index that names no row of the weights."""
         if low < 0 or high >= self.param.input_dim:
             raise self.error(

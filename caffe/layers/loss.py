@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn.functional import relu
 
+from ..files.read import read_blob_proto
 from ..glog import info
 from ..layer import Layer, register
 from ..proto import caffe_pb2
@@ -191,11 +192,9 @@ class InfogainLoss(Loss):
             raise self.error(
                 "an infogain matrix is needed: a third bottom or infogain_loss_param.source"
             )
-        proto = caffe_pb2.BlobProto()
         try:
-            with open(source, "rb") as file:
-                proto.ParseFromString(file.read())
-        except OSError as error:
+            proto = read_blob_proto(source)
+        except (RuntimeError, ValueError) as error:
             raise self.error(f"infogain matrix: {error}") from error
         return torch.tensor(list(proto.double_data or proto.data), dtype=torch.float32)
 

@@ -23,12 +23,14 @@ class BatchReindex(Layer):
         if not self.index.numel():
             return
         last = bottom[0].shape[0] - 1
-        self.check_range(self.index, lambda low, high: self.judge(low, high, last))
-        if context.is_apart():  # not told yet
+        self.check_range(self.index, lambda low, high: self.check_extremes(low, high, last))
+        if (
+            context.is_apart()
+        ):  # the error is deferred: nothing may be read beyond the batch until then
             self.index.clamp_(0, last)
         torch.index_select(bottom[0].x, 0, self.index, out=top[0].x)
 
-    def judge(self, low: int, high: int, last: int) -> None:
+    def check_extremes(self, low: int, high: int, last: int) -> None:
         """Raise ValueError for an index beyond 0..last."""
         if low < 0 or high > last:
             raise self.error(

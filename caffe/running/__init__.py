@@ -13,12 +13,12 @@ A memory policy is a hook of them all: KeepAll, Reuse (TEST) or Recompute (TRAIN
 from __future__ import annotations
 
 import contextlib
-import difflib
 import traceback
 from collections.abc import Collection, Iterator
 
 from .. import context
 from ..blob import Memory
+from ..names import did_you_mean
 from ..proto import caffe_pb2
 from ..topology import Topology
 from .cuda_graphs import CudaGraphs
@@ -115,8 +115,7 @@ class Running:
         known = self.net.blob_names
         for name in names:
             if name not in known:
-                near = difflib.get_close_matches(name, known, 1, 0)
-                hint = f"; the nearest known is {near[0]!r}" if near else ""
+                hint = did_you_mean(name, known, "; the nearest known is '{}'", cutoff=0)
                 raise ValueError(f"no blob {name!r} in net {self.net.name!r}{hint}")
 
     # ---- passes

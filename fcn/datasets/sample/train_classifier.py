@@ -6,6 +6,7 @@ blobs. Without either, the classifier stays at chance for minutes.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -36,7 +37,7 @@ def scale_layers(net: caffe.Net) -> None:
         start = name  # the next pass keeps the data and runs this layer with its new weights
 
 
-def train(solver_file: str | Path, steps: int, show: int = 50) -> tuple[caffe.SGDSolver, float]:
+def train(solver_file: str | Path, steps: int, show: int = 50) -> tuple[Any, float]:
     """Scale the layers, then train; returns the solver and the accuracy on its first test net.
 
     The nets have the tops label, loss and (in the test net) accuracy. The progress bar shows the
@@ -53,7 +54,7 @@ def train(solver_file: str | Path, steps: int, show: int = 50) -> tuple[caffe.SG
     return solver, accuracy(solver)
 
 
-def accuracy(solver: caffe.SGDSolver, batches: int = 10) -> float:
+def accuracy(solver: Any, batches: int = 10) -> float:
     """The mean of the top `accuracy` over some batches of the first test net."""
     net = solver.test_nets[0]
     net.share_with(solver.net)
