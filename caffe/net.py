@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from . import context
+from .arrays import LazyArrays, copied, count_of, join, split
 from .blob import Blob, BlobVec
 from .build import build
 from .files import read, weights
@@ -24,28 +25,6 @@ from .running.runner import Loss
 
 class LayerVec(list[Any]):
     """A net's layers, in file order; a Python layer's class may have any attributes."""
-
-
-class LazyArrays(Mapping[str, np.ndarray]):
-    """name -> array, fetched from a GPU when asked for: to read one blob is not to wait for all."""
-
-    def __init__(self, net: Net, names: Collection[str], side: str):
-        self._net, self._names, self._side = net, names, side
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._names:
-            raise KeyError(name)
-        self._net._raise_deferred()
-        return getattr(self._net.blobs[name], self._side)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __repr__(self) -> str:
-        return repr(dict(self))
 
 
 class Net:
@@ -230,7 +209,9 @@ class Net:
 
     def _arrays(self, names: Collection[str], side: str) -> Mapping[str, np.ndarray]:
         if context.is_apart():
-            return LazyArrays(self, names, side)
+            return LazyArrays(
+                names, self._raise_deferred, lambda name: getattr(self.blobs[name], side)
+            )
         return {name: getattr(self.blobs[name], side) for name in names}
 
     def _fill(
@@ -252,13 +233,9 @@ class Net:
         self, blobs: Iterable[str] | None = None, **kwargs: np.ndarray
     ) -> dict[str, np.ndarray]:
         """Run the net over any number of inputs, in batches, and return the outputs joined."""
-        joined: dict[str, list[np.ndarray]] = {
-            name: [] for name in set(self.outputs) | set(blobs or ())
-        }
-        for batch in self._batch(kwargs):
-            for name, array in self.forward(blobs=blobs, **batch).items():
-                joined[name].extend(array.copy())
-        return self._unpadded(joined, kwargs)
+        names, batches = set(self.outputs) | set(blobs or ()), self._batches(kwargs)
+        passes = (self.forward(blobs=blobs, **batch) for batch in batches)
+        return join(names, passes, count_of(kwargs))
 
     def forward_backward_all(
         self,
@@ -267,39 +244,22 @@ class Net:
         **kwargs: np.ndarray,
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """`forward_all`, followed by backward on every batch: (all outputs, all diffs)."""
-        all_outs: dict[str, list[np.ndarray]] = {
-            name: [] for name in set(self.outputs) | set(blobs or ())
-        }
-        all_diffs: dict[str, list[np.ndarray]] = {
-            name: [] for name in set(self.inputs) | set(diffs or ())
-        }
-        forwards = self._batch({k: v for k, v in kwargs.items() if k in self.inputs})
-        backwards = self._batch({k: v for k, v in kwargs.items() if k in self.outputs})
+        outputs = set(self.outputs) | set(blobs or ())
+        gradients = set(self.inputs) | set(diffs or ())
+        forwards = self._batches({k: v for k, v in kwargs.items() if k in self.inputs})
+        backwards = self._batches({k: v for k, v in kwargs.items() if k in self.outputs})
+        passes = []
         for values in forwards:
-            outs = self.forward(blobs=blobs, **values)
-            grads = self.backward(diffs=diffs, **next(backwards, {}))
-            for name, array in outs.items():
-                all_outs[name].extend(array.copy())
-            for name, array in grads.items():
-                all_diffs[name].extend(array.copy())
-        return self._unpadded(all_outs, kwargs), self._unpadded(all_diffs, kwargs)
+            outs = copied(self.forward(blobs=blobs, **values))
+            passes.append((outs, copied(self.backward(diffs=diffs, **next(backwards, {})))))
+        count = count_of(kwargs)
+        return (
+            join(outputs, (outs for outs, _ in passes), count),
+            join(gradients, (diffs for _, diffs in passes), count),
+        )
 
-    def _batch(self, arrays):
-        """The arrays in slices of the net's batch size; the last is padded with zeros."""
-        count = len(next(iter(arrays.values()), ()))
-        size = next(iter(self.blobs.values())).num
-        for at in range(0, count, size):
-            batch = {name: np.asarray(array)[at : at + size] for name, array in arrays.items()}
-            short = size - min(size, count - at)
-            yield {
-                name: np.concatenate([part, np.zeros((short,) + part.shape[1:])]) if short else part
-                for name, part in batch.items()
-            }
-
-    @staticmethod
-    def _unpadded(joined, given):
-        count = len(next(iter(given.values()), ()))
-        return {name: np.asarray(rows[:count] if count else rows) for name, rows in joined.items()}
+    def _batches(self, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+        return split(arrays, next(iter(self.blobs.values())).num)
 
     def reshape(self) -> None:
         """Let every layer adapt its tops to its bottoms, as the next forward would."""

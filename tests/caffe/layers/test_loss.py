@@ -217,7 +217,7 @@ def test_each_ignored_position_changes_nothing_but_itself():
         (
             'type: "InfogainLoss" infogain_loss_param { source: "no" }',
             [(2, 3), (2,)],
-            "No such file",
+            "Could not open file no",
         ),
     ],
 )

@@ -1,0 +1,1 @@
+"""The well-known nets, a family a file; examples/known_nets.py lists them."""
