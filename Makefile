@@ -1,10 +1,3 @@
-# make test     everything that can be checked on this machine
-# make demo     the whole chain on the embedded task, from nothing to the figure (SEED=n for another)
-# make lint     style
-# make nets     every generated prototxt;  make protos  the generated protobuf module
-# make results  results.md, from the records of fcn score;  make docs  docs/caffe.md
-# make bench    speed and memory, beside the peers
-
 PYTHON ?= python3
 VENV ?= .venv
 PY = $(VENV)/bin/python
@@ -13,7 +6,11 @@ READY = $(VENV)/.ready
 MODELS = $(sort $(wildcard voc-* nyud-* siftflow-* pascalcontext-*))
 STAGES = voc-fcn32s voc-fcn16s voc-fcn8s
 
-.PHONY: test demo lint nets protos bench results docs
+.DEFAULT_GOAL = help
+.PHONY: help test lint coverage demo nets protos bench results docs
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
 
 $(READY): requirements.txt setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -21,32 +18,37 @@ $(READY): requirements.txt setup.py
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-test: $(READY)
+test: $(READY)  ## every check of what the code does; needs neither GPU nor data sets nor weights
 	$(PY) -m pytest
 
-demo: $(READY)
-	$(PY) -m fcn demo --seed $(SEED)
-
-lint: $(READY)
+lint: $(READY)  ## style, docstrings and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 
-nets: $(READY)
+coverage: $(READY)  ## the lines of caffe/ and fcn/ that no test runs
+	$(PY) -m pytest --cov --cov-report=term
+
+demo: $(READY)  ## the whole chain on the embedded task, from nothing to the figure (SEED=n for another)
+	$(PY) -m fcn demo --seed $(SEED)
+
+nets: $(READY)  ## every generated prototxt
 	for folder in ilsvrc-nets $(MODELS); do $(PY) $$folder/net.py || exit 1; done
 	for folder in ilsvrc-nets $(STAGES); do $(PY) $$folder/net.py --sample || exit 1; done
 
 # protoc 25: code of that age has no check of the runtime's version, so it works with protobuf 5 and later
-protos:
+protos:  ## the module and the types generated from caffe.proto
 	$(PYTHON) -m venv build/protoc
 	build/protoc/bin/pip install --quiet "grpcio-tools==1.62.3" "setuptools<81"
-	build/protoc/bin/python -m grpc_tools.protoc -Icaffe/proto --python_out=caffe/proto caffe/proto/caffe.proto
+	build/protoc/bin/python -m grpc_tools.protoc -Icaffe/proto --python_out=caffe/proto --pyi_out=caffe/proto \
+		caffe/proto/caffe.proto
 
-bench: $(READY)
+bench: $(READY)  ## speed and memory, beside the peers
 	$(PY) -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	$(PY) -m benchmarks
 
-results: $(READY)
+results: $(READY)  ## results.md, from the records of fcn score
 	$(PY) -m fcn results
 
-docs: $(READY)
+docs: $(READY)  ## docs/caffe.md, from the code
 	$(PY) docs/make_caffe_md.py

@@ -40,6 +40,7 @@ DISAGREE = 1  # exit code
 
 
 def parse(argv):
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
     add("--only", choices=WORKS, action="append", help="this work (may be given again)")
@@ -57,6 +58,7 @@ def parse(argv):
 
 
 def machine(gpu):
+    """The machine and the versions, for the head of the table."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -131,6 +133,7 @@ def tell(records):
 
 
 def main(argv=None):
+    """Measure what was asked for and print the tables."""
     options = parse(argv)
     if options.gpu:
         try:

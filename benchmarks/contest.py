@@ -114,6 +114,7 @@ def row(group, name, value, differs=(), tolerance=None, **more):
 
 
 def agrees(row):
+    """Whether a contestant's output differs from ours by no more than its tolerance."""
     return "differs" not in row or row["differs"] <= row["tolerance"]
 
 

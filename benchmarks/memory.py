@@ -81,6 +81,7 @@ def measure(options, folder, work, name, precision):
 
 
 def main(folder, work, name, precision, device, narrow, height, width):
+    """Run one contestant's work alone in this process and print its peak memory."""
     if device == "cuda":
         caffe.set_mode_gpu()
     size = (int(height), int(width))

@@ -12,6 +12,7 @@ WARM = 1
 
 
 def as_it_is(net):
+    """The forward as it is."""
     net._forward(0, len(net.layers) - 1)
 
 

@@ -11,6 +11,7 @@ OPSET, IR = 17, 10  # the oldest with what is used here: every runtime of the la
 
 
 def write(params, path):
+    """Write FCN-8s with these parameters as an ONNX file."""
     import onnx
 
     onnx.save(model(params), path)
@@ -74,6 +75,7 @@ def model(params):
 
 
 def path_of(folder):
+    """The ONNX file of FCN-8s in a folder, written if it is not there."""
     path = folder / "fcn8s.onnx"
     if not path.exists():
         raise LeftOut(f"onnx, which writes its model, is not installed: {INSTALL}")

@@ -79,6 +79,7 @@ class FCN8s(nn.Module):
 
 
 def crop(x, offset, height, width):
+    """Caffe's Crop of a map."""
     return x[:, :, offset : offset + height, offset : offset + width]
 
 

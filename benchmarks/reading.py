@@ -40,6 +40,7 @@ class Sleep(caffe.Layer):
 
 
 def write_tree(folder):
+    """Write pictures and labels in SBD's format."""
     rng = np.random.RandomState(0)
     images = load_sample_images().images
     (folder / "img").mkdir()
@@ -54,6 +55,7 @@ def write_tree(folder):
 
 
 def build(folder):
+    """A net that reads them and works for STEP seconds."""
     n = caffe.NetSpec()
     params = dict(sbdd_dir=str(folder), split="train", mean=(104.0, 117.0, 123.0), seed=1337)
     n.data, n.label = caffe.layers.Python(
@@ -65,12 +67,14 @@ def build(folder):
 
 
 def milliseconds(call):
+    """How long a call takes."""
     begin = time.perf_counter()
     call()
     return (time.perf_counter() - begin) * 1000
 
 
 def main():
+    """Print what reading costs a step."""
     with tempfile.TemporaryDirectory() as folder:
         write_tree(Path(folder))
         net = build(Path(folder))

@@ -42,6 +42,7 @@ def training(options, folder):
 
 
 def ours(options, precision):
+    """A contestant: our training step."""
     peers.switch(OURS, precision)
     solver = fcn8s.solver(*options.size, options.narrow)
     blobs = solver.net.blobs
@@ -55,6 +56,7 @@ def ours(options, precision):
 
 
 def peer(options, folder, precision):
+    """A contestant: PyTorch's training step."""
     trainer = peer_torch.Trainer(peer_torch.read(folder, options.device), precision)
     name = PEERS[precision]
 

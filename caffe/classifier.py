@@ -12,7 +12,13 @@ from .net import Net
 from .proto.caffe_pb2 import TEST
 
 
-def input_transformer(net, mean, input_scale, raw_scale, channel_swap):
+def input_transformer(
+    net: Net,
+    mean: np.ndarray | None,
+    input_scale: float | None,
+    raw_scale: float | None,
+    channel_swap: Sequence[int] | None,
+) -> io.Transformer:
     """A Transformer from pictures to the net's first input; None leaves a step out."""
     name = net.inputs[0]
     transformer = io.Transformer({name: net.blobs[name].data.shape})

@@ -258,7 +258,7 @@ class Net:
             join(gradients, (diffs for _, diffs in passes), count),
         )
 
-    def _batches(self, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    def _batches(self, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
         return split(arrays, next(iter(self.blobs.values())).num)
 
     def reshape(self) -> None:

@@ -189,16 +189,19 @@ def one_line(doc):
 
 
 def table(head, rows):
+    """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     escaped = ([str(cell).replace("|", r"\|") for cell in line] for line in lines)
     return "\n".join("| " + " | ".join(line) + " |" for line in escaped)
 
 
 def where(thing):
+    """The file that a class or function stands in."""
     return f"`{thing.__module__.replace('.', '/')}.py`"
 
 
 def code(names):
+    """Names as code, separated by commas."""
     return ", ".join(f"`{name}`" for name in names)
 
 
@@ -213,6 +216,7 @@ def missing():
 
 
 def page():
+    """The text of docs/caffe.md."""
     layers = [
         (f"`{name}`", one_line(cls.__doc__), where(cls))
         for name, cls in sorted(LAYER_TYPES.items())

@@ -101,7 +101,8 @@ class PrefetchingData(Layer):
 class Data(PrefetchingData):
     """Datums from an LMDB or LevelDB, in the order of their keys; after the last the first again."""
 
-    def open(self):
+    def open(self) -> None:
+        """Open the database."""
         p = self.param
         backend = "lmdb" if p.backend == p.LMDB else "leveldb"
         try:
@@ -129,7 +130,8 @@ class Data(PrefetchingData):
                 raise self.error(f"database '{self.param.source}' is empty")
             info("data_layer.cpp:73", "Restarting data prefetching from start.")
 
-    def item(self):
+    def item(self) -> tuple[np.ndarray, int]:
+        """The next datum's picture and label."""
         datum = next(self.datums)
         if not datum.encoded:
             return datum_to_array(datum), datum.label
@@ -144,7 +146,8 @@ class ImageData(PrefetchingData):
 
     size_where = "image_data_layer.cpp:90"
 
-    def open(self):
+    def open(self) -> None:
+        """Read the list of pictures."""
         p = self.param
         if (p.new_height > 0) != (p.new_width > 0):
             raise self.error(
@@ -168,7 +171,8 @@ class ImageData(PrefetchingData):
         if self.position >= len(self.pictures):
             raise self.error(f"rand_skip {p.rand_skip} skips all {len(self.pictures)} pictures")
 
-    def item(self):
+    def item(self) -> tuple[np.ndarray, int]:
+        """The next picture of the list and its label."""
         p = self.param
         path, label = self.pictures[self.position]
         self.position += 1

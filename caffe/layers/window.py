@@ -32,7 +32,8 @@ class WindowData(PrefetchingData):
 
     size_where = "window_data_layer.cpp:185"
 
-    def open(self):
+    def open(self) -> None:
+        """Read the list of windows."""
         p, transform = self.param, self.layer_param.transform_param
         self.size = transform.crop_size
         if self.size <= 2 * p.context_pad:
@@ -94,7 +95,8 @@ class WindowData(PrefetchingData):
         elif overlap < self.param.bg_threshold:
             self.background.append(window._replace(label=0))
 
-    def batch(self):
+    def batch(self) -> tuple[np.ndarray, np.ndarray]:
+        """The next batch: windows (N, C, H, W) and their classes (N)."""
         foreground = int(self.batch_size * self.param.fg_fraction)
         kinds = [self.background] * (self.batch_size - foreground) + [self.foreground] * foreground
         windows = [self.random.choice(kind) for kind in kinds]
