@@ -18,7 +18,7 @@ def predicted(blob: Blob) -> np.ndarray:
 
 def _largest(blob):
     scores = blob.x[0]
-    if context.is_apart():
+    if context.on_gpu():
         return scores.max(0).indices
     return torch.from_numpy(_first_of_largest(scores.numpy())).long()
 

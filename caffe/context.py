@@ -57,8 +57,7 @@ def require_gpu(gpu: int) -> None:
         build = "without CUDA" if torch.version.cuda is None else f"for CUDA {torch.version.cuda}"
         raise RuntimeError(
             f"GPU {gpu} was asked for, but PyTorch {torch.__version__} (built {build}) sees {found} "
-            "GPUs: call caffe.set_mode_cpu() (--cpu in the scripts), or install a CUDA build of torch "
-            "and its driver"
+            "GPUs: call caffe.set_mode_cpu(), or install a CUDA build of torch and its driver"
         )
 
 
@@ -101,7 +100,7 @@ def _require_precision(name: str, where: torch.device) -> None:
     if name not in precisions(where):
         raise RuntimeError(
             f"precision {name} was asked for, but {name_of(where)} has {', '.join(precisions(where))}: "
-            "ask for one of these by caffe.set_precision (--precision in the scripts)"
+            "ask for one of these by caffe.set_precision"
         )
 
 
@@ -128,11 +127,11 @@ def set_cuda_graphs(on: bool) -> None:
 
 def cuda_graphs() -> bool:
     """Whether they are, where layers compute now."""
-    return _cuda_graphs and is_apart()
+    return _cuda_graphs and on_gpu()
 
 
-def is_apart() -> bool:
-    """Whether layers compute on a device apart from the host, which must wait to see a value there."""
+def on_gpu() -> bool:
+    """Whether layers compute on a GPU: the host must wait to see a value there."""
     return _device != CPU
 
 

@@ -37,7 +37,7 @@ def groups(
 
 def portions(group: list[Tensors]) -> Iterator[list[Tensors]]:
     """The parts of a group that are updated together: on a GPU all, on the CPU a slice each."""
-    if context.is_apart():
+    if context.on_gpu():
         yield group
         return
     for of_one in zip(*group):
@@ -47,7 +47,7 @@ def portions(group: list[Tensors]) -> Iterator[list[Tensors]]:
 
 def norm(params: Sequence[Blob]) -> float | torch.Tensor:
     """The L2 norm of all gradients; on a GPU a float64 tensor there."""
-    if context.is_apart():
+    if context.on_gpu():
         norms = torch._foreach_norm([blob.dx for blob in params])
         return torch.stack(norms).double().square().sum().sqrt()
     return sum(float(blob.dx.square().sum()) for blob in params) ** 0.5

@@ -155,7 +155,7 @@ class Layer:
         a valid value.
         """
         low, high = values.aminmax()
-        if not context.is_apart():
+        if not context.on_gpu():
             check(*torch.stack((low, high)).tolist())
             return
         if self._extremes is None:

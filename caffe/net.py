@@ -208,7 +208,7 @@ class Net:
         return self._arrays(outputs, "diff")
 
     def _arrays(self, names: Collection[str], side: str) -> Mapping[str, np.ndarray]:
-        if context.is_apart():
+        if context.on_gpu():
             return LazyArrays(
                 names, self._raise_deferred, lambda name: getattr(self.blobs[name], side)
             )

@@ -104,7 +104,7 @@ class Solver:
             for on_start, _ in self._callbacks:
                 on_start()
             self._pending_losses.append((self.iter - start, self._forward_backward()))
-            if not context.is_apart() or len(self._pending_losses) == _MOST_PENDING:
+            if not context.on_gpu() or len(self._pending_losses) == _MOST_PENDING:
                 self._fetch_pending()
             if self._is_due(p.display):
                 self._display()

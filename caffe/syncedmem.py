@@ -116,7 +116,7 @@ class Memory:
         equal = self._uploaded is not None and _version(newest) == self._uploaded
         if flat is None or flat.numel() < size:
             equal = False
-            if where == context.CPU and context.is_apart():
+            if where == context.CPU and context.on_gpu():
                 flat = host_memory(size, self.dtype)
             else:
                 make = self.pool.take if self.pool else torch.zeros
@@ -173,10 +173,6 @@ class Memory:
     def has_views(self) -> bool:
         """Whether somebody holds a NumPy view and may write at any time, unseen."""
         return any(view() is not None for view in self._views)
-
-    def count_write(self) -> None:
-        """Note a write that PyTorch did not see."""
-        self._writes += 1
 
     def version(self) -> tuple[Any, ...] | None:
         """While two versions are equal the values are. None, equal to nothing, while a view is held."""

@@ -25,7 +25,7 @@ def use(args: argparse.Namespace) -> None:
         try:
             caffe.set_precision(args.precision)
         except RuntimeError as error:
-            sys.exit(str(error))
+            sys.exit(f"{error} (here: --precision)")
         print(f"multiplying in {args.precision}", flush=True)
 
 
@@ -38,6 +38,6 @@ def _use_device(args: argparse.Namespace) -> None:
             return
         except (RuntimeError, ValueError) as error:
             if args.gpu is not None:
-                sys.exit(str(error))
+                sys.exit(f"{error} (here: --cpu)")
     caffe.set_mode_cpu()
     print("computing on the CPU", flush=True)

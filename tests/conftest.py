@@ -7,7 +7,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads stall a 
 
 import pytest
 import torch
-from devices import APART
+from devices import MOCK_GPU
 
 import caffe
 
@@ -24,15 +24,15 @@ def fresh_engine():
 
 
 @pytest.fixture
-def apart(monkeypatch):
-    """The CPU as a device apart from the host, with no other kernels than PyTorch's, as a GPU."""
-    monkeypatch.setattr(caffe.context, "_device", APART)
+def mock_gpu(monkeypatch):
+    """The CPU in the role of a GPU, with no kernels other than PyTorch's."""
+    monkeypatch.setattr(caffe.context, "_device", MOCK_GPU)
     monkeypatch.setattr("caffe.kernels.library.available", lambda: False)
 
 
-@pytest.fixture(params=["cpu", "apart", pytest.param("cuda", marks=pytest.mark.cuda)])
+@pytest.fixture(params=["cpu", "mock_gpu", pytest.param("cuda", marks=pytest.mark.cuda)])
 def device(request):
-    """Runs a test on every device there is, and on the CPU as a device apart from the host.
+    """Runs a test on every device there is, and on the CPU in the role of a GPU.
 
     There a blob has two memories, as with a GPU: a layer that writes through the wrong one, or a
     view that is not brought up to date, shows on any machine.
@@ -41,8 +41,8 @@ def device(request):
         if not torch.cuda.is_available():
             pytest.skip("no CUDA device on this machine")
         caffe.set_mode_gpu()
-    elif request.param == "apart":
-        request.getfixturevalue("apart")
+    elif request.param == "mock_gpu":
+        request.getfixturevalue("mock_gpu")
     return request.param
 
 

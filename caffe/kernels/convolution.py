@@ -140,7 +140,7 @@ def _unfold_arguments(geometry):
 
 def _columns_kind(like):
     """The number type that columns are multiplied in: on the CPU as they are."""
-    return context.multiply_dtype() if context.is_apart() else like.dtype
+    return context.multiply_dtype() if context.on_gpu() else like.dtype
 
 
 class OneDNN(Kernel):
@@ -197,7 +197,7 @@ class Channelwise(Kernel):
             return values
         if group != 1 or values.shape[0] != values.shape[1] or values.shape[0] == 1:
             return None
-        if context.is_apart():  # the host would have to wait, longer than the zeros take
+        if context.on_gpu():  # the host would have to wait, longer than the zeros take
             return None
         own = values.diagonal().movedim(-1, 0)
         if values.count_nonzero() != own.count_nonzero():

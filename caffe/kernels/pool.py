@@ -87,7 +87,7 @@ class PoolWindows:
 
 def max_pool(x: torch.Tensor, windows: PoolWindows) -> tuple[torch.Tensor, torch.Tensor]:
     """Maxima and their positions h * width + w in the plane; the first of equal maxima wins."""
-    if windows.native and context.is_apart():
+    if windows.native and context.on_gpu():
         return max_pool_unseen(x, windows)
     if windows.native:
         y, position = aten.max_pool2d_with_indices(x, *windows.geometry, [1, 1], windows.ceil)
@@ -120,7 +120,7 @@ def maxima(x: torch.Tensor, windows: PoolWindows) -> torch.Tensor:
     the time that PyTorch's kernel takes with positions; for larger ones it takes longer.
     """
     small = math.prod(windows.kernel) <= 4 and not any(windows.pad) and windows.native
-    if not small or context.is_apart():
+    if not small or context.on_gpu():
         return max_pool(x, windows)[0]
     cells = windows.cells(x)
     y = next(cells)[1].clone(memory_format=torch.contiguous_format)

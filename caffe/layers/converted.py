@@ -28,7 +28,7 @@ class ConvertedParameter:
     ) -> torch.Tensor:
         """The parameter as a number type, in a layout."""
         x = self.blob.x
-        if not context.is_apart() or (kind, layout) == (x.dtype, torch.preserve_format):
+        if not context.on_gpu() or (kind, layout) == (x.dtype, torch.preserve_format):
             return x.to(kind, memory_format=layout)
         memory = self.blob._data
         version = memory, memory.version_despite_views()

@@ -88,7 +88,7 @@ class PrefetchingData(Layer):
         self.upcoming = self.thread.submit(self.batch)
         for blob, array in zip(top, arrays):
             blob.set_shape(array.shape)
-            if context.is_apart():
+            if context.on_gpu():
                 blob.data[...] = array  # to host memory: the copy to the device waits for nothing
             else:
                 blob.x = torch.from_numpy(array).to(blob.x.dtype)

@@ -93,7 +93,7 @@ class Embed(Layer):
         if self.index.numel():
             self.check_range(self.index, self.check_extremes)
         if (
-            context.is_apart()
+            context.on_gpu()
         ):  # the error is deferred: nothing may be read beyond the weights until then
             self.index.clamp_(0, self.param.input_dim - 1)
         y = top[0].x.view(-1, self.param.num_output)

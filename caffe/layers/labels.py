@@ -53,7 +53,7 @@ class Labels:
             label, valid = label * valid, valid.to(blob.x.dtype)
         if label.numel():
             self.layer.check_range(label, lambda low, high: self.check_extremes(low, high, ignored))
-        if context.is_apart():  # the error is deferred; until then no label may index out of bounds
+        if context.on_gpu():  # the error is deferred; until then no label may index out of bounds
             label = label.clamp(0, self.classes - 1)
         return label, valid
 

@@ -14,7 +14,7 @@ from ..layer import Blobs, Layer, register
 from ..proto.caffe_pb2 import FillerParameter
 
 
-class Spread(Layer):
+class Broadcast(Layer):
     """The operand fits bottom's axes from `axis` on. Learned, it has num_axes of them (-1: all)."""
 
     num_bottom, num_top = (1, 2), 1
@@ -69,7 +69,7 @@ class Spread(Layer):
 
 
 @register
-class Bias(Spread):
+class Bias(Broadcast):
     """y = x + b, b spread over x. May work in place."""
 
     deterministic = repeatable = capturable = True
@@ -91,7 +91,7 @@ class Bias(Spread):
 
 
 @register
-class Scale(Spread):
+class Scale(Broadcast):
     """y = x * s + b, s spread over x, b (with bias_term) a parameter of s's shape.
 
     May work in place. Else a learned s leaves dy * x in bottom's diff where nothing is to be

@@ -25,7 +25,7 @@ class BatchReindex(Layer):
         last = bottom[0].shape[0] - 1
         self.check_range(self.index, lambda low, high: self.check_extremes(low, high, last))
         if (
-            context.is_apart()
+            context.on_gpu()
         ):  # the error is deferred: nothing may be read beyond the batch until then
             self.index.clamp_(0, last)
         torch.index_select(bottom[0].x, 0, self.index, out=top[0].x)

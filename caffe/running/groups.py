@@ -69,10 +69,6 @@ class Group:
         if window is not None:
             for layer in self.others:
                 layer.forward_window(self.top, self.top, window)
-        read = {id(blob._data) for blob in self.bottom}
-        for blob in self.top:
-            if id(blob._data) not in read:
-                blob._data.count_write()  # of a C kernel, for nets that share the memory
 
 
 def groups_of(net: Topology) -> list[Group]:

@@ -125,7 +125,7 @@ def peak() -> Peak:
 
 def convolution_gmacs() -> float:
     """GMAC/s of a 3x3 convolution as deep as VGG-16's, channels last."""
-    pictures = 32 if context.is_apart() else 1  # one alone does not fill a GPU
+    pictures = 32 if context.on_gpu() else 1  # one alone does not fill a GPU
     options: dict[str, Any] = {"device": context.device(), "dtype": context.multiply_dtype()}
     x = torch.randn(pictures, CHANNELS, SIDE, SIDE, **options)
     weight = torch.randn(CHANNELS, CHANNELS, 3, 3, **options)
@@ -136,7 +136,7 @@ def convolution_gmacs() -> float:
 
 def copy_gbs() -> float:
     """GB/s read and written by a copy that is larger than caches are."""
-    size = 2**29 if context.is_apart() else 2**28
+    size = 2**29 if context.on_gpu() else 2**28
     source = torch.ones(size, dtype=torch.uint8, device=context.device())
     target = torch.zeros_like(source)
     return 2 * size / fastest(lambda: target.copy_(source)) / 1e9

@@ -23,7 +23,7 @@ KINDS = {
 
 
 @pytest.fixture
-def choice(apart, monkeypatch):
+def choice(mock_gpu, monkeypatch):
     """A device with tensor cores, on which channels last is the faster layout."""
     tried = []
 

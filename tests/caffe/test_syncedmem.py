@@ -25,7 +25,7 @@ class Late:
         return copy, settle
 
 
-def test_the_host_writes_only_when_the_copy_is_made(apart, monkeypatch):
+def test_the_host_writes_only_when_the_copy_is_made(mock_gpu, monkeypatch):
     monkeypatch.setattr(syncedmem, "upload", late := Late())
     blob = Blob([3])
     for value in (1, 2, 3):
@@ -37,7 +37,7 @@ def test_the_host_writes_only_when_the_copy_is_made(apart, monkeypatch):
     assert len({copy.data_ptr() for copy in late.made}) == 3  # what is computed from is not written
 
 
-def test_what_was_uploaded_is_not_fetched_again(apart):
+def test_what_was_uploaded_is_not_fetched_again(mock_gpu):
     blob = Blob([3])
     blob.data[...] = 1
     blob.x.data.add_(5)  # nobody sees that
@@ -49,7 +49,7 @@ def test_what_was_uploaded_is_not_fetched_again(apart):
     assert blob.data.tolist() == [0, 1, 2]
 
 
-def test_uploaded_by_halves(apart):
+def test_uploaded_by_halves(mock_gpu):
     """A copy of fewer values than are asked for."""
     blob = Blob([2])
     blob.data[...] = 1

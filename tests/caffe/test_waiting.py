@@ -1,13 +1,13 @@
 """A GPU never waits for the host to look at a value in the middle of a step.
 
-Here the CPU plays a device apart from the host: whatever would make the host wait for a GPU, fetching
+Here the CPU plays a GPU: whatever would make the host wait for a GPU, fetching
 a number or moving a blob, is an error while `Waits` watches.
 """
 
 import numpy as np
 import pytest
 import torch
-from devices import APART
+from devices import MOCK_GPU
 from nets import NET, SOLVER
 from waits import Waits
 
@@ -36,7 +36,7 @@ def one_step(solver):
 
 
 @pytest.mark.parametrize("more", ["", "clip_gradients: 0.1", "iter_size: 2", 'type: "Adam"'])
-def test_a_training_step_waits_for_nothing(more, solver_of, apart):
+def test_a_training_step_waits_for_nothing(more, solver_of, mock_gpu):
     solver = solver_of(more)
     solver.step(1)
     before = solver.net.params["conv"][0].x.clone()
@@ -46,7 +46,7 @@ def test_a_training_step_waits_for_nothing(more, solver_of, apart):
     assert 0 < solver.smoothed_loss < 100
 
 
-def test_a_testing_pass_waits_for_nothing(solver_of, apart):
+def test_a_testing_pass_waits_for_nothing(solver_of, mock_gpu):
     net = solver_of().test_nets[0]
     net.forward()
     with Waits():
@@ -57,9 +57,9 @@ def test_a_testing_pass_waits_for_nothing(solver_of, apart):
         fetched["conv"]
 
 
-def test_the_watch_sees_who_waits(apart):
+def test_the_watch_sees_who_waits(mock_gpu):
     memory = Memory(2)
-    x = memory.tensor(2, APART)
+    x = memory.tensor(2, MOCK_GPU)
     for wait in (
         lambda: float(x.sum()),
         lambda: x.nonzero(),
@@ -111,8 +111,8 @@ def test_apart_trains_as_the_cpu_does(more, solver_of, monkeypatch, request):
     if "momentum" in more:
         monkeypatch.setattr(f"{__name__}.SOLVER", SOLVER.replace("momentum: 0.9", ""))
     here = run(solver_of, more)
-    request.getfixturevalue("apart")
-    context._generators[APART] = context.generator(context.CPU)
+    request.getfixturevalue("mock_gpu")
+    context._generators[MOCK_GPU] = context.generator(context.CPU)
     there = run(solver_of, more)
     np.testing.assert_allclose(there[0], here[0], rtol=1e-5)
     for name, arrays in here[1].items():
@@ -120,7 +120,7 @@ def test_apart_trains_as_the_cpu_does(more, solver_of, monkeypatch, request):
             np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
-def test_a_wrong_label_is_told_where_the_losses_are_read(solver_of, apart):
+def test_a_wrong_label_is_told_where_the_losses_are_read(solver_of, mock_gpu):
     solver = solver_of(label=3)
     with pytest.raises(
         ValueError, match=r"layer 'loss' \(SoftmaxWithLoss\): label 3 is out of range"
@@ -131,7 +131,7 @@ def test_a_wrong_label_is_told_where_the_losses_are_read(solver_of, apart):
         solver.net.forward()["item_loss"]
 
 
-def test_clipping_is_told_apart_too(solver_of, apart, monkeypatch):
+def test_clipping_is_told_apart_too(solver_of, mock_gpu, monkeypatch):
     told = []
     monkeypatch.setattr("caffe.solver.info", lambda place, text: told.append(text))
     solver_of("clip_gradients: 0.1").step(2)

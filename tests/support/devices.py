@@ -3,4 +3,4 @@
 import torch
 
 # The CPU under a key equal to no other: blobs keep a side of their memory for it.
-APART = torch.device("cpu", 0)
+MOCK_GPU = torch.device("cpu", 0)

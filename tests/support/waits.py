@@ -1,6 +1,6 @@
 """Waits: makes an error of whatever would make the host wait for a GPU.
 
-The CPU plays a device apart from the host (the fixture `apart`): fetching a number and moving a blob
+The CPU plays a GPU (the fixture `mock_gpu`): fetching a number and moving a blob
 are errors inside `with Waits():`.
 """
 

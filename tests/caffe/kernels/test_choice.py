@@ -85,7 +85,7 @@ def test_double_precision_has_no_kernels_of_ours(operation):
 
 
 @pytest.mark.parametrize("operation", KERNELS)
-def test_elsewhere_than_on_the_cpu(operation, apart):
+def test_elsewhere_than_on_the_cpu(operation, mock_gpu):
     assert choose(operation, case(), torch.zeros(1)) is PyTorch
     assert choose(operation, case(**FC6), torch.zeros(1)) is Columns
 

@@ -46,7 +46,7 @@ POOLED = 'layer { name: "item" type: "Silence" bottom: "item" }\n'
 
 
 @pytest.fixture
-def recorder(apart, monkeypatch):
+def recorder(mock_gpu, monkeypatch):
     recorder = Recorder()
     monkeypatch.setattr(graphs, "record", recorder)
     return recorder

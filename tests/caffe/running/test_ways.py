@@ -174,7 +174,7 @@ def test_recompute_agrees_bit_for_bit(name, net_for, monkeypatch):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_cuda_graphs_agree_bit_for_bit(name, net_for, apart, monkeypatch):
+def test_cuda_graphs_agree_bit_for_bit(name, net_for, mock_gpu, monkeypatch):
     recorder = Recorder()
     monkeypatch.setattr(cuda_graphs, "record", recorder)
     plain, net = trained(net_for, name)
@@ -219,7 +219,7 @@ def test_only_declared_layers_change_their_parameters(name, net_for):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_capturable_layer_never_waits_for_the_gpu(name, net_for, apart):
+def test_a_capturable_layer_never_waits_for_the_gpu(name, net_for, mock_gpu):
     net = net_for(name, caffe.TRAIN)
     net._forward(0, len(net.layers) - 1)
     for i, layer in enumerate(net.layers):
@@ -317,7 +317,7 @@ def test_a_layer_that_declares_nothing_is_right(text, net_of, way, phase):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_a_layer_that_declares_nothing_is_not_captured(text, net_of, apart):
+def test_a_layer_that_declares_nothing_is_not_captured(text, net_of, mock_gpu):
     caffe.set_cuda_graphs(True)
     net = net_of(text, caffe.TEST)
     assert net._running.cuda_graphs.first == 3  # behind it
