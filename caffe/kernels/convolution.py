@@ -60,20 +60,20 @@ class Winograd(Kernel):
     def forward(case, x, weights, bias, y, window=None, slope=None):
         values = weights.values
         if case.windowed:
-            made = weights.kept("winograd", lambda: winograd.transform_weights(values))
+            transformed = weights.kept("winograd", lambda: winograd.transform_weights(values))
         else:
-            made = winograd.transform_weights(values, keep=False)
+            transformed = winograd.transform_weights(values, keep=False)
         window = window or whole(case.top_sizes)
         for picture, result in zip(x, y()):
-            winograd.convolve(picture, made, bias, result, case.geometry.pad, window, slope)
+            winograd.convolve(picture, transformed, bias, result, case.geometry.pad, window, slope)
 
     @staticmethod
     def gradients(case, dy, x, weights, dx, dw):
         if dx is not None:  # the same sums, with the kernels turned round
-            made = winograd.transform_weights(weights.values, transposed=True, keep=False)
+            transformed = winograd.transform_weights(weights.values, transposed=True, keep=False)
             pad = [2 - pad for pad in case.geometry.pad]
             for diff, result in zip(dy, dx()):
-                winograd.convolve(diff, made, None, result, pad, whole(result.shape[1:]))
+                winograd.convolve(diff, transformed, None, result, pad, whole(result.shape[1:]))
         if dw is not None:
             winograd.add_weight_gradient(x, dy, dw, case.geometry.pad)
 

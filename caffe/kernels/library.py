@@ -132,11 +132,11 @@ def _compiled() -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _require_own(folder)
     with tempfile.TemporaryDirectory(dir=folder) as work:  # several processes may be at it
-        made = Path(work, target.name)
+        built = Path(work, target.name)
         sources = map(str, sorted(SOURCES.glob("*.c")))
-        command = [*compiler.split(), *FLAGS, *sources, "-o", str(made)]
+        command = [*compiler.split(), *FLAGS, *sources, "-o", str(built)]
         subprocess.run(command, check=True, capture_output=True, text=True)
-        os.replace(made, target)
+        os.replace(built, target)
     _prune(folder, target)
     return target
 

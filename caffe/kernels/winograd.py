@@ -29,13 +29,13 @@ def transform_weights(
     if transposed:
         outs, ins, steps = ins, outs, steps[::-1]
     size = native().winograd_weights_size(outs, ins)
-    made = (
+    transformed = (
         torch.empty(size, device="cpu", dtype=torch.float32) if keep else workspace("weights", size)
     )
     source = address(weight, (*weight.shape[:2], 3, 3))
     threads = torch.get_num_threads()
-    native().winograd_weights(source, *steps, outs, ins, transposed, address(made), threads)
-    return made
+    native().winograd_weights(source, *steps, outs, ins, transposed, address(transformed), threads)
+    return transformed
 
 
 def convolve(

@@ -143,11 +143,11 @@ class Convolving(Windowed):
         for below, above in zip(bottom, top):
             x = self.batch(below.x)
             kernel = choose("forward", self.case, x)
-            made = kernel.forward(
+            result = kernel.forward(
                 self.case, x, weights, bias, lambda blob=above: self.batch(blob.x)
             )
-            if made is not None:
-                above.x = made.view(tuple(above.shape))
+            if result is not None:
+                above.x = result.view(tuple(above.shape))
 
     def backward(self, top, propagate_down, bottom):
         weights = self.weights()
@@ -168,13 +168,13 @@ class Convolving(Windowed):
         of_bottom = choose("bottom gradient", case, dy) if propagates else None
         of_weights = choose("weight gradient", case, dy) if wants_weight else None
         if of_bottom is of_weights:
-            made = of_bottom.gradients(case, dy, x, weights, dx, dw)
+            result = of_bottom.gradients(case, dy, x, weights, dx, dw)
         else:
-            made = of_bottom.gradients(case, dy, x, weights, dx, None) if of_bottom else None
+            result = of_bottom.gradients(case, dy, x, weights, dx, None) if of_bottom else None
             if of_weights:
                 of_weights.gradients(case, dy, x, weights, None, dw)
-        if made is not None:
-            bottom.dx = made.view(tuple(bottom.shape))
+        if result is not None:
+            bottom.dx = result.view(tuple(bottom.shape))
 
 
 @register
