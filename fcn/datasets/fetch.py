@@ -213,8 +213,27 @@ def extract(archive: Path, folder: str) -> None:
                 content.extract(member, folder)  # drops leading slashes and '..' itself
         return
     with tarfile.open(archive) as content:
+        # Pythons before 3.11.4 have no filter "data"; the others are told that require_inside does it
+        content.extraction_filter = lambda member, _: member
         for member in tqdm(content, desc=f"unpacking {archive.name}", unit=""):
-            content.extract(member, folder, filter="data")
+            require_inside(member, Path(folder).resolve())
+            content.extract(member, folder)
+
+
+def require_inside(member: tarfile.TarInfo, folder: Path) -> None:
+    """Raise TarError unless a tar's member is a file, a folder or a link that stays in `folder`."""
+    member.name = member.name.lstrip("/")
+    member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+    member.uid = member.gid = 0  # a root who unpacks keeps the files
+    member.uname = member.gname = ""
+    path = Path(folder, member.name)
+    reached = path  # of a link: what it leads to
+    if member.islnk() or member.issym():
+        reached = (path.parent if member.issym() else folder) / member.linkname
+    elif not (member.isfile() or member.isdir()):
+        raise tarfile.TarError(f"{member.name} is no file, folder or link")
+    if not all(each.resolve().is_relative_to(folder) for each in (path, reached)):
+        raise tarfile.TarError(f"{member.name} leads out of the folder it is unpacked to")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ import pytest
 from fcn.cli import main
 from fcn.datasets import fetch as fetch_module
 from fcn.datasets.dataset import DataError, Source
-from fcn.datasets.fetch import download, fetch, unpack
+from fcn.datasets.fetch import download, fetch, require_inside, unpack
 from fcn.datasets.registry import PUBLISHED
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
@@ -230,6 +230,45 @@ def test_paths_that_lead_out_are_refused(tmp_path):
     with pytest.raises(DataError, match="cut short or damaged"):
         unpack(path, "cls", tmp_path / "deep/er/place")
     assert not (tmp_path / "evil").exists() and not (tmp_path / "deep/evil").exists()
+
+
+def member(name, kind=tarfile.REGTYPE, link=""):
+    found = tarfile.TarInfo(name)
+    found.type, found.linkname = kind, link
+    return found
+
+
+@pytest.mark.parametrize(
+    "bad, match",
+    [
+        (member("a/../../b"), "leads out"),
+        (member("a/b", tarfile.SYMTYPE, "../../c"), "leads out"),
+        (member("a/b", tarfile.SYMTYPE, "/etc/passwd"), "leads out"),
+        (member("a/b", tarfile.LNKTYPE, "../c"), "leads out"),
+        (member("out/b"), "leads out"),  # through a link that is there
+        (member("a/b", tarfile.FIFOTYPE), "no file"),
+        (member("a/b", tarfile.CHRTYPE), "no file"),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_tar_members_that_are_refused(tmp_path, bad, match):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "out").symlink_to(tmp_path)
+    with pytest.raises(tarfile.TarError, match=match):
+        require_inside(bad, folder)
+
+
+def test_tar_members_that_are_taken(tmp_path):
+    for good in [
+        member("a/b"),
+        member("/a/b"),
+        member("a", tarfile.DIRTYPE),
+        member("a/b", tarfile.SYMTYPE, "../c"),
+        member("a/b", tarfile.LNKTYPE, "a/c"),
+    ]:
+        require_inside(good, tmp_path)
+        assert not good.name.startswith("/")
 
 
 def test_sources_are_whole():
