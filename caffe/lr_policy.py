@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .glog import info
-from .numeric import c_pow
+from .c_math import c_pow
 
 if TYPE_CHECKING:
     from .solver import Solver

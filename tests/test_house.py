@@ -25,7 +25,7 @@ CODE = [name for name in PYTHON if name.startswith(("caffe/", "fcn/"))]
 
 # The engine's floors, from the ground up: a module imports from its own floor and from those below.
 FLOORS = [
-    ("proto", "names", "numeric", "glog", "context", "timer"),
+    ("proto", "names", "c_math", "glog", "context", "timer"),
     ("files", "graph", "net_spec", "coord_map", "draw", "io", "kernels"),
     ("syncedmem", "blob"),
     ("layer", "filler"),
@@ -39,7 +39,7 @@ FLOORS = [
     ("", "__main__", "commands"),
 ]
 # The side of prototxts: no tensors, so that a net can be written where there is no PyTorch
-WITHOUT_TORCH = ("proto", "files", "graph", "net_spec", "coord_map", "names", "numeric")
+WITHOUT_TORCH = ("proto", "files", "graph", "net_spec", "coord_map", "names", "c_math")
 
 
 def module_of(name):

@@ -11,7 +11,7 @@ import torch
 
 from .. import context
 from ..layer import Layer, Window, register
-from ..numeric import c_pow
+from ..c_math import c_pow
 from ..proto import caffe_pb2
 
 aten = torch.ops.aten

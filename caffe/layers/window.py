@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..layer import register
-from ..numeric import c_round
+from ..c_math import c_round
 from .data import PrefetchingData
 from .transform import read_mean, resize
 
