@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .glog import info
 from .c_math import c_pow
+from .glog import info
 
 if TYPE_CHECKING:
     from .solver import Solver

@@ -10,8 +10,8 @@ import math
 import torch
 
 from .. import context
-from ..layer import Layer, Window, register
 from ..c_math import c_pow
+from ..layer import Layer, Window, register
 from ..proto import caffe_pb2
 
 aten = torch.ops.aten

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..layer import register
 from ..c_math import c_round
+from ..layer import register
 from .data import PrefetchingData
 from .transform import read_mean, resize
 
