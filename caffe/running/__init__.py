@@ -152,7 +152,8 @@ class Running:
         """
         try:
             yield
-        except OutOfMemory:
+        except OutOfMemory:  # of a pass that was not begun: its shapes ask for as much memory
+            self._release_maps()
             raise
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
@@ -163,9 +164,15 @@ class Running:
             raise OutOfMemory(text) from error
 
     def _release_maps(self):
-        """Release all maps; the next pass allocates them again."""
+        """Release all maps and their diffs; the next pass allocates them again."""
         net = self.net
         fixed = KeepAll(net).fixed.difference(net.output_ids)
+        weighted = {  # their diffs hold the loss weight, which is written once
+            i
+            for layer, ids in zip(net.layers, net.top_ids)
+            for i, weight in zip(ids, layer._loss_weights)
+            if weight
+        }
         self.groups.forget()
         if isinstance(self.policy, Reuse):
             self.policy.pool.free.clear()
@@ -173,5 +180,7 @@ class Running:
             if i in fixed or blob._data.has_views or blob._diff.has_views:
                 continue
             blob._data = Memory(0, blob._data.pool)
+            if i not in weighted:
+                blob._diff = Memory(0, blob._diff.pool)
             if not net.loss_weights[i]:  # which stands in the diff
                 blob._diff = Memory(0)

@@ -8,6 +8,7 @@ import torch
 from memory_nets import NETS, Exhausted, bytes_of, fill, sample, training
 from nets import build
 
+import caffe
 from caffe.running import memory
 from caffe.running.memory import GIB, need
 from caffe.running.out_of_memory import OutOfMemory
@@ -117,6 +118,29 @@ def test_after_it_a_smaller_picture_fits(reuses, tmp_path, monkeypatch):
     np.testing.assert_array_equal(net.forward()["score"], plain.forward()["score"])
 
 
+@pytest.mark.parametrize("method", ["forward", "backward"])
+def test_after_it_training_goes_on(method, tmp_path, monkeypatch):
+    """Diffs of the step that failed are free again, and the next step's gradients are right."""
+    solver = training(tmp_path)
+    solver.step(1)
+    with monkeypatch.context() as patch, pytest.raises(OutOfMemory):
+        patch.setattr(solver.net.layer_dict["b"], method, Exhausted(MemoryError()))
+        solver.step(1)
+    net, other = solver.net, training(tmp_path).net
+    assert bytes_of(set(net._blobs) - {net.blobs["loss"]}, ["_diff"]) == 0
+    other.share_with(net)
+    gradients = []
+    for each in (net, other):
+        each.clear_param_diffs()
+        caffe.set_random_seed(5)  # data and Dropout
+        each.forward()
+        each.backward()
+        gradients.append([blob.diff.copy() for blobs in each.params.values() for blob in blobs])
+    for found, wanted in zip(*gradients):
+        np.testing.assert_array_equal(found, wanted)
+    assert any(wanted.any() for wanted in gradients[1])
+
+
 def test_other_errors_pass(net, monkeypatch):
     monkeypatch.setattr(net.layer_dict["norm"], "forward", Exhausted(RuntimeError("else")))
     with pytest.raises(RuntimeError, match="^else$"):
@@ -136,6 +160,7 @@ def test_what_cannot_fit_is_not_begun(tmp_path, room):
     fits = re.search(r"picture of (\d+)x(\d+)", str(raised.value)).groups()
     net.blobs["data"].reshape(1, 3, *map(int, fits))
     net.forward()
+    assert bytes_of(net._blobs) < 1.5 * need(net).maps  # nor is one now
 
 
 def test_memory_of_this_machine():
