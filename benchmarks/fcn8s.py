@@ -30,9 +30,9 @@ SIZES = (  # height, width: those that VOC's pictures have most often
 )
 
 
-def read(name, narrow=1):
-    """voc-fcn8s's train or val net, all widths but the scores' divided by `narrow`."""
-    net = prototxts.read_net(ROOT / "voc-fcn8s" / f"{name}.prototxt")
+def read(name, narrow=1, model="voc-fcn8s"):
+    """A model's train or val net, all widths but the scores' divided by `narrow`."""
+    net = prototxts.read_net(ROOT / model / f"{name}.prototxt")
     for layer in net.layer:
         if layer.type == "Convolution" and "score" not in layer.name:
             layer.convolution_param.num_output //= narrow
@@ -83,13 +83,16 @@ def stream(each, seed=0):
         yield next(pictures(height, width, 1, [seed, i]))[0]
 
 
-def net(height, width, narrow=1):
-    """The deploy net, with weights."""
+def net(height, width, narrow=1, like=None):
+    """The deploy net, with weights: its own, or those of a net that it is to be like."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "net.prototxt")
         path.write_text(deploy(height, width, narrow))
         made = caffe.Net(str(path), caffe.TEST)
-    fill(made.params)
+    if like:
+        made.share_with(like)
+    else:
+        fill(made.params)
     return made
 
 

@@ -8,11 +8,14 @@ from fcn.nets import VGG16
 from fcn.surgery import upsample_filt
 
 
-class FCN8s(nn.Module):
-    """VGG-16 with pad 100, skips from pool4 and pool3, fixed bilinear upsampling.
+class FCN(nn.Module):
+    """VGG-16 with pad 100 and, in a subclass, a decoder of fixed bilinear upsamplings.
 
     All widths but the scores' are divided by `narrow`.
     """
+
+    heads = {}  # name of a score layer: width of its bottom
+    upsamplings = {}  # name: stride
 
     def __init__(self, classes=21, narrow=1):
         super().__init__()
@@ -30,10 +33,9 @@ class FCN8s(nn.Module):
         self.fc6 = nn.Conv2d(512 // narrow, 4096 // narrow, 7)
         self.fc7 = nn.Conv2d(4096 // narrow, 4096 // narrow, 1)
         self.drop = nn.Dropout(0.5)
-        self.score_fr = nn.Conv2d(4096 // narrow, classes, 1)
-        self.score_pool4 = nn.Conv2d(512 // narrow, classes, 1)
-        self.score_pool3 = nn.Conv2d(256 // narrow, classes, 1)
-        for name, stride in (("upscore2", 2), ("upscore_pool4", 2), ("upscore8", 8)):
+        for name, width in self.heads.items():
+            setattr(self, name, nn.Conv2d(width // narrow, classes, 1))
+        for name, stride in self.upsamplings.items():
             up = nn.ConvTranspose2d(classes, classes, 2 * stride, stride, bias=False)
             up.weight.requires_grad = False
             setattr(self, name, up)
@@ -41,14 +43,14 @@ class FCN8s(nn.Module):
 
     def interpolate(self):
         """Bilinear kernels on the diagonal of each upsampling."""
-        for up in (self.upscore2, self.upscore_pool4, self.upscore8):
+        for up in (getattr(self, name) for name in self.upsamplings):
             up.weight.zero_()
             kernel = torch.from_numpy(upsample_filt(up.kernel_size[0])).float()
             for i in range(self.classes):
                 up.weight[i, i] = kernel
 
     def named(self):
-        """{name of a layer of voc-fcn8s: its module}, of those with weights."""
+        """{name of a layer of the published net: its module}, of those with weights."""
         convs = [m for stage in self.stages for m in stage if isinstance(m, nn.Conv2d)]
         names = [
             f"conv{s}_{i}" for s, (depth, _) in enumerate(VGG16, 1) for i in range(1, depth + 1)
@@ -63,18 +65,40 @@ class FCN8s(nn.Module):
             for own, blob in zip((module.weight, module.bias), params[name]):
                 own.copy_(torch.from_numpy(blob.data))
 
-    def forward(self, x):  # (1, 3, H, W) -> (1, classes, H, W)
-        height, width = x.shape[2:]
+    def body(self, x):
+        """The maps of pool3, pool4 and fc7."""
         pools = []
         for stage in self.stages:
             x = stage(x)
             pools.append(x)
         x = self.drop(F.relu(self.fc6(x), inplace=True))
         x = self.drop(F.relu(self.fc7(x), inplace=True))
+        return pools[2], pools[3], x
+
+
+class FCN32s(FCN):
+    """One upsampling, by 32."""
+
+    heads = {"score_fr": 4096}
+    upsamplings = {"upscore": 32}
+
+    def forward(self, x):  # (1, 3, H, W) -> (1, classes, H, W)
+        return crop(self.upscore(self.score_fr(self.body(x)[-1])), 19, *x.shape[2:])
+
+
+class FCN8s(FCN):
+    """Skips from pool4 and pool3."""
+
+    heads = {"score_fr": 4096, "score_pool4": 512, "score_pool3": 256}
+    upsamplings = {"upscore2": 2, "upscore_pool4": 2, "upscore8": 8}
+
+    def forward(self, x):  # (1, 3, H, W) -> (1, classes, H, W)
+        height, width = x.shape[2:]
+        pool3, pool4, x = self.body(x)
         x = self.upscore2(self.score_fr(x))
-        x = x + crop(self.score_pool4(pools[3]), 5, *x.shape[2:])
+        x = x + crop(self.score_pool4(pool4), 5, *x.shape[2:])
         x = self.upscore_pool4(x)
-        x = x + crop(self.score_pool3(pools[2]), 9, *x.shape[2:])
+        x = x + crop(self.score_pool3(pool3), 9, *x.shape[2:])
         return crop(self.upscore8(x), 31, height, width)
 
 
@@ -100,11 +124,15 @@ class Trainer:
         self.optimizer = torch.optim.SGD(groups, momentum=0.99)
 
     def step(self, x, label):
+        return self.launch(x, label).item()
+
+    def launch(self, x, label):
+        """The same without waiting for a GPU: the loss as a tensor."""
         self.optimizer.zero_grad(set_to_none=True)
         value = loss(self.model, x, label, self.precision)
         value.backward()
         self.optimizer.step()
-        return value.item()
+        return value
 
 
 def loss(model, x, label, precision="float32"):

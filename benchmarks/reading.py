@@ -39,18 +39,20 @@ class Sleep(caffe.Layer):
         pass
 
 
-def write_tree(folder):
-    """Write pictures and labels in SBD's format."""
+def write_tree(folder, size=(375, 500)):
+    """Write pictures of a size (H, W) of whole 25s, and labels, in SBD's format."""
+    height, width = size
     rng = np.random.RandomState(0)
     images = load_sample_images().images
-    (folder / "img").mkdir()
+    (folder / "img").mkdir(parents=True)
     (folder / "cls").mkdir()
     for i in range(PICTURES):
         image = images[i % len(images)]
-        y, x = rng.randint(image.shape[0] - 375), rng.randint(image.shape[1] - 500)
-        crop = Image.fromarray(image[y : y + 375, x : x + 500])
+        y, x = rng.randint(image.shape[0] - height), rng.randint(image.shape[1] - width)
+        crop = Image.fromarray(image[y : y + height, x : x + width])
         crop.save(folder / f"img/{i}.jpg", quality=95)
-        save_mat(folder / f"cls/{i}.mat", np.kron(rng.randint(0, 21, (15, 20)), np.ones((25, 25))))
+        classes = rng.randint(0, 21, (height // 25, width // 25))
+        save_mat(folder / f"cls/{i}.mat", np.kron(classes, np.ones((25, 25))))
     (folder / "train.txt").write_text("".join(f"{i}\n" for i in range(PICTURES)))
 
 

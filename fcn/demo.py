@@ -31,6 +31,8 @@ OUT = places.HOME / "demo"
 STRIDES = {"voc-fcn32s": 32, "voc-fcn16s": 16, "voc-fcn8s": 8}
 ROWS = 5  # pictures in the figure
 VOC = places.data_folder() / FOLDER / "voc"
+# With --quick: enough scenes for the figure's rows, and steps that take seconds
+FEW_SCENES, FEW_STEPS = 8, 2
 # OpenMP threads that spin while they wait slow every step down tenfold if a core is busy elsewhere.
 ENVIRONMENT = {"GLOG_minloglevel": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
@@ -38,6 +40,11 @@ ENVIRONMENT = {"GLOG_minloglevel": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("--seed", type=int, default=1, help="another seed, another run (1)")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="few scenes and steps: shows in a minute that all of it works, not what it reaches",
+    )
     parser.add_argument(
         "--figure",
         action="store_true",
@@ -52,12 +59,15 @@ def run(args: argparse.Namespace) -> int:
         return 0
     classifier = models.folder(models.CLASSIFIERS)
     seed = ["--seed", str(args.seed)]
+    few_scenes = ["--most", str(FEW_SCENES)] if args.quick else []
+    few_steps = ["--steps", str(FEW_STEPS)] if args.quick else []
+    one_round = ["--rounds", "1", *few_steps] if args.quick else []
     fcn = ["-m", "fcn"]
     for arguments in (
-        [*fcn, "data", "sample", *seed],
-        [str(classifier / "solve.py"), "--sample", *seed],
+        [*fcn, "data", "sample", *seed, *few_scenes],
+        [str(classifier / "solve.py"), "--sample", *seed, *few_steps],
         [str(classifier / "convert.py"), "--sample"],
-        *([*fcn, "train", model, "--sample", *seed] for model in STRIDES),
+        *([*fcn, "train", model, "--sample", *seed, *one_round] for model in STRIDES),
         [*fcn, "demo", "--figure"],
     ):
         status = run_python(arguments)

@@ -69,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     scenes_folder = places.data_folder() / FOLDER
     parser.add_argument("--seed", type=int, default=0, help="another seed, other scenes")
+    parser.add_argument("--most", type=int, metavar="N", help="at most N scenes of each split")
     parser.add_argument("--out", type=Path, default=scenes_folder, help="default: %(default)s")
 
 
@@ -76,5 +77,11 @@ def run(args: argparse.Namespace) -> int:
     """Write the scenes; returns the exit code."""
     if args.seed < 0:
         raise ValueError(f"--seed must not be negative, got {args.seed}")
-    print(f"scenes in {write(args.out, args.seed)}")
+    if args.most is not None and args.most < 1:
+        raise ValueError(f"--most must be at least 1, got {args.most}")
+    splits = {
+        split: (tree, role, min(count, args.most or count))
+        for split, (tree, role, count) in SPLITS.items()
+    }
+    print(f"scenes in {write(args.out, args.seed, splits)}")
     return 0
