@@ -88,8 +88,7 @@ def switch(name, precision):
     except RuntimeError as error:
         raise LeftOut(str(error)) from None
     if name != OURS:
-        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        caffe.context.allow_tf32(precision == "tf32")
 
 
 def require(peer):

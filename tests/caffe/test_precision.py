@@ -1,10 +1,13 @@
 """What convolutions multiply in, and in which layout: the choice a GPU has, tried on the CPU."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from gradient_check import Layers
 
+import caffe
 from caffe import context
 from caffe.kernels import convolution, layouts
 
@@ -95,3 +98,39 @@ def test_converted_weights_follow_the_parameter(choice):
     assert (seen() == 5).all()
     weight.x = torch.full(tuple(weight.shape), 6.0)
     assert (seen() == 6).all()
+
+
+NEW_NAMES = hasattr(torch.backends.cudnn, "conv")
+
+
+@pytest.mark.skipif(not NEW_NAMES, reason="this PyTorch has no torch.backends.fp32_precision")
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
+@pytest.mark.parametrize("before", ["tf32", "ieee"])
+def test_tf32_is_used_where_asked_for_whatever_a_user_set(precision, before, monkeypatch):
+    """By the new names as well as by the old, for products as well as for convolutions."""
+    monkeypatch.setattr(context, "precisions", lambda where=None: list(context.PRECISIONS))
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    with torch.backends.flags(fp32_precision=before):
+        matmul.fp32_precision = cudnn.conv.fp32_precision = before
+        caffe.set_precision(precision)
+        wanted = "tf32" if precision == "tf32" else "ieee"
+        assert matmul.fp32_precision == cudnn.conv.fp32_precision == wanted
+        assert matmul.allow_tf32 is cudnn.allow_tf32 is (precision == "tf32")
+
+
+def test_the_sums_of_bf16_products_are_float32():
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = True
+    caffe.set_precision("float32")
+    assert not torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction
+
+
+def test_a_warning_of_the_old_names_is_not_passed_on(monkeypatch):
+    """PyTorch 2.9 warns whenever one is set."""
+
+    class Switch:
+        def __setattr__(self, name, value):
+            if name == "allow_tf32":
+                warnings.warn("use fp32_precision", UserWarning, stacklevel=2)
+
+    monkeypatch.setattr(torch.backends.cuda, "matmul", Switch())
+    caffe.set_precision("float32")
