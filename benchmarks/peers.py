@@ -89,6 +89,7 @@ def switch(name, precision):
         raise LeftOut(str(error)) from None
     if name != OURS:
         caffe.context.allow_tf32(precision == "tf32")
+        torch.backends.cudnn.benchmark = True
 
 
 def require(peer):

@@ -38,7 +38,6 @@ def set_mode_gpu() -> None:
     _require_precision(_precision, torch.device("cuda", _gpu))
     _device = torch.device("cuda", _gpu)
     torch.cuda.set_device(_device)  # whose streams are the current ones
-    torch.backends.cudnn.benchmark = True  # cuDNN tries its algorithms once a shape
     allow_tf32(_precision == "tf32")
 
 
