@@ -6,7 +6,9 @@ import gc
 import pytest
 import torch
 
+import caffe
 from caffe import context
+from caffe.blob import Blob
 from caffe.running.capture import _capture_stream, record
 
 
@@ -109,3 +111,27 @@ def test_a_capture_in_which_python_fails(driver):
     with pytest.raises(ValueError, match="of a layer"):
         record(run)
     assert is_clean(driver) and gc.isenabled() and not driver.released
+
+
+@pytest.mark.cuda
+def test_cuda_goes_on_after_a_capture_that_failed():
+    """Draws, frees what was uploaded, computes on the stream it had, and captures."""
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device on this machine")
+    caffe.set_mode_gpu()
+    x, blob = torch.ones(4, device="cuda"), Blob([1 << 20])
+    with pytest.raises(RuntimeError, match="captur"):
+        record(lambda: float(x.sum()))
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
+    for generator in (context.generator(), None):
+        assert torch.rand(1, device="cuda", generator=generator) < 1
+    in_use = []
+    for _ in range(20):
+        blob.data[...] = 1
+        blob.x.sum()
+        torch.cuda.synchronize()
+        in_use.append(torch.cuda.memory_stats()["active_bytes.all.current"])
+    assert max(in_use) - in_use[1] < 4 * blob.count * 4
+    _, launch = record(lambda: x.mul_(2))
+    launch()
+    assert x.tolist() == [2] * 4
