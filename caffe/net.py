@@ -276,7 +276,7 @@ class Net:
 
     def recompute(self, keep: Collection[str] = ()) -> None:
         """Compute maps again in backward instead of keeping them: less memory, a third more time, the
-        same gradients bit for bit.
+        same gradients bit for bit (on a GPU under `torch.backends.cudnn.deterministic`).
 
         For TRAIN nets; inputs, outputs, the blobs named in `keep`, and what data and Python layers
         made stay. Reading another blob, or its diff, then raises RuntimeError.
