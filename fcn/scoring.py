@@ -98,12 +98,13 @@ def seg_tests(
     layer: str = "score",
     gt: str = "label",
     record: str | Path | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> np.ndarray:
     """Score the solver's first test net with the weights as they are; see `do_seg_tests`."""
     print(">>>", datetime.now(), "Begin seg tests")
     solver.test_nets[0].share_with(solver.net)
     net = solver.test_nets[0]
-    return do_seg_tests(net, solver.iter, save_format, dataset, layer, gt, record)
+    return do_seg_tests(net, solver.iter, save_format, dataset, layer, gt, record, about)
 
 
 def do_seg_tests(
@@ -114,7 +115,7 @@ def do_seg_tests(
     layer: str = "score",
     gt: str = "label",
     record: str | Path | None = None,
-    about: dict[str, Any] | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> np.ndarray:
     """Print the scores over `dataset`, a list of ids in the order in which the net reads them.
 
@@ -143,7 +144,7 @@ def do_seg_tests(
         print(f"warning: {layer}: {warning}", flush=True)
     if record:
         head = {"iteration": int(iter), "layer": layer, "images": len(dataset), "loss": loss}
-        write_record(record, (about or {}) | head | result)
+        write_record(record, {**(about or {}), **head, **result, "hist": hist.tolist()})
     return hist
 
 
