@@ -166,7 +166,7 @@ def train_model(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
         run = Run(run.name, Path(os.path.relpath(run.folder)))
         devices.use(args)
         run.folder.mkdir(parents=True, exist_ok=True)
-        with run.locked():
+        with run.locked(), caffe.glog.lines_to_file(run.folder / "train.log"):
             settings = settings_of(run, args)
             solver = caffe.get_solver(write_settings(run, settings))
             if args.recompute:

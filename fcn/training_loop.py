@@ -49,8 +49,7 @@ class Training:
 
         KeyboardInterrupt counts as SIGINT. An error is said once what was learned is saved.
         """
-        log = self.of.folder / "train.log"
-        with caffe.glog.lines_to_file(log), Stopping(self.solver, self.of.folder) as stopping:
+        with Stopping(self.solver, self.of.folder) as stopping:
             caffe.log(f"Solving {self.of.name}")  # by this line Caffe's tools know a training log
             error: Exception | None = None
             try:
@@ -103,6 +102,8 @@ class Training:
         where = f"iteration {self.solver.iter}, saved in {self.of.folder}"
         if error is not None:
             self.of.ended(f"{type(error).__name__}: {error}", self.solver.iter)
+            if not self.solver.iter:  # nothing was learned
+                raise error
             raise Failed(f"{cli.sentence(error)}\nthe run ended at {where}") from error
         if stopping.signum is not None:
             self.of.ended(stopping.name, self.solver.iter)

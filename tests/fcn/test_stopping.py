@@ -42,6 +42,7 @@ def start(model, *arguments, steps=LONG, more="", weights="../start.caffemodel")
     """Start the model's solve.py."""
     (model / "solve.py").write_text(SOLVE.format(more=more, steps=steps))
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    environment["GLOG_minloglevel"] = "0"
     given = ["--weights", str(model / weights)] if weights else []
     return subprocess.Popen(
         [sys.executable, str(model / "solve.py"), "--cpu", *given, *arguments],
