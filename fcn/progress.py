@@ -64,7 +64,6 @@ class Progress:
         self.pictures = solver.param.iter_size
         self.per_pixel = per_pixel
         self.bar: tqdm | None = None
-        self.pixels = 0
         self.clock, self.counted = time.perf_counter(), solver.iter
         self.started, self.first = self.clock, solver.iter
         solver.add_callback(lambda: None, self.after_pass)
@@ -80,7 +79,6 @@ class Progress:
 
     def after_pass(self) -> None:
         """A step's passes are done, and its update is to come."""
-        self.pixels = pixels_of(self.solver.net)
         if self.bar is not None:
             self.bar.update(1)
         if self.solver.iter % self.every == 0:
@@ -103,7 +101,7 @@ class Progress:
             for name, weight in net.blob_loss_weights.items()
             if weight
         )
-        divisor = 1 if self.per_pixel else max(self.pixels, 1)
+        divisor = 1 if self.per_pixel else max(pixels_of(net), 1)
         return Display(solver.iter, solver.lr, loss, smoothed, loss / divisor, speed)
 
     def show(self, display: Display) -> None:

@@ -89,6 +89,48 @@ def test_training_is_repeatable_and_resumes(model, monkeypatch):
     assert records(model, "2")[-1]["loss"] < once["loss"] and len(records(model)) == 1
 
 
+def cut(path, share=0.5):
+    """Leave the first part of a file, as a copy that broke off does."""
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+
+
+def without_last_layer(path):
+    """A caffemodel cut between two layers: it reads without an error."""
+    net = caffe.proto.caffe_pb2.NetParameter.FromString(path.read_bytes())
+    while not net.layer[-1].blobs:
+        net.layer.pop()
+    net.layer.pop()
+    path.write_bytes(net.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    "ending, harm, said",
+    [
+        ("solverstate", cut, "train_iter_40.solverstate"),
+        ("solverstate", lambda path: path.write_bytes(b""), "train_iter_40.solverstate"),
+        ("caffemodel", cut, "train_iter_40.caffemodel"),
+        ("caffemodel", without_last_layer, "lacks the layers upscore"),
+        ("caffemodel", lambda path: path.unlink(), "train_iter_40.caffemodel are not there"),
+    ],
+)
+def test_a_damaged_pair_is_named_and_the_one_before_taken(
+    model, monkeypatch, capsys, ending, harm, said
+):
+    run(model, "--weights", "../start.caffemodel", monkeypatch=monkeypatch, rounds=1, steps=40)
+    harm(model / "snapshot" / f"train_iter_40.{ending}")
+    run(model, "--resume", monkeypatch=monkeypatch, rounds=1, steps=50)
+    told = capsys.readouterr()
+    assert "not whole, left out: train_iter_40.solverstate: " in told.err and said in told.err
+    assert "goes on from snapshot/train_iter_20.solverstate" in told.out
+    assert (model / "snapshot" / "train_iter_50.solverstate").exists()
+    for path in (model / "snapshot").glob("*.solverstate"):
+        path.write_bytes(b"")
+    with pytest.raises(SystemExit) as end:
+        run(model, "--resume", monkeypatch=monkeypatch)
+    assert end.value.code == 2
+    assert "no whole snapshot among 3 in snapshot" in capsys.readouterr().err
+
+
 def test_the_command_does_what_the_script_does(model, monkeypatch):
     start = ("--weights", "../start.caffemodel", "--seed", "3")
     run(model, *start, monkeypatch=monkeypatch, rounds=1)
@@ -214,6 +256,7 @@ def test_a_precision_is_used_or_refused_in_one_line(model, monkeypatch, capsys):
         ["--sample"],
         ["--steps", "0"],
         ["--precision", "fp16"],
+        ["--resume", "--weights", "x.caffemodel"],
     ],
 )
 def test_senseless_arguments_exit_2(model, monkeypatch, arguments):
