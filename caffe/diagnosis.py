@@ -1,7 +1,7 @@
 """What a net's values tell of its health: where they stopped to be numbers, what is zero or dead.
 
 Everything is computed where the values are. A function waits for the device once, when it fetches
-its few numbers; `Activity.add` and `losses(wait=False)` never wait.
+its few numbers; `Activity.add` never waits.
 """
 
 from __future__ import annotations
@@ -98,10 +98,8 @@ def spread(net: Net, scores: str) -> float:
 # ---- what is not finite
 
 
-def losses(net: Net, wait: bool = True) -> dict[str, float] | None:
-    """{name: value} of the blobs with a loss weight; None if that needs a wait and may not."""
-    if context.on_gpu() and not wait:
-        return None
+def losses(net: Net) -> dict[str, float]:
+    """{name: value} of the blobs with a loss weight; one wait."""
     names = [name for name, weight in net.blob_loss_weights.items() if weight]
     there = [name for name in names if _is_there(net.blobs[name])]
     sums = [net.blobs[name].x.sum().double() for name in there]
@@ -142,18 +140,21 @@ class FirstNotFinite:
         self.origin: Origin | None = None
         self.iteration: int | None = None
         self.losses: dict[str, float] = {}
+        weights = solver.net.blob_loss_weights
+        self._blobs = [solver.net.blobs[name] for name, weight in weights.items() if weight]
 
     def after_pass(self) -> bool:
         """Look at the losses if that costs no wait; whether one is not finite, now or before."""
-        return self._see(losses(self.solver.net, wait=False))
+        if context.on_gpu() or self.iteration is not None:
+            return self.iteration is not None
+        if all(math.isfinite(blob.x.sum()) for blob in self._blobs):
+            return False
+        return self.look()
 
     def look(self) -> bool:
         """Look at the losses; whether one is not finite, now or before."""
-        return self._see(losses(self.solver.net))
-
-    def _see(self, values: dict[str, float] | None) -> bool:
-        bad = values and not all(map(math.isfinite, values.values()))
-        if self.iteration is None and values and bad:
+        values = losses(self.solver.net) if self.iteration is None else {}
+        if not all(map(math.isfinite, values.values())):
             self.losses, self.iteration = values, self.solver.iter
             self.origin = origin(self.solver.net)
         return self.iteration is not None
