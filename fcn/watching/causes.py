@@ -14,6 +14,7 @@ class Cause(NamedTuple):
     kind: str  # "stuck", "zero", "dead", "data", "rate"
     text: str
     way_out: str
+    evidence: str = ""
 
 
 def why_equal(net: Any, scores: str, movement: float | None = None, rate: float = 0.0) -> Any:
@@ -31,8 +32,9 @@ def why_equal(net: Any, scores: str, movement: float | None = None, rate: float 
     if movement is not None and movement < HARDLY:
         return Cause(
             "rate",
-            f"the weights have hardly moved: by {movement:.1e} of their size, at rate {rate:g}",
+            "the weights have hardly moved, because the rate is too small",
             "take a larger base_lr, one that fits the loss: summed over pixels or their mean",
+            f"they moved by {movement:.1e} of their size; rate {rate:g}",
         )
     return None
 
@@ -67,7 +69,7 @@ def _constant(net: Any, scores: str, maps: dict[str, float]) -> Cause | None:
                 if any(reads) and not any(gives) and not _in_place(net, lower):
                     cause = _zeroing(net, lower)
                     text = f"{cause.text}, and what is left of {name} is its bias"
-                    return cause._replace(text=text)
+                    return Cause(cause.kind, text, cause.way_out)
     return None
 
 
