@@ -77,6 +77,32 @@ def stuck(net: Net) -> Stuck | None:
     )
 
 
+def alike(net: Net) -> list[str]:
+    """Frozen layers that give all their channels the same values, as a bilinear filler does without
+    a group for each channel: no class can then get another score than the others."""
+    found = []
+    for layer in net.layers:
+        if layer.type not in ("Convolution", "Deconvolution") or not len(layer.blobs):
+            continue
+        weights, outputs = layer.blobs[0].x, int(layer.type == "Deconvolution")
+        grouped = layer.param.group > 1 or weights.shape[outputs] < 2
+        if grouped or any(layer.param_propagate_down):
+            continue
+        same = weights == weights.narrow(outputs, 0, 1)
+        if bool(same.all() & weights.any()):
+            found.append(layer.name)
+    return found
+
+
+def alike_sentence(names: Sequence[str]) -> str:
+    """What `alike` found, as a sentence with its way out."""
+    return (
+        f"all classes get the same score for ever: the frozen weights of {listed(names)} are the same "
+        "for every output. Way out: group: as many as num_output (the bilinear filler means that), or "
+        "other weights"
+    )
+
+
 def _reasons(net: Net, nonzero: set[tuple[int, int]]) -> list[int]:
     """The fewest layers of zeros that have to be filled so that everything can learn.
 

@@ -38,6 +38,8 @@ def train(argv: Sequence[str]) -> int:
             solver.restore(flags.snapshot)
         if lost := learnable.stuck(solver.net):
             warning("learnable:0", f"{flags.solver}: {lost}")
+        elif names := learnable.alike(solver.net):
+            warning("learnable:0", f"{flags.solver}: {learnable.alike_sentence(names)}")
         Trace(solver)
         info("caffe.cpp:239", "Starting Optimization")
         solver.solve()

@@ -27,6 +27,9 @@ def why_equal(net: Any, scores: str, movement: float | None = None, rate: float 
     if lost := caffe.learnable.stuck(net):
         text, _, way_out = str(lost).partition(". Way out: ")
         return Cause("stuck", text, way_out or "give a layer an lr_mult above 0")
+    if alike := caffe.learnable.alike(net):
+        text, _, way_out = caffe.learnable.alike_sentence(alike).partition(". Way out: ")
+        return Cause("alike", text, way_out)
     if cause := _first_zero(net, scores):
         return cause
     if movement is not None and movement < HARDLY:

@@ -56,7 +56,7 @@ def test_signals(folder, capfd, name, arguments, stopped, snapshots):
 
 CANNOT = """layer { name: "in" type: "DummyData" top: "data" top: "label"
   dummy_data_param { shape { dim: 1 dim: 3 dim: 6 dim: 6 } shape { dim: 1 dim: 1 dim: 6 dim: 6 }
-    data_filler { type: "gaussian" std: 1 } data_filler { type: "uniform" max: 2.9 } } }
+    data_filler { type: "gaussian" std: 100 } data_filler { type: "uniform" max: 2.9 } } }
 layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
   convolution_param { num_output: 3 kernel_size: 1 weight_filler { type: "xavier" } } }
 layer { name: "up" type: "Deconvolution" bottom: "conv" top: "up" param { lr_mult: 0 }
@@ -85,10 +85,19 @@ def test_a_net_that_cannot_learn_is_told_in_one_line(folder, capfd):
     assert "'up' (Deconvolution) are zero and stay so, because their lr_mult is 0" in line
 
 
+def test_an_upsampling_that_gives_every_class_the_same_is_told(folder, capfd):
+    (line,) = warnings_of(folder, capfd, 'weight_filler { type: "bilinear" }', 0.01)
+    assert "all classes get the same score for ever: the frozen weights of up are the same" in line
+    assert "group: as many as num_output" in line
+
+
+BILINEAR = 'group: 3 weight_filler { type: "bilinear" }'
+
+
 def test_nan_is_told_once_at_a_display(folder, capfd):
-    (line,) = warnings_of(folder, capfd, 'weight_filler { type: "bilinear" }', "1e38")
+    (line,) = warnings_of(folder, capfd, BILINEAR, "1e38")
     assert "loss is nan: first in layer 'conv' (Convolution)" in line
 
 
 def test_a_healthy_net_is_not_warned_of(folder, capfd):
-    assert warnings_of(folder, capfd, 'weight_filler { type: "bilinear" }', 0.01) == []
+    assert warnings_of(folder, capfd, BILINEAR, 0.01) == []
