@@ -17,6 +17,7 @@ from fcn.datasets.sample import tells_how_to_get_scenes
 from fcn.measures import collapsed, fast_hist, scores
 from fcn.tasks import task_of
 from fcn.vis import save_classes
+from fcn.watching.causes import why_equal
 
 SERVER = "results/VOC2012/Segmentation/comp6_test_cls"  # comp6: trained on more than VOC's own
 
@@ -141,7 +142,9 @@ def do_seg_tests(
             flush=True,
         )
     if warning := collapsed(hist):
-        print(f"warning: {layer}: {warning}", flush=True)
+        cause = why_equal(net, layer) if dataset else None
+        because = f": {cause.text}" if cause else ""
+        print(f"warning: {layer}: {warning}{because}", flush=True)
     if record:
         head = {"iteration": int(iter), "layer": layer, "images": len(dataset), "loss": loss}
         write_record(record, {**(about or {}), **head, **result, "hist": hist.tolist()})
