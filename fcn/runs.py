@@ -208,7 +208,8 @@ def restore(solver: Any, states: list[Path]) -> Path:
             continue
         return state
     raise ValueError(
-        f"no whole snapshot among {len(states)} in {states[0].parent}: " + "; ".join(wrong)
+        f"no whole snapshot among {len(states)} in {os.path.relpath(states[0].parent)}: "
+        + "; ".join(wrong)
     )
 
 

@@ -175,7 +175,7 @@ def train_model(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
             refuse_leakage(picture_ids(solver.net), ids, args.leakage)
             if states:
                 restored = runs.restore(solver, states)
-                print(f"run {run.name} goes on from {restored}", flush=True)
+                print(f"run {run.name} goes on from {os.path.relpath(restored)}", flush=True)
                 run.write_record(ended=None)
             else:
                 fill(solver.net, start, recipe.initialize)
