@@ -62,12 +62,12 @@ def one_true_class(layer: str, only: int, which: str) -> Finding:
 
 def dead(layer: str, share: float, early: float, looks: int) -> Finding:
     """Rectified channels that are zero everywhere."""
-    channels = "all channels" if share == 1 else f"{share:.0%} of the channels"
+    channels = "all channels" if share == 1 else "most channels"
     return Finding(
         "dead",
         WARN,
         f"{channels} of {layer} are dead: zero everywhere, and they get no gradient",
-        f"in {looks} passes in a row; {early:.0%} in the first ones",
+        f"{share:.0%} of them in {looks} looks in a row; {early:.0%} in the first ones",
         "go back to weights from before they died, and take a smaller base_lr",
     )
 
