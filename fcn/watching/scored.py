@@ -98,8 +98,10 @@ def collapsed(
         f"{name.replace('_', ' ')} {result[name]:.4f}"
         for name in ("pixel_accuracy", "mean_accuracy", "mean_iu", "fw_iu")
     )
+    present = np.count_nonzero(np.asarray(hist).sum(1))
     evidence = (
-        f"{measures}: b, 1/C, b/C and b squared, b = {b:.4f} being the share of class {given}"
+        f"{measures}: b, 1/C, b/C and b squared, for C = {present} classes in the truth and a share "
+        f"b = {b:.4f} of class {given}"
     )
     if is_uniform(loss, classes, pixels):
         evidence += f"; loss {loss:.7g}, ln({classes}) a pixel"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tiny_model
+from waits import Waits
 
 import caffe
 from fcn import measures, scoring
@@ -61,6 +62,39 @@ def test_a_healthy_run_is_left_alone(solver_of, rate, start, more):
         watch.solver.step(50)
         score(watch)
     assert [finding for finding in told if finding.level != NOTE] == []
+
+
+def test_watching_changes_no_number(solver_of):
+    weights = []
+    for watch in (True, False):
+        caffe.set_random_seed(1)
+        solver = solver_of(0.01)
+        if watch:
+            watched(solver)
+        solver.step(50)
+        weights.append([b.data.copy() for blobs in solver.net.params.values() for b in blobs])
+    assert all(map(np.array_equal, *weights))
+
+
+def test_between_displays_a_gpu_is_not_waited_for(solver_of, mock_gpu):
+    solver = solver_of(0.01, "display: 20")
+    watch, _ = watched(solver)
+    solver.step(1)
+    watch.spent = 0
+    with Waits():
+        watch.after_pass()
+        watch.activity.add()
+
+
+def test_looks_take_their_share_of_the_time_at_most(solver_of):
+    watch, _ = watched(solver_of())
+    looks = []
+    watch.spent = 1e9
+    watch.in_time(lambda: looks.append(1))
+    assert looks == []
+    watch.spent = 0
+    watch.in_time(lambda: looks.append(1))
+    assert looks == [1]
 
 
 # ---- NaN
