@@ -1,5 +1,7 @@
 """Training that goes wrong in known ways is named while it runs; training that does not is left alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tiny_model
@@ -166,6 +168,29 @@ def test_on_a_gpu_nan_is_seen_at_the_next_display(solver_of, mock_gpu):
     watched(solver)
     with pytest.raises(Poisoned, match="loss is nan at iteration 7: first in layer"):
         solver.step(100)
+
+
+def test_on_bvlc_s_pycaffe_nan_is_seen_all_the_same(solver_of, monkeypatch):
+    monkeypatch.setattr("fcn.watching.watch.LOOKER", None)
+    monkeypatch.delattr(caffe, "diagnosis")
+    watch, told = watched(solver_of(0.01))
+    watch.solver.step(50)
+    score(watch)
+    watch.solver.net.params["body"][0].data[0] = np.nan
+    with pytest.raises(Poisoned, match="not finite at iteration 60"):
+        watch.solver.step(50)
+    with pytest.raises(Poisoned):
+        watch.solver.snapshot()
+    assert len(told) == 1
+
+
+def test_the_last_good_snapshot_has_the_name_of_its_format(solver_of):
+    solver = solver_of(0.01, "snapshot_format: HDF5")
+    watch, _ = watched(solver, last_good="start.caffemodel")
+    assert watch.last_good == "start.caffemodel"
+    solver.step(2)
+    solver.snapshot()
+    assert Path(watch.last_good).is_file()
 
 
 # ---- scores that say nothing
