@@ -73,7 +73,12 @@ def dead(layer: str, share: float, early: float, looks: int) -> Finding:
 
 
 def from_scores(
-    layer: str, hist: Any, loss: float, result: Mapping[str, Any], pixels: float | None
+    layer: str,
+    hist: Any,
+    loss: float,
+    result: Mapping[str, Any],
+    pixels: float | None = None,
+    summed: bool | None = None,
 ) -> list[Finding]:
     """What a confusion matrix and a loss tell by themselves."""
     found = []
@@ -81,13 +86,18 @@ def from_scores(
     if truth is not None and len(np.asarray(hist)) > 1:
         found.append(one_true_class(layer, truth, "scored pictures"))
     wrong = 1 - float(result["pixel_accuracy"])
-    if is_saturated(loss, pixels, wrong):
+    if is_saturated(loss, pixels, summed, wrong):
         found.append(saturated(layer, loss, pixels, wrong))
     return found
 
 
 def collapsed(
-    layer: str, hist: Any, loss: float, result: Mapping[str, Any], pixels: float | None
+    layer: str,
+    hist: Any,
+    loss: float,
+    result: Mapping[str, Any],
+    pixels: float | None = None,
+    summed: bool | None = None,
 ) -> Finding | None:
     """A note that all pixels are given one class, with the numbers that show it; else None."""
     given, classes = only_given(hist), len(np.asarray(hist))
@@ -103,7 +113,7 @@ def collapsed(
         f"{measures}: b, 1/C, b/C and b squared, for C = {present} classes in the truth and a share "
         f"b = {b:.4f} of class {given}"
     )
-    if is_uniform(loss, classes, pixels):
+    if is_uniform(loss, classes, pixels, summed):
         evidence += f"; loss {loss:.7g}, ln({classes}) a pixel"
     return Finding(
         "collapsed",

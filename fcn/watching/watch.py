@@ -13,7 +13,7 @@ import fcn.watching.scored as said
 from fcn.findings import REFUSE, Finding
 from fcn.watching.causes import Cause, why_equal
 from fcn.watching.finite import Poisoned, not_finite, require_finite
-from fcn.watching.losses import labels_of, loss_of
+from fcn.watching.losses import is_summed, labels_of, loss_of
 from fcn.watching.signatures import is_saturated, is_uniform
 
 EVERY = 20  # iterations between looks where the solver displays nothing
@@ -53,6 +53,7 @@ class Watch:
         self.spent, self.clock = 0.0, time.perf_counter()
         self.every = getattr(getattr(solver, "param", None), "display", 0) or EVERY
         self.losses = {name: loss_of(solver.net, name) for name in classes}
+        self.summed = {name: is_summed(solver.net, loss) for name, loss in self.losses.items()}
         self.uniform_since: dict[str, int] = {}
         self.true_classes: dict[str, set[int]] = {name: set() for name in classes}
         self.label_looks = dict.fromkeys(classes, 0)
@@ -143,13 +144,13 @@ class Watch:
             loss = values.get(self.losses[name] or "")
             if loss is None:
                 continue
-            looks_uniform = is_uniform(loss, classes, None) or loss > math.log(classes)
-            young = self.label_looks[name] < _LABELS
-            pixels = self.look_at_labels(name) if young or looks_uniform else self.pixels
+            summed, young = self.summed[name], self.label_looks[name] < _LABELS
+            wanted = young or summed is not False and loss > math.log(classes)
+            pixels = self.look_at_labels(name) if wanted else self.pixels
             found += self.one_class(name)
-            if is_saturated(loss, pixels):
+            if is_saturated(loss, pixels, summed):
                 found.append(said.saturated(name, loss, pixels))
-            if not is_uniform(loss, classes, pixels):
+            if not is_uniform(loss, classes, pixels, summed):
                 self.uniform_since.pop(name, None)
                 continue
             since = self.uniform_since.setdefault(name, now)
@@ -158,7 +159,7 @@ class Watch:
         return found
 
     def look_at_labels(self, name: str) -> float | None:
-        """Note the classes of the last batch's labels; how many labels count."""
+        """Note the classes of the last batch's labels; how many labels of a picture count."""
         labels = labels_of(self.solver.net, self.losses[name])
         if labels is None:
             return self.pixels
@@ -167,7 +168,7 @@ class Watch:
         valid = values[(values >= 0) & (values < self.classes[name])]
         if valid.size and len(self.true_classes[name]) < 2:
             self.true_classes[name] |= {int(valid.min()), int(valid.max())}
-        return float(valid.size)
+        return valid.size / len(values)
 
     def one_class(self, name: str) -> list[Finding]:
         """Training labels that were of one class in every look."""
@@ -232,11 +233,11 @@ class Watch:
             self.refuse(f"the loss of {layer} is {loss:g} on the scored pictures")
         images = images or result.get("images")
         pixels = float(np.asarray(hist).sum()) / images if images else self.pixels
-        steps = self.solver.iter - self.begun_at
-        found = said.from_scores(layer, hist, loss, result, pixels)
+        summed, steps = self.summed.get(layer), self.solver.iter - self.begun_at
+        found = said.from_scores(layer, hist, loss, result, pixels, summed)
         if LOOKER:
             found += self.in_time(self.look_deeper) or []
-        collapsed = said.collapsed(layer, hist, loss, result, pixels)
+        collapsed = said.collapsed(layer, hist, loss, result, pixels, summed)
         if collapsed is not None:
             cause = self.cause(layer) if LOOKER and steps else None
             if cause is not None and (cause.kind != "rate" or steps >= PATIENCE):

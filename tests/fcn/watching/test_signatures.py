@@ -20,6 +20,9 @@ def test_uniform_scores(classes, loss):
 def test_a_loss_that_is_summed():
     assert signatures.is_uniform(570_848, 21, 500 * 375)  # as reported
     assert not signatures.is_uniform(570_848, 21)
+    assert signatures.is_uniform(570_848, 21, 500 * 375, summed=True)
+    assert not signatures.is_uniform(3.04452, 21, 500 * 375, summed=True)
+    assert not signatures.is_uniform(570_848, 21, 500 * 375, summed=False)
     assert not signatures.is_uniform(500_000, 21, 500 * 375)
     assert not signatures.is_uniform(math.nan, 21, 10) and not signatures.is_uniform(0, 1)
 
@@ -27,8 +30,8 @@ def test_a_loss_that_is_summed():
 def test_saturation():
     assert signatures.is_saturated(87.3365)
     assert signatures.is_saturated(87.3365 * 200, 200)
-    assert signatures.is_saturated(87.3365 * 0.25, None, 0.25)  # wrong in a quarter of the pixels
-    assert not signatures.is_saturated(30.0) and not signatures.is_saturated(0.0, None, 0.0)
+    assert signatures.is_saturated(87.3365 * 0.25, wrong=0.25)  # wrong in a quarter of the pixels
+    assert not signatures.is_saturated(30.0) and not signatures.is_saturated(0.0, wrong=0.0)
 
 
 def test_all_background_as_reported():
@@ -42,8 +45,8 @@ def test_all_background_as_reported():
         "mean_iu": share / 21,
         "fw_iu": share**2,
     }
-    finding = scored.collapsed("score", hist, 1.2, result, None)
+    finding = scored.collapsed("score", hist, 1.2, result)
     assert finding.what == "every pixel of score is given class 0"
     assert "0.7332, mean accuracy 0.0476, mean iu 0.0349, fw iu 0.5376" in finding.evidence
     assert "for C = 21 classes in the truth" in finding.evidence
-    assert scored.collapsed("score", np.eye(3), 1.2, result, None) is None
+    assert scored.collapsed("score", np.eye(3), 1.2, result) is None

@@ -211,6 +211,17 @@ def test_an_upsampling_of_zeros_is_the_cause_not_the_zero_score_layer(solver_of)
     assert "body, score_fr" in finding.what and "ln(3) = 1.09861" in finding.evidence
 
 
+def test_a_summed_loss_of_uniform_scores(solver_of):
+    """As in the published recipes: pixels labelled 255 do not count."""
+    solver = solver_of(
+        filled=False, train=lambda t: t.replace("normalize: true", "normalize: false")
+    )
+    _, told = watched(solver)
+    solver.step(60)
+    (finding,) = [f for f in told if f.kind == "uniform"]
+    assert solver.net.blobs["loss"].data > 500 and "ln(3) = 1.09861" in finding.evidence
+
+
 def test_zero_weights_below_are_the_cause(solver_of):
     watch, told = watched(solver_of(body=np.zeros((3, 3))))
     watch.solver.step(60)
