@@ -103,6 +103,17 @@ DEVIATIONS = [
         "training from random weights by mistake is the commonest way to lose a day",
     ),
     (
+        "`copy_from` says nothing of what it did",
+        "`copy_from(file, report=True)` returns what was copied, coerced, missing and ignored",
+        "which layers were really loaded is the first question when training goes wrong",
+    ),
+    (
+        "`caffe train` trains a net that cannot learn, and goes on when the loss is NaN",
+        "so does this, behind one warning line: which layer of zeros stops the gradient, and in "
+        "which layer NaN appeared",
+        "hours are lost on constant losses; all other lines are Caffe's",
+    ),
+    (
         "random numbers come from boost and cuRAND",
         "the distributions are the same, the numbers PyTorch's; one seed gives one run on a device",
         "the numbers depend on the build there as well",

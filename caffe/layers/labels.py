@@ -29,11 +29,24 @@ class Labels:
         self.classes = math.prod(shape[axis:]) if flat else shape[axis]
         self.inner = 1 if flat else math.prod(shape[axis + 1 :])
         if self.outer * self.inner != bottom[1].count:
+            names = [*layer.layer_param.bottom, "bottom 0", "bottom 1"]
             raise layer.error(
                 f"{self.outer * self.inner} labels are needed, one for each position of scores of "
-                f"shape {list(shape)} with the classes on axis {axis}; the label blob has shape "
-                f"{list(bottom[1].shape)}, that is {bottom[1].count}"
+                f"shape {list(shape)} ('{names[0]}') with the classes on axis {axis}; the label blob "
+                f"'{names[1]}' has shape {list(bottom[1].shape)}, that is {bottom[1].count}"
+                f"{self._hint(bottom)}"
             )
+
+    def _hint(self, bottom: Sequence[Blob]) -> str:
+        """The usual reason for maps that differ in size."""
+        scores, labels = bottom[0].shape, bottom[1].shape
+        if len(scores) != 4 or len(labels) != 4 or scores[:1] != labels[:1]:
+            return ""
+        if labels[1] != 1:
+            return f"; {labels[1]} channels of labels look like a picture in colours, not class numbers"
+        if labels[2] >= scores[2] and labels[3] >= scores[3]:
+            return "; the scores are smaller: an upsampling is missing, or pads too little"
+        return "; a Crop of the scores to the size of the data is missing, or the masks are smaller"
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
         """A view of a tensor of the scores' shape as (outer, classes, inner)."""

@@ -20,6 +20,19 @@ def labels_of(net: Any, loss: str | None) -> str | None:
     return None
 
 
+def is_summed(net: Any, loss: str | None) -> bool | None:
+    """Whether a loss is the sum over a picture's pixels, not their mean; None if nobody knows."""
+    for name, layer in _layers(net):
+        if loss in net.top_names[name] and "Loss" in layer.type:
+            if not hasattr(layer, "layer_param"):  # BVLC's pycaffe
+                return None
+            param = layer.layer_param.loss_param
+            if param.HasField("normalize") and not param.HasField("normalization"):
+                return not param.normalize
+            return param.normalization in (param.BATCH_SIZE, param.NONE)
+    return None
+
+
 def _layers(net: Any) -> list[tuple[str, Any]]:
     return list(zip(net.top_names, net.layers))
 

@@ -62,18 +62,23 @@ def one_true_class(layer: str, only: int, which: str) -> Finding:
 
 def dead(layer: str, share: float, early: float, looks: int) -> Finding:
     """Rectified channels that are zero everywhere."""
-    channels = "all channels" if share == 1 else f"{share:.0%} of the channels"
+    channels = "all channels" if share == 1 else "most channels"
     return Finding(
         "dead",
         WARN,
         f"{channels} of {layer} are dead: zero everywhere, and they get no gradient",
-        f"in {looks} passes in a row; {early:.0%} in the first ones",
+        f"{share:.0%} of them in {looks} looks in a row; {early:.0%} in the first ones",
         "go back to weights from before they died, and take a smaller base_lr",
     )
 
 
 def from_scores(
-    layer: str, hist: Any, loss: float, result: Mapping[str, Any], pixels: float | None
+    layer: str,
+    hist: Any,
+    loss: float,
+    result: Mapping[str, Any],
+    pixels: float | None = None,
+    summed: bool | None = None,
 ) -> list[Finding]:
     """What a confusion matrix and a loss tell by themselves."""
     found = []
@@ -81,13 +86,18 @@ def from_scores(
     if truth is not None and len(np.asarray(hist)) > 1:
         found.append(one_true_class(layer, truth, "scored pictures"))
     wrong = 1 - float(result["pixel_accuracy"])
-    if is_saturated(loss, pixels, wrong):
+    if is_saturated(loss, pixels, summed, wrong):
         found.append(saturated(layer, loss, pixels, wrong))
     return found
 
 
 def collapsed(
-    layer: str, hist: Any, loss: float, result: Mapping[str, Any], pixels: float | None
+    layer: str,
+    hist: Any,
+    loss: float,
+    result: Mapping[str, Any],
+    pixels: float | None = None,
+    summed: bool | None = None,
 ) -> Finding | None:
     """A note that all pixels are given one class, with the numbers that show it; else None."""
     given, classes = only_given(hist), len(np.asarray(hist))
@@ -98,10 +108,12 @@ def collapsed(
         f"{name.replace('_', ' ')} {result[name]:.4f}"
         for name in ("pixel_accuracy", "mean_accuracy", "mean_iu", "fw_iu")
     )
+    present = np.count_nonzero(np.asarray(hist).sum(1))
     evidence = (
-        f"{measures}: b, 1/C, b/C and b squared, b = {b:.4f} being the share of class {given}"
+        f"{measures}: b, 1/C, b/C and b squared, for C = {present} classes in the truth and a share "
+        f"b = {b:.4f} of class {given}"
     )
-    if is_uniform(loss, classes, pixels):
+    if is_uniform(loss, classes, pixels, summed):
         evidence += f"; loss {loss:.7g}, ln({classes}) a pixel"
     return Finding(
         "collapsed",

@@ -14,19 +14,26 @@ def is_near(value: float, signature: float, tolerance: float = NEAR) -> bool:
     return math.isfinite(value) and abs(value - signature) <= tolerance * signature
 
 
-def per_pixel(loss: float, pixels: float | None, signature: float) -> bool:
-    """Whether a loss, a mean over pixels or a sum over so many, is `signature` a pixel."""
-    return is_near(loss, signature) or bool(pixels) and is_near(loss / (pixels or 1), signature)
+def a_pixel(loss: float, pixels: float | None, summed: bool | None) -> list[float]:
+    """What the loss may be in a pixel: `summed` over `pixels`, or a mean; both if nobody knows."""
+    found = [] if summed else [loss]
+    return found + ([loss / pixels] if pixels and summed is not False else [])
 
 
-def is_uniform(loss: float, classes: int, pixels: float | None = None) -> bool:
+def is_uniform(
+    loss: float, classes: int, pixels: float | None = None, summed: bool | None = None
+) -> bool:
     """Whether a loss is that of equal scores for all classes: ln(classes) a pixel."""
-    return classes > 1 and per_pixel(loss, pixels, math.log(classes))
+    each = a_pixel(loss, pixels, summed)
+    return classes > 1 and any(is_near(value, math.log(classes)) for value in each)
 
 
-def is_saturated(loss: float, pixels: float | None = None, wrong: float = 1.0) -> bool:
+def is_saturated(
+    loss: float, pixels: float | None = None, summed: bool | None = None, wrong: float = 1.0
+) -> bool:
     """Whether the softmax loss is at its largest in every pixel that is wrong; `wrong`: their share."""
-    return wrong > 0.01 and per_pixel(loss, pixels, SATURATED * wrong)
+    each = a_pixel(loss, pixels, summed)
+    return wrong > 0.01 and any(is_near(value, SATURATED * wrong) for value in each)
 
 
 def only_given(hist: Any) -> int | None:

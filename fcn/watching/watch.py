@@ -13,10 +13,11 @@ import fcn.watching.scored as said
 from fcn.findings import REFUSE, Finding
 from fcn.watching.causes import Cause, why_equal
 from fcn.watching.finite import Poisoned, not_finite, require_finite
-from fcn.watching.losses import labels_of, loss_of
+from fcn.watching.losses import is_summed, labels_of, loss_of
 from fcn.watching.signatures import is_saturated, is_uniform
 
 EVERY = 20  # iterations between looks where the solver displays nothing
+LOOK_EVERY = 10  # iterations between looks at rectified maps, which wait for nothing
 SHARE = 0.005  # of the time, that looks may take
 PATIENCE = 100  # iterations of uniform scores before a cause that grows is named
 WINDOW = 5  # looks that tell whether a channel is dead
@@ -52,18 +53,22 @@ class Watch:
         self.spent, self.clock = 0.0, time.perf_counter()
         self.every = getattr(getattr(solver, "param", None), "display", 0) or EVERY
         self.losses = {name: loss_of(solver.net, name) for name in classes}
+        self.summed = {name: is_summed(solver.net, loss) for name, loss in self.losses.items()}
         self.uniform_since: dict[str, int] = {}
         self.true_classes: dict[str, set[int]] = {name: set() for name in classes}
         self.label_looks = dict.fromkeys(classes, 0)
         self.largest: dict[str, float] = {}  # weight of each layer, when last looked at
         self.largest_at = solver.iter
         self.looked_for_zeros = False
+        self.died: Finding | None = None  # the newest about dead channels
+        self.mostly_dead: set[str] = set()  # layers, in the last window of looks
         self.first_dead: dict[str, float] | None = None
         require_finite(solver.net, "the starting weights")
         if LOOKER:
             self.first = LOOKER.FirstNotFinite(solver)
             self.movement = LOOKER.Movement(solver.net)
             self.activity = LOOKER.Activity(solver.net)
+            self.largest = LOOKER.weight_magnitudes(solver.net)
         self.write = solver.snapshot
         solver.snapshot = self.snapshot
         solver.add_callback(lambda: None, self.after_pass)
@@ -75,8 +80,19 @@ class Watch:
         due = self.solver.iter % self.every == 0
         if LOOKER and self.first.after_pass() and not due:
             self.refuse()
+        if LOOKER and self.solver.iter % LOOK_EVERY == 0:
+            self.in_time(self.activity.add)
         if due:
             self.check()
+
+    def in_time(self, look: Callable[[], Any]) -> Any:
+        """Call something that costs time, unless such looks have had their share; what it returns."""
+        before = time.perf_counter()
+        if self.spent > SHARE * (before - self.clock):
+            return None
+        result = look()
+        self.spent += time.perf_counter() - before
+        return result
 
     def snapshot(self) -> None:
         """The solver's `snapshot`, but nothing is written that is no number."""
@@ -107,10 +123,8 @@ class Watch:
         if LOOKER and not self.looked_for_zeros:
             self.looked_for_zeros = True
             found += said.stuck(caffe.learnable.stuck(self.solver.net))
-        before = time.perf_counter()
-        if LOOKER and self.spent <= SHARE * (before - self.clock):
-            found += self.look_deeper()
-            self.spent += time.perf_counter() - before
+        if LOOKER:
+            found += self.in_time(self.look_deeper) or []
         return self.tell_all(found)
 
     def read_losses(self) -> dict[str, float]:
@@ -130,13 +144,13 @@ class Watch:
             loss = values.get(self.losses[name] or "")
             if loss is None:
                 continue
-            looks_uniform = is_uniform(loss, classes, None) or loss > math.log(classes)
-            young = self.label_looks[name] < _LABELS
-            pixels = self.look_at_labels(name) if young or looks_uniform else self.pixels
+            summed, young = self.summed[name], self.label_looks[name] < _LABELS
+            wanted = young or summed is not False and loss > math.log(classes)
+            pixels = self.look_at_labels(name) if wanted else self.pixels
             found += self.one_class(name)
-            if is_saturated(loss, pixels):
+            if is_saturated(loss, pixels, summed):
                 found.append(said.saturated(name, loss, pixels))
-            if not is_uniform(loss, classes, pixels):
+            if not is_uniform(loss, classes, pixels, summed):
                 self.uniform_since.pop(name, None)
                 continue
             since = self.uniform_since.setdefault(name, now)
@@ -145,7 +159,7 @@ class Watch:
         return found
 
     def look_at_labels(self, name: str) -> float | None:
-        """Note the classes of the last batch's labels; how many labels count."""
+        """Note the classes of the last batch's labels; how many labels of a picture count."""
         labels = labels_of(self.solver.net, self.losses[name])
         if labels is None:
             return self.pixels
@@ -154,7 +168,7 @@ class Watch:
         valid = values[(values >= 0) & (values < self.classes[name])]
         if valid.size and len(self.true_classes[name]) < 2:
             self.true_classes[name] |= {int(valid.min()), int(valid.max())}
-        return float(valid.size)
+        return valid.size / len(values)
 
     def one_class(self, name: str) -> list[Finding]:
         """Training labels that were of one class in every look."""
@@ -182,17 +196,24 @@ class Watch:
         """The size of the weights, and dead channels."""
         self.largest = LOOKER.weight_magnitudes(self.solver.net)
         self.largest_at = self.solver.iter
-        self.activity.add()
         if self.activity.passes < WINDOW:
             return []
         dead, self.activity = self.activity.dead(), LOOKER.Activity(self.solver.net)
         if self.first_dead is None:
             self.first_dead = dead
         early = self.first_dead
-        for layer, share in dead.items():
-            if share == 1 or share >= MOSTLY and early.get(layer, 1.0) <= NOT_YET:
-                return [said.dead(layer, share, early.get(layer, 1.0), WINDOW)]
-        return []
+        mostly = {
+            layer
+            for layer, share in dead.items()
+            if share >= MOSTLY and early.get(layer, 1.0) <= NOT_YET
+        }
+        died = {k: v for k, v in dead.items() if v == 1 or k in mostly & self.mostly_dead}
+        self.mostly_dead, self.died = mostly, None
+        if not died:
+            return []
+        layer = max(died, key=died.__getitem__)  # of equal ones the lowest
+        self.died = said.dead(layer, died[layer], early.get(layer, 1.0), WINDOW)
+        return [self.died]
 
     # ---- scores
 
@@ -212,13 +233,18 @@ class Watch:
             self.refuse(f"the loss of {layer} is {loss:g} on the scored pictures")
         images = images or result.get("images")
         pixels = float(np.asarray(hist).sum()) / images if images else self.pixels
-        steps = self.solver.iter - self.begun_at
-        found = said.from_scores(layer, hist, loss, result, pixels)
-        collapsed = said.collapsed(layer, hist, loss, result, pixels)
+        summed, steps = self.summed.get(layer), self.solver.iter - self.begun_at
+        found = said.from_scores(layer, hist, loss, result, pixels, summed)
+        if LOOKER:
+            found += self.in_time(self.look_deeper) or []
+        collapsed = said.collapsed(layer, hist, loss, result, pixels, summed)
         if collapsed is not None:
             cause = self.cause(layer) if LOOKER and steps else None
             if cause is not None and (cause.kind != "rate" or steps >= PATIENCE):
                 found.append(said.because(collapsed, cause))
+            elif self.died:
+                died = Cause("dead", self.died.what, self.died.way_out, self.died.evidence)
+                found.append(said.because(collapsed, died))
             elif not found:
                 found.append(collapsed)
         found += said.below_start(layer, result, self.start.get(layer), steps)

@@ -195,7 +195,18 @@ def test_each_ignored_position_changes_nothing_but_itself():
 @pytest.mark.parametrize(
     "text, shapes, message",
     [
-        ('type: "SoftmaxWithLoss"', [(2, 3, 4, 5), (2,)], "40 labels are needed.*that is 2"),
+        ('type: "SoftmaxWithLoss"', [(2, 3, 4, 5), (2,)], "40 labels are needed.*that is 2$"),
+        (
+            'type: "SoftmaxWithLoss"',
+            [(1, 3, 6, 6), (1, 1, 4, 5)],
+            "a Crop of the scores to the size of the data is missing",
+        ),
+        (
+            'type: "SoftmaxWithLoss"',
+            [(1, 3, 4, 4), (1, 1, 8, 8)],
+            "the scores are smaller: an upsampling is missing",
+        ),
+        ('type: "SoftmaxWithLoss"', [(1, 3, 4, 4), (1, 3, 4, 4)], "3 channels of labels look like"),
         ('type: "SoftmaxWithLoss"', [(2, 3), (3,)], "one first dimension"),
         (
             'type: "SoftmaxWithLoss" softmax_param { axis: 4 }',

@@ -1,8 +1,11 @@
 """Training that goes wrong in known ways is named while it runs; training that does not is left alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tiny_model
+from waits import Waits
 
 import caffe
 from fcn import measures, scoring
@@ -61,6 +64,39 @@ def test_a_healthy_run_is_left_alone(solver_of, rate, start, more):
         watch.solver.step(50)
         score(watch)
     assert [finding for finding in told if finding.level != NOTE] == []
+
+
+def test_watching_changes_no_number(solver_of):
+    weights = []
+    for watch in (True, False):
+        caffe.set_random_seed(1)
+        solver = solver_of(0.01)
+        if watch:
+            watched(solver)
+        solver.step(50)
+        weights.append([b.data.copy() for blobs in solver.net.params.values() for b in blobs])
+    assert all(map(np.array_equal, *weights))
+
+
+def test_between_displays_a_gpu_is_not_waited_for(solver_of, mock_gpu):
+    solver = solver_of(0.01, "display: 20")
+    watch, _ = watched(solver)
+    solver.step(1)
+    watch.spent = 0
+    with Waits():
+        watch.after_pass()
+        watch.activity.add()
+
+
+def test_looks_take_their_share_of_the_time_at_most(solver_of):
+    watch, _ = watched(solver_of())
+    looks = []
+    watch.spent = 1e9
+    watch.in_time(lambda: looks.append(1))
+    assert looks == []
+    watch.spent = 0
+    watch.in_time(lambda: looks.append(1))
+    assert looks == [1]
 
 
 # ---- NaN
@@ -134,6 +170,29 @@ def test_on_a_gpu_nan_is_seen_at_the_next_display(solver_of, mock_gpu):
         solver.step(100)
 
 
+def test_on_bvlc_s_pycaffe_nan_is_seen_all_the_same(solver_of, monkeypatch):
+    monkeypatch.setattr("fcn.watching.watch.LOOKER", None)
+    monkeypatch.delattr(caffe, "diagnosis")
+    watch, told = watched(solver_of(0.01))
+    watch.solver.step(50)
+    score(watch)
+    watch.solver.net.params["body"][0].data[0] = np.nan
+    with pytest.raises(Poisoned, match="not finite at iteration 60"):
+        watch.solver.step(50)
+    with pytest.raises(Poisoned):
+        watch.solver.snapshot()
+    assert len(told) == 1
+
+
+def test_the_last_good_snapshot_has_the_name_of_its_format(solver_of):
+    solver = solver_of(0.01, "snapshot_format: HDF5")
+    watch, _ = watched(solver, last_good="start.caffemodel")
+    assert watch.last_good == "start.caffemodel"
+    solver.step(2)
+    solver.snapshot()
+    assert Path(watch.last_good).is_file()
+
+
 # ---- scores that say nothing
 
 
@@ -150,6 +209,17 @@ def test_an_upsampling_of_zeros_is_the_cause_not_the_zero_score_layer(solver_of)
     assert stuck.kind == "stuck" and finding.kind == "uniform" and finding.level == WARN
     assert "weights of 'upscore' (Deconvolution) are zero" in finding.what
     assert "body, score_fr" in finding.what and "ln(3) = 1.09861" in finding.evidence
+
+
+def test_a_summed_loss_of_uniform_scores(solver_of):
+    """As in the published recipes: pixels labelled 255 do not count."""
+    solver = solver_of(
+        filled=False, train=lambda t: t.replace("normalize: true", "normalize: false")
+    )
+    _, told = watched(solver)
+    solver.step(60)
+    (finding,) = [f for f in told if f.kind == "uniform"]
+    assert solver.net.blobs["loss"].data > 500 and "ln(3) = 1.09861" in finding.evidence
 
 
 def test_zero_weights_below_are_the_cause(solver_of):
