@@ -1,6 +1,6 @@
 """Findings on the labels that a survey saw; for `fcn data check`, `fcn doctor` and before training."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -30,7 +30,7 @@ TITLES = {
 }
 
 
-def findings(survey: Survey, names: dict[str, Sequence[str]]) -> Iterator[Finding]:
+def findings(survey: Survey, names: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
     """What is wrong with the labels; `names` are each top's class names."""
     yield from broken(survey)
     for top, hist in survey.hists.items():

@@ -10,7 +10,7 @@ from typing import Any
 
 import caffe
 from caffe.proto import caffe_pb2
-from fcn import devices, models, prototxts, train, weights
+from fcn import devices, models, prototxts, starting, weights
 from fcn.doctor import CHECKS, TRAIN, Case
 from fcn.findings import NOTE, REFUSE, Finding, by_weight
 
@@ -88,13 +88,13 @@ def fill(case: Case, recipe: Any) -> list[Finding]:
             case.net = None  # told with what is missing; a net that is not filled tells nothing
             return []
         prototxt = models.prototxt_of(name, case.sample) if recipe.initialize else Path()
-        start.append(train.StartingNet(name, file, prototxt))
+        start.append(starting.StartingNet(name, file, prototxt))
     case.start = [(each.name, each.weights) for each in start]
-    if not start:
+    if not start or case.net is None:
         return []
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            train.fill(case.net, start, recipe.initialize)
+            starting.fill(case.net, start, recipe.initialize)
     except ValueError as error:
         if "layers are zero" in str(error):
             return []  # told with the weights, layer by layer

@@ -29,7 +29,7 @@ def classes_of(source: Source, top: str) -> int:
     """The number of classes of a label top."""
     assert source.reader is not None
     geometric = top == "geo" and hasattr(source.reader, "geo_classes")
-    return int(source.reader.geo_classes if geometric else source.reader.classes)
+    return int(getattr(source.reader, "geo_classes") if geometric else source.reader.classes)
 
 
 def blob_of(source: Source, top: str) -> str:

@@ -51,15 +51,17 @@ def pixels(case: Case) -> tuple[int, bool]:
     """The pixels of a first picture, and whether one could be read."""
     for source in case.sources_of(TRAIN):
         for blob in case.labels(TRAIN):
-            top = source.tops.get(blob)
-            for id in source.ids[:5] if top and source.reader else []:
+            reader, top = source.reader, source.tops.get(blob)
+            for id in source.ids[:5] if reader and top else []:
+                assert reader is not None and top is not None
                 try:
-                    return int(source.reader.load(top, id).size), True
+                    return int(reader.load(top, id).size), True
                 except (OSError, ValueError, KeyError):
                     continue
-    for blob in case.labels(TRAIN) if case.net is not None else ():
-        if blob in case.net.blobs:
-            return int(case.net.blobs[blob].data[0].size), True
+    blobs = case.net.blobs if case.net is not None else {}
+    for blob in case.labels(TRAIN):
+        if blob in blobs:
+            return int(blobs[blob].data[0].size), True
     return PIXELS, False
 
 

@@ -45,7 +45,7 @@ def layers_in(case: Case, file: Path) -> Outputs:
 def read_layers(file: Path) -> Outputs:
     """The layers with parameters in a caffemodel, with their outputs; {} if it cannot be told."""
     try:
-        net = caffe_pb2.NetParameter.FromString(Path(file).read_bytes())
+        net: Any = caffe_pb2.NetParameter.FromString(Path(file).read_bytes())
     except Exception:  # HDF5, or protobuf's own error: the engine reads it, or says what is wrong
         return {}
     return {
@@ -169,7 +169,10 @@ def check_chance(case: Case) -> Iterator[Finding]:
         spread = max(float(np.ptp(scores, axis=0).max()) for scores, _ in results)
         loss = float(np.mean([loss_of(scores, truth) for scores, truth in results]))
         chance = float(np.log(classes))
-        evidence = f"{score!r}: loss {loss:.5f} a pixel on {len(results)} pictures; ln {classes} = {chance:.5f}"
+        evidence = (
+            f"{score!r}: loss {loss:.5f} a pixel on {len(results)} pictures; "
+            f"ln {classes} = {chance:.5f}"
+        )
         names = ", ".join(name for name, _ in case.start)
         way = f"train {names} until it scores above chance, or take another file with --weights"
         given = {int(k) for scores, _ in results for k in np.unique(scores.argmax(0))}
@@ -212,6 +215,7 @@ def deployed(case: Case) -> caffe.Net:
         path = Path(folder) / "deploy.prototxt"
         path.write_text(prototxts.text_of(prototxts.deploy(case.nets[TEST], SIDE, SIDE)))
         net = caffe.Net(str(path), caffe.TEST)
+    assert case.net is not None
     net.share_with(case.net)
     return net
 
