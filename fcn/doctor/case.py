@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -130,7 +131,7 @@ class Source:
         params = dict(self.params)
         for key, value in self.params.items():
             if key.endswith("_dir") and (self.folder / str(value)).is_dir():
-                params[key] = str(self.folder / value)
+                params[key] = os.path.normpath(self.folder / value)
         try:
             return self.kind.reader(**params)
         except (OSError, ValueError, KeyError) as error:

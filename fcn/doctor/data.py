@@ -48,6 +48,8 @@ def check_keys(source: Source) -> Iterator[Finding]:
 
 def mean_of(source: Source) -> tuple[float, ...] | None:
     """The mean in a param_str; None if there is none that is one or three numbers."""
+    if source.params.get("mean") is None:
+        return None
     try:
         mean = np.asarray(source.params.get("mean"), float).ravel()
     except (TypeError, ValueError):

@@ -28,8 +28,8 @@ def check(case: Case) -> Iterator[Finding]:
 def classes_of(source: Source, top: str) -> int:
     """The number of classes of a label top."""
     assert source.reader is not None
-    geometric = top == "geo" and hasattr(source.reader, "geo_classes")
-    return int(getattr(source.reader, "geo_classes") if geometric else source.reader.classes)
+    geometric = vars(source.kind).get("geo_classes") if top == "geo" else None
+    return int(geometric or source.reader.classes)
 
 
 def blob_of(source: Source, top: str) -> str:

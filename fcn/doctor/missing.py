@@ -1,9 +1,10 @@
 """Everything that is missing, at once: weights, data folders, split lists, files."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from fcn import models
+from fcn import models, places
 from fcn import weights as files
 from fcn.datasets.registry import PUBLISHED
 from fcn.doctor.case import Case, Source
@@ -79,18 +80,16 @@ def missing_folders(case: Case, source: Source) -> Iterator[Finding]:
         value = source.params.get(key)
         if not key.endswith("_dir") or not isinstance(value, str):
             continue
-        folder = Path(source.folder, value)
+        folder = Path(os.path.normpath(Path(source.folder, value)))
         if folder.is_dir() or found_at_home(value):
             continue
-        what = f"the data folder {folder.resolve()} is not there"
+        what = f"the data folder {folder} is not there"
         evidence = f"{source.title}: {key} is {value!r}{size_of(case, source)}"
         yield Finding("missing.data", REFUSE, what, evidence, data_command(case, source))
 
 
 def found_at_home(value: str) -> bool:
     """Whether the data layers find a relative folder below the project."""
-    from fcn import places
-
     tail = [part for part in Path(value).parts if part != ".."]
     return not Path(value).is_absolute() and places.HOME.joinpath(*tail).is_dir()
 

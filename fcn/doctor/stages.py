@@ -1,6 +1,7 @@
 """The nets to start from: the file of another stage, and a stage that starts at chance."""
 
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ from caffe.proto import caffe_pb2
 from fcn import models, places, prototxts
 from fcn import weights as files
 from fcn.doctor.case import TEST, TRAIN, Case
+from fcn.doctor.net import mapped
+from fcn.explain import next_size_that_fits
 from fcn.findings import REFUSE, WARN, Finding
 from fcn.scoring import read_records
 
 Outputs = Mapping[str, int]  # layer with parameters -> its outputs
-PICTURES, SIDE = 3, 224  # looked at, and at most so large
+PICTURES = 3  # looked at
+LARGEST, SIDE = 320, 224  # of a larger picture, a part of about this side
 AT_CHANCE = 0.98  # of ln(classes): as large a loss means that nothing was learned
 
 
@@ -195,25 +199,35 @@ def first_scores(case: Case, score: str, label: str) -> Iterator[tuple[np.ndarra
     source = next((s for s in case.sources_of(TEST) if label in s.tops and s.ids), None)
     if case.net is None or source is None or source.reader is None or uniform_on_purpose(case):
         return
-    net = deployed(case)
+    end = time.monotonic() + case.seconds / 3
     for id in source.ids[:: max(1, len(source.ids) // PICTURES)][:PICTURES]:
         try:
             arrays = dict(zip(source.layer.top, source.reader.load_all(id)))
+            height, width = (part_of(case, size) for size in arrays[label].shape[-2:])
+            net = deployed(case, height, width)
+            for blob in net.inputs:
+                net.blobs[blob].data[0] = arrays[blob][:, :height, :width]
+            net.forward()
         except (OSError, ValueError, KeyError):
-            continue
-        for blob in net.inputs:
-            cut = arrays[blob][:, :SIDE, :SIDE]
-            net.blobs[blob].reshape(1, *cut.shape)
-            net.blobs[blob].data[0] = cut
-        net.forward()
-        yield np.array(net.blobs[score].data[0]), arrays[label][0, :SIDE, :SIDE]
+            continue  # a file that is told elsewhere, or a size that does not fit
+        yield np.array(net.blobs[score].data[0]), arrays[label][0, :height, :width]
+        if time.monotonic() > end:
+            break
 
 
-def deployed(case: Case) -> caffe.Net:
+def part_of(case: Case, size: int) -> int:
+    """A picture's length, or the part of it that is computed, which has to fit the net."""
+    if size <= LARGEST:
+        return size
+    layers, _ = mapped(case.nets[TEST])
+    return min(size, next_size_that_fits(layers, SIDE))
+
+
+def deployed(case: Case, height: int, width: int) -> caffe.Net:
     """The test net without data and losses, which shares the train net's weights."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "deploy.prototxt"
-        path.write_text(prototxts.text_of(prototxts.deploy(case.nets[TEST], SIDE, SIDE)))
+        path.write_text(prototxts.text_of(prototxts.deploy(case.nets[TEST], height, width)))
         net = caffe.Net(str(path), caffe.TEST)
     assert case.net is not None
     net.share_with(case.net)

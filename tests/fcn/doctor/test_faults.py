@@ -8,6 +8,8 @@ from PIL import Image
 import caffe
 from fcn import vis
 from fcn.datasets.sample.draw import save_mat
+from fcn.datasets.voc import SBDDSegDataLayer
+from fcn.doctor import before_training
 
 
 def test_the_healthy_task_has_no_finding(task):
@@ -35,8 +37,6 @@ def test_dropped_weights(task):
     for name in ("fc6", "fc7"):
         for blob in case.net.params[name]:
             blob.data[...] = 0
-    from fcn.doctor import before_training
-
     found = before_training(case)[0]
     assert (found.kind, found.level) == ("weights.zero", "refuse")
     assert "fc6, fc7" in found.what and "convert.py --sample" in found.way_out
@@ -45,8 +45,6 @@ def test_dropped_weights(task):
 def test_nan_in_the_start(task):
     case = task.case()
     case.net.params["conv3_1"][0].data[0, 0] = np.nan
-    from fcn.doctor import before_training
-
     found = before_training(case)[0]
     assert found.kind == "weights.nan" and "conv3_1 (9 values)" in found.evidence
     assert "classifier.caffemodel" in found.evidence
@@ -110,8 +108,6 @@ def test_shifted_labels(task):
 
 
 def test_swapped_channels(task, monkeypatch):
-    from fcn.datasets.voc import SBDDSegDataLayer
-
     right = SBDDSegDataLayer.load_image
     monkeypatch.setattr(SBDDSegDataLayer, "load_image", lambda self, id: right(self, id)[::-1])
     assert "data.channels" in task.kinds()
@@ -129,7 +125,7 @@ def test_binary_masks(task):
     for path in labels(task):
         save_mat(path, np.where(classes_in(path) > 0, 255, 0).astype(np.uint8))
     found = task.find()
-    assert [each.kind for each in found] == ["labels.binary", "labels.void_counted"][:1]
+    assert [each.kind for each in found] == ["labels.binary"]
     assert "look binary" in found[0].what and "127" in found[0].way_out
 
 
@@ -174,7 +170,7 @@ def test_permuted_palette(task):
         image.save(path)
     found = task.find()
     assert [each.kind for each in found] == ["labels.palette"]
-    assert "1 (0) has the colour of 3 (2)" in found[0].evidence
+    assert "1 (zero) has the colour of 3 (two)" in found[0].evidence
 
 
 def test_unknown_key(task):
@@ -184,8 +180,6 @@ def test_unknown_key(task):
         "train",
     )
     case = task.case(built=False)
-    from fcn.doctor import before_training
-
     found = [each for each in before_training(case) if each.kind.startswith("data.")]
     assert any("iter_size" in each.way_out for each in found)
 
@@ -205,13 +199,9 @@ def test_outputs_against_classes(task):
 
 
 def test_frozen(task):
-    task.edit("lr_mult: 1.0", "lr_mult: 0.0", "train")
-    task.edit("lr_mult: 2.0", "lr_mult: 0.0", "train")
-    task.edit("lr_mult: 0.0002777777777777778", "lr_mult: 0.0", "train") if "0.0002777" in (
-        task.folder / "train.prototxt"
-    ).read_text() else None
-    kinds = task.kinds()
-    assert {"weights.frozen", "weights.zero"} & set(kinds)
+    for rate in ("1.0", "2.0", "0.00027777778"):
+        task.edit(f"lr_mult: {rate}", "lr_mult: 0.0", "train")
+    assert "weights.frozen" in task.kinds()
 
 
 def test_all_that_is_missing_at_once(task):
