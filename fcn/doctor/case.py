@@ -37,7 +37,7 @@ class Case:
     given: Sequence[Path] = ()  # files that were named instead of those found
     sample: bool = False  # on the embedded task
     task: Task | None = None  # default: the published model's, by the folder's name
-    seconds: float = 6.0  # for reading labels of a large set, and less for everything else
+    seconds: float = 5.0  # for reading labels of a large set, and less for everything else
     surveys: dict[Any, Any] = field(default_factory=dict)  # what was read, so that it is read once
 
     def __post_init__(self) -> None:
@@ -91,9 +91,9 @@ class Case:
 
     @property
     def from_classifier(self) -> bool:
-        """Whether training starts from a classification net, or from nothing."""
+        """Whether training starts from a classification net alone."""
         names = [name for name, _ in self.start] or list(self.wanted)
-        return all(name.startswith(f"{models.CLASSIFIERS}/") for name in names)
+        return bool(names) and all(name.startswith(f"{models.CLASSIFIERS}/") for name in names)
 
 
 class Source:

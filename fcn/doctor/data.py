@@ -39,7 +39,8 @@ def check_keys(source: Source) -> Iterator[Finding]:
     for key in unknown:
         what = f"{source.title} is given {key!r}, which it does not know"
         way = f"remove it; {INSTEAD.get(str(key), 'it would be ignored')}"
-        yield Finding("data.unknown_key", WARN, what, f"keys: {', '.join(sorted(known))}", way)
+        level = WARN if source.reader is not None else REFUSE
+        yield Finding("data.unknown_key", level, what, f"keys: {', '.join(sorted(known))}", way)
     if source.reader is None and not unknown and not isinstance(source.error, FileNotFoundError):
         text = str(source.error.args[0] if source.error and source.error.args else source.error)
         way = "correct its param_str in the prototxt"

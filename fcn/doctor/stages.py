@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 import caffe
-from caffe.proto import caffe_pb2
 from fcn import models, places, prototxts
 from fcn import weights as files
 from fcn.doctor.case import TEST, TRAIN, Case
 from fcn.doctor.net import mapped
+from fcn.doctor.stored import outputs_of_layers
 from fcn.explain import next_size_that_fits
 from fcn.findings import REFUSE, WARN, Finding
 from fcn.scoring import read_records
 
 Outputs = Mapping[str, int]  # layer with parameters -> its outputs
 PICTURES = 3  # looked at
-LARGEST, SIDE = 320, 224  # of a larger picture, a part of about this side
+LARGEST, SIDE = 256, 128  # of a larger picture, a part of about this side
 AT_CHANCE = 0.98  # of ln(classes): as large a loss means that nothing was learned
 
 
@@ -42,24 +42,8 @@ def layers_in(case: Case, file: Path) -> Outputs:
     """The layers with parameters in a caffemodel; read once for a case."""
     key = ("layers", file)
     if key not in case.surveys:
-        case.surveys[key] = read_layers(file)
+        case.surveys[key] = outputs_of_layers(file)
     return case.surveys[key]
-
-
-def read_layers(file: Path) -> Outputs:
-    """The layers with parameters in a caffemodel, with their outputs; {} if it cannot be told."""
-    try:
-        net: Any = caffe_pb2.NetParameter.FromString(Path(file).read_bytes())
-    except Exception:  # HDF5, or protobuf's own error: the engine reads it, or says what is wrong
-        return {}
-    return {
-        layer.name: outputs(layer.blobs[0]) for layer in [*net.layer, *net.layers] if layer.blobs
-    }
-
-
-def outputs(blob: Any) -> int:
-    """The first axis of a stored array; the legacy four numbers, too."""
-    return int(blob.shape.dim[0]) if blob.shape.dim else int(blob.num)
 
 
 def layers_of(net: prototxts.NetParameter) -> Outputs:
@@ -77,7 +61,7 @@ def layers_of(net: prototxts.NetParameter) -> Outputs:
 
 def identify(file: Path, sample: bool = False) -> str | None:
     """The published model, or net of the embedded task, that a caffemodel is of; None if unknown."""
-    return name_of(read_layers(file), sample)
+    return name_of(outputs_of_layers(file), sample)
 
 
 def name_of(held: Outputs, sample: bool = False) -> str | None:
@@ -199,7 +183,7 @@ def first_scores(case: Case, score: str, label: str) -> Iterator[tuple[np.ndarra
     source = next((s for s in case.sources_of(TEST) if label in s.tops and s.ids), None)
     if case.net is None or source is None or source.reader is None or uniform_on_purpose(case):
         return
-    end = time.monotonic() + case.seconds / 3
+    end = time.monotonic() + case.seconds / 5
     for id in source.ids[:: max(1, len(source.ids) // PICTURES)][:PICTURES]:
         try:
             arrays = dict(zip(source.layer.top, source.reader.load_all(id)))

@@ -160,6 +160,21 @@ def test_exif_explains_the_size(task):
     assert "EXIF orientation 6" in found["labels.size"].evidence
 
 
+def test_exif_turns_a_picture_off_its_mask(task):
+    """Whether layers turn pictures or not, one of two masks does not lie on a turned one."""
+    path = sorted((task.scenes / "voc/JPEGImages").glob("seg11valid*.jpg"))[0]
+    mask = masks(task)[0]
+    with Image.open(path) as image:
+        exif = image.getexif()
+        exif[0x0112] = 6
+        image.rotate(90, expand=True).save(path, exif=exif)
+    kinds = [task.kinds(built=False)]
+    with Image.open(mask) as image:
+        image.rotate(90, expand=True).save(mask)
+    kinds.append(task.kinds(built=False))
+    assert sorted(kinds) == [[], ["labels.exif"]]
+
+
 def test_permuted_palette(task):
     palette = vis.make_palette(256)
     palette[[1, 2, 3]] = palette[[3, 1, 2]]

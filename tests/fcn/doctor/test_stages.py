@@ -6,7 +6,8 @@ import shutil
 import numpy as np
 
 import caffe
-from fcn.doctor import stages
+from caffe.proto import caffe_pb2
+from fcn.doctor import stages, stored
 from fcn.surgery import interp
 
 CLASSES = 11
@@ -71,3 +72,18 @@ def test_unmatched_names(task):
         (task.folder / "val.prototxt").read_text().replace('name: "conv', 'name: "other')
     )
     assert "weights.unmatched" in task.kinds()
+
+
+def test_layers_are_read_without_their_values(tmp_path, drawn):
+    net = caffe_pb2.NetParameter.FromString((drawn / "whole.caffemodel").read_bytes())
+    wanted = {layer.name: layer.blobs[0].shape.dim[0] for layer in net.layer if layer.blobs}
+    assert stored.outputs_of_layers(drawn / "whole.caffemodel") == wanted and len(wanted) > 15
+    old = caffe_pb2.NetParameter(name="2014")
+    layer = old.layers.add(name="ip", type=caffe_pb2.V1LayerParameter.INNER_PRODUCT)
+    layer.blobs.add(num=7, channels=1, height=1, width=2, data=[0.5] * 14)
+    (tmp_path / "old.caffemodel").write_bytes(old.SerializeToString())
+    assert stored.outputs_of_layers(tmp_path / "old.caffemodel") == {"ip": 7}
+    (tmp_path / "text").write_text("no net at all")
+    (tmp_path / "empty").write_text("")
+    for name in ("text", "empty", "nowhere"):
+        assert stored.outputs_of_layers(tmp_path / name) == {}
