@@ -209,9 +209,15 @@ def part_of(case: Case, size: int) -> int:
 
 def deployed(case: Case, height: int, width: int) -> caffe.Net:
     """The test net without data and losses, which shares the train net's weights."""
+    form = prototxts.deploy(case.nets[TEST], height, width)
+    for layer in form.layer:  # fillers would draw numbers that the training draws otherwise
+        for kind in ("convolution_param", "inner_product_param"):
+            if layer.HasField(kind):
+                getattr(layer, kind).ClearField("weight_filler")
+                getattr(layer, kind).ClearField("bias_filler")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "deploy.prototxt"
-        path.write_text(prototxts.text_of(prototxts.deploy(case.nets[TEST], height, width)))
+        path.write_text(prototxts.text_of(form))
         net = caffe.Net(str(path), caffe.TEST)
     assert case.net is not None
     net.share_with(case.net)
