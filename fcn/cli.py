@@ -34,6 +34,7 @@ COMMANDS = {
     "train": Command("fcn.train", "train a model, scoring it as it goes"),
     "score": Command("fcn.scoring", "score weights on their data set"),
     "infer": Command("fcn.infer", "segment pictures"),
+    "doctor": Command("fcn.doctor.command", "look for what would spoil a training, before it"),
     "explain": Command("fcn.explain", "show where a net's crop offsets and padding come from"),
     "data fetch": Command("fcn.datasets.fetch", "download a data set"),
     "data prepare": Command("fcn.datasets.prepare", "make the split lists of a data set"),

@@ -11,9 +11,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from fcn.datasets import labels
 from fcn.datasets.data_layer import SegDataLayer
 from fcn.datasets.dataset import Dataset
+from fcn.datasets.masks import WAYS_OUT
 from fcn.datasets.registry import DATASETS, readers
+from fcn.datasets.survey import label_tops, read_labels
+from fcn.findings import NOTE
 
 # A mean that is further off is reported: another data set, another unit, or channels swapped.
 MAX_MEAN_ERROR = 15  # of 255
@@ -35,6 +39,13 @@ class Report:
         """Count the pixels of each label value."""
         hist = np.bincount(label.ravel(), minlength=256)
         self.pixels[top] = self.pixels.get(top, 0) + hist
+
+    def add_broken(self, layer: SegDataLayer, id: str, error: Exception) -> None:
+        """Add what is wrong with a pair that cannot be loaded, and what to do about it."""
+        seen = read_labels(layer, label_tops(layer), id)
+        why = [fault for _, fault in seen.faults]
+        more = "".join(f"; {fault.text}: {WAYS_OUT[fault.kind]}" for fault in why)
+        self.problems.append(f"{error}{more}")
 
     def add_picture(self, top: str, data: np.ndarray) -> None:
         """Add the means of a picture's channels."""
@@ -66,7 +77,7 @@ def check(layer: SegDataLayer, split: str) -> Report:
         try:
             arrays = dict(zip(layer.tops, layer.load_all(id)))
         except (OSError, ValueError, KeyError) as error:
-            report.problems.append(str(error))
+            report.add_broken(layer, id, error)
             continue
         report.pairs += 1
         for top, array in arrays.items():
@@ -81,6 +92,17 @@ def check(layer: SegDataLayer, split: str) -> Report:
                 "another unit, another set, or channels in another order"
             )
     return report
+
+
+def judge(report: Report, dataset: Dataset) -> None:
+    """Add to the problems what the values of all labels show together: binary masks, one class."""
+    for top, hist in report.pixels.items():
+        extent = f"all {report.pairs} readable labels"
+        for finding in labels.of_values(
+            hist, dataset.names_of(top), top, extent, pictures=report.pairs
+        ):
+            if finding.level != NOTE:
+                report.problems.append(str(finding))
 
 
 def other_splits(layer: SegDataLayer) -> list[str]:
@@ -133,6 +155,7 @@ def run(args: argparse.Namespace) -> int:
         splits = [split] if layer.path("split").is_file() else [split, *other_splits(layer)]
         for layer.split in splits:
             report = check(layer, layer.split)
+            judge(report, DATASETS[args.name])
             show(report, layer, DATASETS[args.name])
             count += len(report.problems)
     print(f"\n{count} problems" if count else "\nno problems")

@@ -88,6 +88,19 @@ def test_check_siftflow_and_context(siftflow, context, capsys):
     assert out.count("pairs read") == 2 and "59 wood" in out
 
 
+def test_check_says_what_masks_are(whole_voc, capsys):
+    """The same words as before training: RGB masks with the way out, binary ones by all labels."""
+    tree = whole_voc / "pascal/VOC2011/SegmentationClass"
+    for id, size in SIZES.items():
+        palette_png(tree / f"{id}.png", pattern(size, [0, 255]))
+    status, out = checked("voc", whole_voc, capsys)
+    assert status == 1 and "1 problems" in out and "masks look binary" in out
+    with Image.open(tree / "a.png") as image:
+        image.convert("RGB").save(tree / "a.png")
+    out = checked("voc", whole_voc, capsys)[1]
+    assert "a.png: label is a RGB picture" in out and "save class indices, not colours" in out
+
+
 def test_missing_split_is_a_problem(whole_voc, capsys):
     """It is told, and the lists that are there are read."""
     lists = whole_voc / "pascal/VOC2011/ImageSets/Segmentation"

@@ -1,0 +1,118 @@
+"""Findings on the labels that a survey saw; for `fcn data check`, `fcn doctor` and before training."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from fcn.datasets.dataset import VOID
+from fcn.datasets.masks import WAYS_OUT
+from fcn.datasets.survey import Survey
+from fcn.findings import NOTE, REFUSE, WARN, Finding
+
+MUCH_VOID = 0.5  # a larger share of void is told
+ENOUGH = 20  # so many whole labels show which classes there are
+SHOWN = 5  # of many files, so many are named
+BINARY = (
+    "map 255 to 1 and state two classes, 'classes': 2 in param_str and num_output: 2: "
+    "Image.fromarray((np.asarray(mask) > 127).astype('uint8')).save(path)"
+)
+TITLES = {
+    "rgb": "masks are colour pictures, not class indices",
+    "rgb_voc": "masks hold VOC's colours, not class indices",
+    "jpeg": "masks went through JPEG or resizing, so their values are not classes",
+    "mode": "masks are images of a kind that holds no class indices",
+    "range": "masks have values out of range",
+    "from_one": "masks count classes from 1",
+    "grey_colours": "masks are colours made grey, not class indices",
+    "size": "pictures and masks differ in size",
+    "exif": "pictures are stored turned, as their EXIF orientation says, and do not lie on their masks",
+    "unreadable": "files cannot be read",
+}
+
+
+def findings(survey: Survey, names: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """What is wrong with the labels; `names` are each top's class names."""
+    yield from broken(survey)
+    for top, hist in survey.hists.items():
+        classes = len(names[top])
+        yield from of_values(hist, names[top], top, survey.extent, survey.whole, survey.pairs)
+        if survey.permuted and classes > 2:
+            yield permuted(survey, names[top])
+    if survey.turned and "exif" not in survey.faults:
+        what = f"{len(survey.turned)} pictures are stored turned (EXIF orientation)"
+        way = "look at one beside its mask: masks must lie on the pictures as they are read"
+        yield Finding("labels.turned", NOTE, what, ", ".join(survey.turned[:SHOWN]), way)
+
+
+def broken(survey: Survey) -> Iterator[Finding]:
+    """A finding for each kind of broken file; each names its files."""
+    for kind, files in survey.faults.items():
+        count = len(files)
+        shown = "; ".join(f"{path}: {text}" for path, text in files[:SHOWN])
+        more = f"; and {count - SHOWN} more" if count > SHOWN else ""
+        what = f"{count} {'file' if count == 1 else 'files'}: {TITLES[kind]}"
+        name = "labels.rgb" if kind == "rgb_voc" else f"labels.{kind}"
+        evidence = f"{shown}{more} ({survey.extent} were read)"
+        yield Finding(name, REFUSE, what, evidence, WAYS_OUT[kind])
+
+
+def of_values(
+    hist: np.ndarray,
+    names: Sequence[str],
+    top: str = "label",
+    extent: str = "all labels",
+    whole: bool = True,
+    pictures: int = ENOUGH,
+) -> Iterator[Finding]:
+    """Findings on the number of pixels of each label value."""
+    total, classes = int(hist.sum()), len(names)
+    if not total:
+        return
+    seen = [int(value) for value in np.flatnonzero(hist[:classes])]
+    void = hist[VOID] / total
+    evidence = f"{extent}: " + ", ".join(
+        f"{value} {hist[value] / total:.1%}" for value in np.flatnonzero(hist)[:8]
+    )
+    if not seen:
+        what = f"{top}: every pixel is void (255), so nothing can be learned"
+        way = "255 is void here: map the values to classes"
+        yield Finding("labels.only_void", REFUSE, what, evidence, way)
+    elif seen == [0] and void > 0.01:
+        what = f"{top}: 255 is void here, and of {classes} classes only 0 occurs: masks look binary"
+        yield Finding("labels.binary", REFUSE, what, evidence, BINARY)
+    elif len(seen) == 1:
+        what = f"{top}: of {classes} classes only {seen[0]} ({names[seen[0]]}) occurs"
+        way = "a net learns to say it everywhere: look at the masks, and at what makes them"
+        yield Finding("labels.one_class", REFUSE, what, evidence, way)
+    elif seen == [0, 1] and classes > 2 and pictures >= ENOUGH:
+        what = f"{top}: of {classes} classes only 0 and 1 occur: masks look binary"
+        way = "state two classes: 'classes': 2 in param_str, num_output: 2 in the score layers"
+        yield Finding("labels.two_classes", WARN, what, evidence, way)
+    elif len(seen) < classes:
+        yield unseen(names, seen, top, extent, whole and pictures >= ENOUGH)
+    if void > MUCH_VOID and seen:
+        what = f"{top}: {void:.0%} of the pixels are void (255)"
+        way = "pixels of 255 teach nothing: is a class stored as 255?"
+        if not (seen == [0] and void > 0.01):
+            yield Finding("labels.void", WARN, what, evidence, way)
+
+
+def unseen(names: Sequence[str], seen: Sequence[int], top: str, extent: str, sure: bool) -> Finding:
+    """Classes that are named and did not occur."""
+    absent = [name for k, name in enumerate(names) if k not in seen]
+    what = f"{top}: {len(absent)} of {len(names)} classes do not occur"
+    shown = ", ".join(absent[:SHOWN]) + (", ..." if len(absent) > SHOWN else "")
+    way = "they cannot be learned: is the list of classes the right one?"
+    level = WARN if sure and len(absent) > len(names) / 2 else NOTE
+    return Finding("labels.unseen", level, what, f"{extent}: {shown}", way)
+
+
+def permuted(survey: Survey, names: Sequence[str]) -> Finding:
+    """A palette that has VOC's colours in another order."""
+    pairs = list(survey.permuted.items())[:SHOWN]
+    shown = ", ".join(f"{k} ({names[k]}) has the colour of {to} ({names[to]})" for k, to in pairs)
+    count = len(survey.permuted_files)
+    what = f"{count} masks have VOC's colours in another order: their indices may be permuted"
+    way = "map the indices by colour, or see that class 1 is what the list of classes says"
+    first = ", ".join(survey.permuted_files[:SHOWN])
+    return Finding("labels.palette", WARN, what, f"{shown}; {first}", way)

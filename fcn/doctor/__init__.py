@@ -1,0 +1,50 @@
+"""What is checked before the first step of training, and by `fcn doctor MODEL`.
+
+A kind of check is a module with `check(case)`, which yields findings; CHECKS is the table of them.
+`before_training(case)` runs them all. A check that lacks what it looks at (weights, data, a built
+net) finds nothing; what is missing is a finding of its own.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from fcn.doctor import (
+    alignment,
+    data,
+    labels,
+    memory,
+    missing,
+    net,
+    pictures,
+    recipe,
+    stages,
+    weights,
+)
+from fcn.doctor.case import TEST, TRAIN, Case
+from fcn.findings import Finding, by_weight
+
+# Before they are called by others: what needs no data first, then what reads it, then the nets.
+CHECKS: dict[str, Callable[[Case], Iterable[Finding]]] = {
+    "what is there": missing.check,
+    "the recipe": recipe.check,
+    "the nets": net.check,
+    "the data layers": data.check,
+    "the labels": labels.check,
+    "the pictures": pictures.check,
+    "labels on pictures": alignment.check,
+    "the weights": weights.check,
+    "the starting nets": stages.check,
+    "memory": memory.check,
+}
+
+__all__ = ["CHECKS", "TEST", "TRAIN", "Case", "before_training", "findings"]
+
+
+def findings(case: Case) -> Iterator[Finding]:
+    """All that is found, check by check."""
+    for check in CHECKS.values():
+        yield from check(case)
+
+
+def before_training(case: Case) -> list[Finding]:
+    """All that is found, the heaviest first."""
+    return by_weight(findings(case))

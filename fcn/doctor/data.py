@@ -1,0 +1,170 @@
+"""The data layers as the prototxts state them: means, splits, keys, train against test."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fcn.doctor.case import ALWAYS, TEST, TRAIN, Case, Source
+from fcn.doctor.recipe import losses
+from fcn.findings import NOTE, REFUSE, WARN, Finding
+
+INSTEAD = {
+    "batch_size": "iter_size in solver.prototxt adds up the gradients of several pictures",
+    "batch": "iter_size in solver.prototxt adds up the gradients of several pictures",
+    "shuffle": "randomize is the key",
+    "root": "the folder's key ends in _dir",
+}
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Findings on the data layers."""
+    for source in case.sources:
+        yield from check_keys(source)
+    yield from check_means(case)
+    yield from check_known_means(case)
+    yield from check_splits(case)
+    if not case.sources and losses(case):
+        what = "no data layer of the nets can be looked at: labels and pictures were not checked"
+        way = "a layer of voc_layers reads any tree of pictures and palette PNGs"
+        yield Finding("data.unknown", NOTE, what, "no Python data layer", way)
+
+
+def check_keys(source: Source) -> Iterator[Finding]:
+    """Keys of param_str that no one reads, and what the layer itself refuses."""
+    if source.kind is None:
+        return
+    known = {*source.kind.required, *ALWAYS, *getattr(source.kind, "optional", ())}
+    unknown = [key for key in source.params if key not in known]
+    for key in unknown:
+        what = f"{source.title} is given {key!r}, which it does not know"
+        way = f"remove it; {INSTEAD.get(str(key), 'it would be ignored')}"
+        level = WARN if source.reader is not None else REFUSE
+        yield Finding("data.unknown_key", level, what, f"keys: {', '.join(sorted(known))}", way)
+    if source.reader is None and not unknown and not isinstance(source.error, FileNotFoundError):
+        text = str(source.error.args[0] if source.error and source.error.args else source.error)
+        way = "correct its param_str in the prototxt"
+        yield Finding("data.params", REFUSE, text, source.title, way)
+
+
+def mean_of(source: Source) -> tuple[float, ...] | None:
+    """The mean in a param_str; None if there is none that is one or three numbers."""
+    if source.params.get("mean") is None:
+        return None
+    try:
+        mean = np.asarray(source.params.get("mean"), float).ravel()
+    except (TypeError, ValueError):
+        return None
+    return tuple(np.broadcast_to(mean, 3).tolist()) if mean.size in (1, 3) else None
+
+
+def shown(mean: Sequence[float]) -> str:
+    """A mean for people."""
+    return "(" + ", ".join(f"{value:.6g}" for value in mean) + ")"
+
+
+def check_means(case: Case) -> Iterator[Finding]:
+    """The means of the train and the test net against each other."""
+    pairs = zip(case.sources_of(TRAIN), case.sources_of(TEST))
+    for train, test in pairs:
+        ours, theirs = mean_of(train), mean_of(test)
+        if ours is None or theirs is None or np.allclose(ours, theirs, atol=0.01):
+            continue
+        what = "the train and the test net subtract different means"
+        evidence = f"train {shown(ours)}, test {shown(theirs)}"
+        way = "the same mean in both param_str: B, G, R, of the training pictures"
+        yield Finding("data.mean_differs", REFUSE, what, evidence, way)
+    for train, test in zip(case.sources_of(TRAIN), case.sources_of(TEST)):
+        count = [
+            each.params.get("classes", getattr(each.kind, "classes", 0)) for each in (train, test)
+        ]
+        if None not in (train.kind, test.kind) and count[0] != count[1]:
+            what = "the train and the test net read labels of different classes"
+            evidence = f"train {count[0]}, test {count[1]}"
+            way = "the same 'classes' in both param_str"
+            yield Finding("data.classes_differ", REFUSE, what, evidence, way)
+
+
+def check_known_means(case: Case) -> Iterator[Finding]:
+    """The means of a published model against the published ones."""
+    if case.task is None:
+        return
+    right = np.array(case.task.mean)
+    for source in case.sources:
+        mean = mean_of(source)
+        if mean is None or np.allclose(mean, right, atol=0.05):
+            continue
+        given = np.array(mean)
+        evidence = (
+            f"{source.title}: {shown(mean)}; the data set's is {shown(right.tolist())} (B, G, R)"
+        )
+        way = f"'mean': {shown(right.tolist())}"
+        if np.allclose(given, right[::-1], atol=0.05):
+            what = "the mean is in the order R, G, B, but pictures are B, G, R"
+            yield Finding("data.mean_order", WARN, what, evidence, way)
+        elif np.allclose(given, -right, atol=0.05):
+            what = "the mean has the wrong sign: it is subtracted, so this one would be added"
+            yield Finding("data.mean_sign", REFUSE, what, evidence, way)
+        else:
+            what = "the mean is not the data set's"
+            yield Finding("data.mean", WARN, what, evidence, way)
+
+
+# ---- splits
+
+
+def check_splits(case: Case) -> Iterator[Finding]:
+    """Which lists are trained on and scored."""
+    train, test = (next(iter(case.sources_of(which)), None) for which in (TRAIN, TEST))
+    if train is not None:
+        yield from check_shuffled(train)
+    if train is not None and test is not None:
+        yield from check_overlap(train, test)
+    for source, which in ((train, TRAIN), (test, TEST)):
+        yield from check_published_split(case, source, which)
+
+
+def check_shuffled(train: Source) -> Iterator[Finding]:
+    """Only splits with 'train' in their names are shuffled."""
+    split = str(train.params.get("split", "train"))
+    if train.kind is None or ("train" in split and train.params.get("randomize", True)):
+        return
+    what = f"the train net reads split {split!r} always in the same order"
+    why = (
+        "randomize is off"
+        if "train" in split
+        else "only lists with 'train' in their name are shuffled"
+    )
+    way = "train on the training list, or give the list such a name; 'randomize': True"
+    yield Finding("data.not_shuffled", WARN, what, why, way)
+
+
+def check_overlap(train: Source, test: Source) -> Iterator[Finding]:
+    """Pictures that are both trained on and scored."""
+    both = sorted(set(train.ids) & set(test.ids))
+    if not both:
+        return
+    same = set(train.ids) == set(test.ids)
+    splits = f"train: {train.params.get('split')!r}, test: {test.params.get('split')!r}"
+    evidence = f"{splits}; {', '.join(both[:5])}{' ...' if len(both) > 5 else ''}"
+    way = "score another list; --leakage allows it"
+    if same:
+        what = f"the nets train on and score the same {len(both)} pictures"
+        yield Finding("data.same_split", REFUSE, what, evidence, way)
+    else:
+        what = f"{len(both)} of the {len(test.ids)} pictures to score are trained on"
+        yield Finding("data.leakage", REFUSE, what, evidence, way)
+
+
+def check_published_split(case: Case, source: Source | None, which: str) -> Iterator[Finding]:
+    """The split of a published model against the published one."""
+    if case.task is None or source is None:
+        return
+    nets: dict[str, Any] = case.task.nets
+    wanted = list(nets.values())[which != TRAIN]
+    split = source.params.get("split")
+    if split in (wanted, None) or (wanted, split) == ("seg11valid", "segvalid11"):
+        return
+    what = f"the {which} net reads split {split!r}, not {wanted!r}"
+    way = f"'split': {wanted!r}"
+    yield Finding("data.split", WARN, what, f"{source.title} of {case.model}", way)

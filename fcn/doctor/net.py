@@ -1,0 +1,153 @@
+"""The nets as their prototxts state them: crops, losses, the number of outputs, train against test."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from caffe.coord_map import crop_params
+from fcn import prototxts
+from fcn.doctor.case import TRAIN, Case
+from fcn.explain import Layers, layers_and_tops, position_map
+from fcn.findings import NOTE, REFUSE, WARN, Finding
+
+CHANGES_CHANNELS = ("Convolution", "Deconvolution", "InnerProduct")
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Findings on the two nets."""
+    for which, net in case.nets.items():
+        losses = [layer for layer in net.layer if layer.type.endswith("Loss")]
+        if which == TRAIN and not losses:
+            what = "the train net has no loss, so nothing can be learned"
+            way = "add a SoftmaxWithLoss of the scores and the labels"
+            yield Finding("net.no_loss", REFUSE, what, str(case.settings.train_net), way)
+        yield from check_crops(which, net)
+        yield from check_outputs(case, which, net)
+    yield from check_same_layers(case)
+
+
+# ---- crops
+
+
+def check_crops(which: str, net: prototxts.NetParameter) -> Iterator[Finding]:
+    """Crops at the channels' axis, and offsets that do not follow from the coordinate map."""
+    crops = [layer for layer in net.layer if layer.type == "Crop" and len(layer.bottom) == 2]
+    for layer in crops:
+        if layer.crop_param.axis == 1:
+            what = f"layer {layer.name!r} of the {which} net crops from axis 1, the channels, on"
+            way = "crop_param { axis: 2 }: height and width alone"
+            yield Finding("net.crop_axis", REFUSE, what, "crop_param: axis 1", way)
+    if not crops:
+        return
+    layers, why = mapped(net)
+    if why:
+        what = f"the crop offsets of the {which} net could not be checked"
+        yield Finding("net.offset_unknown", NOTE, what, why, "fcn explain says more")
+    for layer, top in layers:
+        if layer.type == "Crop" and len(layer.bottom) == 2:
+            yield from check_offset(which, layer, top)
+
+
+def mapped(net: prototxts.NetParameter) -> tuple[Layers, str]:
+    """The layers with net_spec's tops, or why they cannot be had."""
+    try:
+        return layers_and_tops(prototxts.deploy(net)), ""
+    except (AssertionError, KeyError, AttributeError, TypeError) as error:
+        return [], f"{type(error).__name__}: {error}"
+
+
+def check_offset(which: str, layer: Any, top: Any) -> Iterator[Finding]:
+    """A finding if a Crop does not put its bottoms on each other."""
+    try:
+        place = position_map(*top.fn.inputs)
+    except (AssertionError, KeyError, ValueError):
+        return
+    if place is None:
+        return
+    scale, shift = place
+    stated = [int(value) for value in crop_params(top.fn)[1]]
+    where = f"[i] of {layer.bottom[0]!r} lies at {scale:g} i {shift:+g} of {layer.bottom[1]!r}"
+    if abs(scale - 1) > 1e-6:
+        what = f"layer {layer.name!r} of the {which} net crops blobs of different scales"
+        way = f"a Deconvolution of {layer.bottom[0]!r} by {scale:g} before it"
+        yield Finding("net.scale", WARN, what, where, way)
+    elif any(value != -shift for value in stated) and layer.crop_param.axis >= 2:
+        far = max(abs(value + shift) for value in stated)
+        what = f"layer {layer.name!r} of the {which} net puts scores {far:g} pixels off"
+        evidence = f"{where}, so the offset should be {-shift:g}; the file says {stated[0]}"
+        way = f"crop_param {{ axis: 2 offset: {-shift:g} }} (fcn explain shows where it comes from)"
+        yield Finding("net.offset", WARN, what, evidence, way)
+
+
+# ---- losses and outputs
+
+
+def outputs_of(net: prototxts.NetParameter, blob: str) -> int:
+    """The channels of a blob, followed down to the layer that decides them; 0 if none does."""
+    for layer in reversed(list(net.layer)):
+        if blob not in layer.top or not layer.bottom:
+            continue
+        if layer.type in CHANGES_CHANNELS:
+            inner = layer.type == "InnerProduct"
+            return (layer.inner_product_param if inner else layer.convolution_param).num_output
+        if layer.type in ("Concat", "Slice", "Reshape", "Python", "Split"):
+            return 0
+        if list(layer.bottom[:1]) != [blob]:
+            return outputs_of(net, layer.bottom[0])
+    return 0
+
+
+def check_outputs(case: Case, which: str, net: prototxts.NetParameter) -> Iterator[Finding]:
+    """Scores against the classes that the labels have, and losses against void."""
+    for layer in net.layer:
+        if layer.type != "SoftmaxWithLoss" or len(layer.bottom) < 2:
+            continue
+        score, label = layer.bottom[:2]
+        outputs, classes = outputs_of(net, score), classes_of(case, which, label)
+        if outputs and classes and outputs != classes:
+            fewer = outputs < classes
+            what = (
+                f"blob {score!r} of the {which} net has {outputs} channels, "
+                f"but the labels have {classes} classes"
+            )
+            evidence = f"layer {layer.name!r}; label values are 0 to {classes - 1}"
+            way = f"num_output: {classes} in its score layers, or 'classes': {outputs} in param_str"
+            yield Finding("net.outputs", REFUSE if fewer else WARN, what, evidence, way)
+        if classes and layer.loss_param.HasField("ignore_label"):
+            ignored = layer.loss_param.ignore_label
+            if ignored < classes:
+                what = f"layer {layer.name!r} of the {which} net ignores label {ignored}, a class"
+                evidence = f"classes are 0 to {classes - 1}, void is 255"
+                yield Finding("net.ignore", WARN, what, evidence, "loss_param: ignore_label: 255")
+
+
+def classes_of(case: Case, which: str, blob: str) -> int:
+    """The number of classes that the labels of a blob have; 0 if it is not known."""
+    for source in case.sources_of(which):
+        if source.kind is None or blob not in source.layer.top:
+            continue
+        if blob.endswith("geo") and hasattr(source.kind, "geo_classes"):
+            return source.kind.geo_classes
+        if source.reader is not None:
+            return int(source.reader.classes)
+        return int(source.params.get("classes", source.kind.classes))
+    return 0
+
+
+# ---- train against test
+
+
+def check_same_layers(case: Case) -> Iterator[Finding]:
+    """Layers that are learned and not scored, or scored and not learned."""
+    if len(case.nets) < 2:
+        return
+    learned, scored = (
+        {layer.name for layer in net.layer if layer.type in CHANGES_CHANNELS}
+        for net in case.nets.values()
+    )
+    other = sorted(scored - learned)
+    if other:
+        what = (
+            f"{len(other)} layers of the test net are not in the train net, so they stay unlearned"
+        )
+        way = "give the layers of both nets the same names"
+        yield Finding("net.differ", REFUSE, what, ", ".join(other[:9]), way)

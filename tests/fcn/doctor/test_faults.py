@@ -1,0 +1,234 @@
+"""Faults that are planted in the embedded task are named; the task as it is has none."""
+
+import numpy as np
+import pytest
+import scipy.io
+from PIL import Image
+
+import caffe
+from fcn import vis
+from fcn.datasets.sample.draw import save_mat
+from fcn.datasets.voc import SBDDSegDataLayer
+from fcn.doctor import before_training
+
+
+def test_the_healthy_task_has_no_finding(task):
+    assert task.find() == []
+
+
+def labels(task):
+    return sorted((task.scenes / "sbd/cls").glob("*.mat"))
+
+
+def masks(task):
+    return sorted((task.scenes / "voc/SegmentationClass").glob("seg11valid*.png"))
+
+
+def classes_in(path):
+    return np.asarray(scipy.io.loadmat(path)["GTcls"][0]["Segmentation"][0])
+
+
+def test_unfilled_upscore(task):
+    assert task.kinds(filled=False) == ["weights.upscore"]
+
+
+def test_dropped_weights(task):
+    case = task.case()
+    for name in ("fc6", "fc7"):
+        for blob in case.net.params[name]:
+            blob.data[...] = 0
+    found = before_training(case)[0]
+    assert (found.kind, found.level) == ("weights.zero", "refuse")
+    assert "fc6, fc7" in found.what and "convert.py --sample" in found.way_out
+
+
+def test_nan_in_the_start(task):
+    case = task.case()
+    case.net.params["conv3_1"][0].data[0, 0] = np.nan
+    found = before_training(case)[0]
+    assert found.kind == "weights.nan" and "conv3_1 (9 values)" in found.evidence
+    assert "classifier.caffemodel" in found.evidence
+
+
+@pytest.mark.parametrize(
+    "mean, nets, kind",
+    [
+        ("(0.0, 0.0, 0.0)", ["train"], "data.mean_differs"),
+        ("(0.0, 0.0, 0.0)", ["train", "val"], "data.no_mean"),
+        ("(-76.0, -81.0, -75.0)", ["train", "val"], "data.mean_sign"),
+        ("(75.0, 81.0, 76.0)", ["train", "val"], "data.mean_order"),
+        ("(104.0, 117.0, 123.0)", ["train", "val"], "data.mean"),
+    ],
+)
+def test_wrong_mean(task, mean, nets, kind):
+    task.edit("(76.0, 81.0, 75.0)", mean, *nets)
+    assert kind in task.kinds()
+
+
+def test_rate_of_the_other_normalisation(task):
+    solver = task.folder / "solver.prototxt"
+    solver.write_text(solver.read_text().replace("base_lr: 0.01", "base_lr: 1e-10"))
+    found = task.find()
+    assert [each.kind for each in found] == ["recipe.rate"]
+    assert "too small" in found[0].what and "1e-10" in found[0].evidence
+    solver.write_text(solver.read_text().replace("base_lr: 1e-10", "base_lr: 0.01"))
+    task.edit("normalize: true", "normalize: false")
+    found = task.find()
+    assert [each.kind for each in found] == ["recipe.rate"] and "43200 pixels" in found[0].evidence
+
+
+def test_momentum(task):
+    solver = task.folder / "solver.prototxt"
+    solver.write_text(solver.read_text().replace("momentum: 0.9", "momentum: 1"))
+    assert task.kinds() == ["recipe.momentum"]
+
+
+def test_a_single_rgb_mask(task):
+    path = masks(task)[3]
+    with Image.open(path) as image:
+        image.convert("RGB").save(path)
+    found = task.find()
+    assert [each.kind for each in found] == ["labels.rgb"]
+    assert str(path) in found[0].evidence and "VOC's classes" in found[0].evidence
+
+
+def test_255_counted(task):
+    task.edit("ignore_label: 255", "")
+    found = task.find()
+    assert [each.kind for each in found] == ["labels.void_counted"]
+    assert "test net" in found[0].what  # SBD's labels have no void
+
+
+def test_shifted_labels(task):
+    for path in labels(task):
+        save_mat(path, np.roll(classes_in(path), (0, 12), (0, 1)))
+    found = task.find()
+    assert [each.kind for each in found] == ["labels.shifted"]
+    assert "12 pixels to the left" in found[0].what and "train net" in found[0].what
+
+
+def test_swapped_channels(task, monkeypatch):
+    right = SBDDSegDataLayer.load_image
+    monkeypatch.setattr(SBDDSegDataLayer, "load_image", lambda self, id: right(self, id)[::-1])
+    assert "data.channels" in task.kinds()
+
+
+def test_wrong_split(task):
+    lists = task.scenes / "voc/ImageSets/Segmentation"
+    task.edit("seg11valid", "tune", "val")
+    assert task.kinds() == ["data.split"]
+    (task.scenes / "sbd/train.txt").write_text((lists / "tune.txt").read_text())
+    assert "data.same_split" in task.kinds(built=False)
+
+
+def test_binary_masks(task):
+    for path in labels(task):
+        save_mat(path, np.where(classes_in(path) > 0, 255, 0).astype(np.uint8))
+    found = task.find()
+    assert [each.kind for each in found] == ["labels.binary"]
+    assert "look binary" in found[0].what and "127" in found[0].way_out
+
+
+def test_values_out_of_range_and_jpeg(task):
+    first, second, third, fourth, fifth = masks(task)[:5]
+    classes = np.asarray(Image.open(first))
+    vis.save_classes(np.where(classes == 0, 77, classes), first)
+    Image.fromarray(np.where(classes > 0, 255, 0).astype(np.uint8)).save(second, "JPEG", quality=60)
+    Image.fromarray(classes[:, :-10]).save(third)
+    fourth.write_bytes(fourth.read_bytes()[:200])
+    Image.fromarray(classes > 0).save(fifth)
+    found = {each.kind: each for each in task.find(built=False)}
+    assert {f"labels.{kind}" for kind in ("range", "jpeg", "size", "unreadable", "mode")} <= set(
+        found
+    )
+    assert "77" in found["labels.range"].evidence and str(first) in found["labels.range"].evidence
+    pixels = (classes == 0).sum()
+    assert f"{pixels} pixels" in found["labels.range"].evidence
+    assert "180x240, mask 180x230" in found["labels.size"].evidence
+
+
+def test_exif_explains_the_size(task):
+    path = sorted((task.scenes / "voc/JPEGImages").glob("seg11valid*.jpg"))[0]
+    with Image.open(path) as image:
+        exif = image.getexif()
+        exif[0x0112] = 6
+        turned = image.rotate(90, expand=True)
+        label = Image.open(masks(task)[0])
+        turned.save(path, exif=exif)
+    label.rotate(30).resize((99, 50)).save(masks(task)[0])
+    found = {each.kind: each for each in task.find(built=False)}
+    assert "EXIF orientation 6" in found["labels.size"].evidence
+
+
+def test_exif_turns_a_picture_off_its_mask(task):
+    """Whether layers turn pictures or not, one of two masks does not lie on a turned one."""
+    path = sorted((task.scenes / "voc/JPEGImages").glob("seg11valid*.jpg"))[0]
+    mask = masks(task)[0]
+    with Image.open(path) as image:
+        exif = image.getexif()
+        exif[0x0112] = 6
+        image.rotate(90, expand=True).save(path, exif=exif)
+    kinds = [task.kinds(built=False)]
+    with Image.open(mask) as image:
+        image.rotate(90, expand=True).save(mask)
+    kinds.append(task.kinds(built=False))
+    assert sorted(kinds) == [[], ["labels.exif"]]
+
+
+def test_permuted_palette(task):
+    palette = vis.make_palette(256)
+    palette[[1, 2, 3]] = palette[[3, 1, 2]]
+    for path in masks(task):
+        with Image.open(path) as image:
+            image.load()
+        image.putpalette(palette.tobytes())
+        image.save(path)
+    found = task.find()
+    assert [each.kind for each in found] == ["labels.palette"]
+    assert "1 (zero) has the colour of 3 (two)" in found[0].evidence
+
+
+def test_unknown_key(task):
+    task.edit(
+        "'split': 'train'".replace("'", "\\'"),
+        "\\'batch_size\\': 4, \\'split\\': \\'train\\'",
+        "train",
+    )
+    case = task.case(built=False)
+    found = [each for each in before_training(case) if each.kind.startswith("data.")]
+    assert any("iter_size" in each.way_out for each in found)
+
+
+def test_crops(task):
+    task.edit("offset: 19", "offset: 12", "train")
+    found = task.find()
+    assert [each.kind for each in found] == ["net.offset"] and "7 pixels off" in found[0].what
+    task.edit("axis: 2", "axis: 1", "train")
+    assert "net.crop_axis" in task.kinds(built=False)
+
+
+def test_outputs_against_classes(task):
+    task.edit("num_output: 11", "num_output: 9", "train")
+    found = task.find(built=False)
+    assert [each.kind for each in found] == ["net.outputs"] and "9 channels" in found[0].what
+
+
+def test_frozen(task):
+    for rate in ("1.0", "2.0", "0.00027777778"):
+        task.edit(f"lr_mult: {rate}", "lr_mult: 0.0", "train")
+    assert "weights.frozen" in task.kinds()
+
+
+def test_all_that_is_missing_at_once(task):
+    (task.scenes / "sbd").rename(task.scenes / "elsewhere")
+    (task.scenes / "voc/ImageSets/Segmentation/seg11valid.txt").unlink()
+    task.start = []
+    found = task.find(built=False, wanted=["ilsvrc-nets/vgg16-fcn"])
+    assert [each.kind for each in found] == ["missing.weights", "missing.data", "missing.split"]
+    assert [each.way_out for each in found[1:]] == ["fcn data sample"] * 2
+
+
+def test_memory(task, monkeypatch):
+    monkeypatch.setattr(caffe.memory, "device_memory", lambda where: (2**24, 2**24))
+    found = task.find()
+    assert [each.kind for each in found] == ["memory.need"] and "--recompute" in found[0].way_out
