@@ -16,7 +16,8 @@ from PIL import Image
 
 import caffe
 from fcn import devices, explain, models, prototxts, weights
-from fcn.pictures import PREPARE, READ, Unreadable, read_inputs
+from fcn.inputs import PREPARE, READ, read_inputs
+from fcn.pictures import Unreadable
 from fcn.scoring import predicted
 from fcn.tasks import Task, task_of
 from fcn.vis import make_palette, save_classes, vis_seg
