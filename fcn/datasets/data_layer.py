@@ -5,7 +5,6 @@ background thread reads the next picture while the net computes; the order is de
 Only pycaffe's public names are used.
 """
 
-import ast
 import os
 import random
 from collections.abc import Collection, Sequence
@@ -19,22 +18,25 @@ from PIL import Image
 
 import caffe
 from fcn import pictures, places
+from fcn.datasets import param_str
 from fcn.datasets.dataset import VOID
 
 
 class SegDataLayer(caffe.Layer):
     """Tops: one picture, 1 x C x H x W, and its labels, 1 x 1 x H x W; reshaped for every picture.
 
-    `param_str` is a Python dict literal with the keys in `required`, and optionally seed (default:
-    another order each run), randomize (default True; only splits with 'train' in their name are ever
-    shuffled) and classes (if one's own tree has another number of them). Raises KeyError for a
-    missing key, ValueError for a value that makes no sense, FileNotFoundError for missing files.
+    `param_str` is a Python dict literal with the keys in `required`, and optionally those in
+    `optional`: seed (default: another order each run), randomize (default True; only splits with
+    'train' in their name are ever shuffled) and classes (if one's own tree has another number of
+    them). Raises KeyError for a missing key and for any other, ValueError for a value that makes no
+    sense, FileNotFoundError for missing files.
     """
 
     param_str: str
     split: str
     dataset = ""  # data/<dataset>/README.md tells how to get the files
     required: Sequence[str] = ("split",)  # keys of param_str; they become attributes
+    optional: Sequence[str] = ("seed", "randomize", "classes")
     classes = 0  # label values are 0 .. classes - 1, or VOID
     tops = {"data": "load_image", "label": "load_label"}  # top -> method, in order
     files: dict[str, str] = {}  # "split" or a top -> path, with {id} and {attribute} to fill in
@@ -106,17 +108,17 @@ class SegDataLayer(caffe.Layer):
         """For subclasses: check and use the keys of param_str."""
 
     def parse_params(self) -> dict[str, Any]:
-        """param_str as a dict with all required keys."""
+        """param_str as a dict with all required keys and no unknown ones."""
         try:
-            params = ast.literal_eval(self.param_str or "None")
-        except (ValueError, SyntaxError) as error:
-            raise self.failure(ValueError, f"param_str is not a Python literal: {error}") from None
-        if not isinstance(params, dict):
-            raise self.failure(ValueError, f"param_str must be a dict, got {self.param_str!r}")
+            params = param_str.parse(self.param_str)
+        except ValueError as error:
+            raise self.failure(ValueError, str(error)) from None
         missing = [key for key in self.required if key not in params]
         if missing:
             has = ", ".join(map(str, params)) or "nothing"
             raise self.failure(KeyError, f"param_str lacks {', '.join(missing)} (it has {has})")
+        if unknown := param_str.unknown_keys(params, [*self.required, *self.optional]):
+            raise self.failure(KeyError, unknown)
         return params
 
     def find_folder(self, path: str) -> Path:
