@@ -14,7 +14,7 @@ KEYS = ("role", "seed", "batch", "side", "mean", "plain")  # of param_str
 
 
 class DigitCropDataLayer(caffe.Layer):
-    """Tops data (batch x 3 x 96 x 96, BGR minus mean) and label (batch; 0: none, else digit + 1).
+    """Tops data (batch x 3 x side x side, BGR minus mean) and label (batch; 0: none, else digit + 1).
 
     param_str: role (train, tune, val), seed; batch (32), side (96), mean, and plain (0): the number
     of batches at the start that have plain backgrounds, from which a net learns sooner.
