@@ -88,8 +88,8 @@ def switch(name, precision):
     except RuntimeError as error:
         raise LeftOut(str(error)) from None
     if name != OURS:
-        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        caffe.context.allow_tf32(precision == "tf32")
+        torch.backends.cudnn.benchmark = True
 
 
 def require(peer):
@@ -128,4 +128,4 @@ def versions():
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return found | {"torch": torch.__version__}  # with the CUDA it is built for

@@ -36,7 +36,7 @@ from .updates import (
     get_solver,
 )
 
-from . import coord_map, io  # isort: skip
+from . import coord_map, diagnosis, io, learnable  # isort: skip
 from .running import memory  # isort: skip
 
 Tally = ConfusionMatrix  # its first name
@@ -62,12 +62,14 @@ __all__ = [
     "Tally",
     "Timer",
     "coord_map",
+    "diagnosis",
     "get_solver",
     "has_nccl",
     "init_log",
     "io",
     "layer_type_list",
     "layers",
+    "learnable",
     "log",
     "memory",
     "params",

@@ -33,6 +33,8 @@ def _first_of_largest(scores):
         for k, plane in enumerate(others, start=1):
             np.maximum(winner, (plane > best) * winner.dtype.type(k), out=winner)
             np.maximum(best, plane, out=best)
+        if np.isnan(best).any():  # NaN is the largest, as for NumPy, and on a GPU
+            winner[...] = flat[:, at : at + _BLOCK].argmax(0)
     return winners.reshape(scores.shape[1:])
 
 

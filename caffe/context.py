@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import warnings
 from collections.abc import Iterator
 
 import torch
@@ -37,8 +38,7 @@ def set_mode_gpu() -> None:
     _require_precision(_precision, torch.device("cuda", _gpu))
     _device = torch.device("cuda", _gpu)
     torch.cuda.set_device(_device)  # whose streams are the current ones
-    torch.backends.cudnn.benchmark = True  # cuDNN tries its algorithms once a shape
-    _set_tf32()
+    allow_tf32(_precision == "tf32")
 
 
 def set_device(gpu: int) -> None:
@@ -72,7 +72,7 @@ def set_precision(name: str) -> None:
         raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, got {name!r}")
     _require_precision(name, _device)
     _precision = name
-    _set_tf32()
+    allow_tf32(name == "tf32")
 
 
 def precision() -> str:
@@ -109,9 +109,21 @@ def name_of(where: torch.device) -> str:
     return f"{where} ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else "this CPU"
 
 
-def _set_tf32() -> None:
-    torch.backends.cuda.matmul.allow_tf32 = _precision == "tf32"
-    torch.backends.cudnn.allow_tf32 = _precision == "tf32"
+def allow_tf32(on: bool) -> None:
+    """Whether products of float32 may round their factors to TF32; sums are float32 in any case.
+
+    PyTorch has two sets of switches. By the old one alone a convolution without TF32 still follows
+    `torch.backends.fp32_precision`, which a user may have set; after the new one alone, reading the
+    old raises. So both are set, the old one first.
+    """
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch 2.9 warns of the old names
+        matmul.allow_tf32 = cudnn.allow_tf32 = on
+    for operation in ("conv", "rnn"):
+        if hasattr(cudnn, operation):  # since PyTorch 2.9
+            getattr(cudnn, operation).fp32_precision = "tf32" if on else "ieee"
+    matmul.allow_bf16_reduced_precision_reduction = False
 
 
 def device() -> torch.device:

@@ -45,7 +45,7 @@ def _fill(blob, filler_param):
         raise ValueError(f"sparse belongs to the gaussian filler, not to {filler_param.type}")
     if filler_param.type == "constant" and filler_param.value == 0 or not blob.count:
         return
-    values = torch.empty(tuple(blob.shape), dtype=context.dtype())
+    values = torch.empty(tuple(blob.shape), dtype=context.dtype(), device=context.CPU)
     FILLERS[filler_param.type](values, filler_param, context.generator(context.CPU))
     blob.x = values.to(context.device())
 
@@ -121,7 +121,8 @@ def bilinear(values: torch.Tensor, param: FillerParameter, generator: torch.Gene
         )
     factor = math.ceil(values.shape[3] / 2)
     centre = (values.shape[3] - 1) / (2 * factor)
-    side = 1 - (torch.arange(values.shape[3], dtype=values.dtype) / factor - centre).abs()
+    cells = torch.arange(values.shape[3], dtype=values.dtype, device=values.device)
+    side = 1 - (cells / factor - centre).abs()
     values.copy_(side[:, None] * side)
 
 

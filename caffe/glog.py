@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 _LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
 _LETTERS = {logging.INFO: "I", logging.WARNING: "W", logging.ERROR: "E", logging.CRITICAL: "F"}
@@ -30,6 +31,18 @@ class _LogFile(logging.FileHandler):
     def format(self, record: logging.LogRecord) -> str:
         """The record as a line of glog's."""
         return prefixed(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say once that the file cannot be written, and go on without it: a log ends no training."""
+        self.setLevel(logging.CRITICAL + 1)
+        error = sys.exc_info()[1]
+        reason = getattr(error, "strerror", None) or error
+        warning("glog:0", f"{self.baseFilename} cannot be written ({reason}): its log ends here")
+
+    def close(self) -> None:
+        """Close the file, whose last lines may not have been written."""
+        with contextlib.suppress(OSError):
+            super().close()
 
 
 def prefixed(record: logging.LogRecord) -> str:
@@ -54,6 +67,27 @@ def log_to_folder(folder: str, program: str) -> None:
         if os.path.islink(link):
             os.remove(link)
         os.symlink(name, link)
+
+
+@contextlib.contextmanager
+def lines_to_file(path: str | os.PathLike[str]) -> Iterator[None]:
+    """While entered, all lines go to a file, to whose end they are added, and warnings to the screen, too."""
+    file = _LogFile(path)
+    level, screen = logger.level, [handler for handler in logger.handlers if type(handler) is _Glog]
+    shown = max(level, logging.WARNING)
+    before = [handler.level for handler in screen]
+    logger.addHandler(file)
+    logger.setLevel(logging.INFO)
+    for handler in screen:
+        handler.setLevel(shown)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(file)
+        file.close()
+        for handler, own in zip(screen, before):
+            handler.setLevel(own)
 
 
 logger = logging.getLogger("caffe")

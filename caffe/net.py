@@ -16,6 +16,7 @@ from .blob import Blob, BlobVec
 from .build import build
 from .files import read, weights
 from .files.paths import Path, require_file
+from .files.stored import CopyReport
 from .layers.input import MemoryData
 from .names import did_you_mean
 from .proto import caffe_pb2
@@ -276,7 +277,7 @@ class Net:
 
     def recompute(self, keep: Collection[str] = ()) -> None:
         """Compute maps again in backward instead of keeping them: less memory, a third more time, the
-        same gradients bit for bit.
+        same gradients bit for bit (on a GPU under `torch.backends.cudnn.deterministic`).
 
         For TRAIN nets; inputs, outputs, the blobs named in `keep`, and what data and Python layers
         made stay. Reading another blob, or its diff, then raises RuntimeError.
@@ -316,13 +317,15 @@ class Net:
 
     # ---- weights
 
-    def copy_from(self, path: Path) -> None:
+    def copy_from(self, path: Path, report: bool = False) -> CopyReport | None:
         """Load weights by layer name from a caffemodel (of any age) or an HDF5 file.
 
-        Layers of the file that the net lacks are skipped. Raises RuntimeError when there is no such
-        file, ValueError for a corrupt one or blobs that do not fit; then nothing was changed.
+        Layers of the file that the net lacks are skipped; with `report`, what was copied, coerced to
+        another shape, missing and ignored is returned. Raises RuntimeError when there is no such file,
+        ValueError for a corrupt one or blobs that do not fit; then nothing was changed.
         """
-        weights.load(self.layers, self._topology.shared_params, path)
+        done = weights.load(self.layers, self._topology.shared_params, path)
+        return done if report else None
 
     def load_hdf5(self, path: Path) -> None:
         """Load weights by layer name from an HDF5 file; errors as `copy_from`."""

@@ -106,7 +106,11 @@ class Memory:
         newest = None if self.newest is None else self.sides[self.newest]
         flat = self.sides.get(where)
         if newest is not None and self.newest == context.CPU != where and newest.numel() >= size:
-            flat, self._wait_for_upload = upload(newest, where)
+            flat, wait = upload(newest, where)
+            if wait and self.has_views:  # who holds a view may write before the copy has read
+                wait()
+                wait = None
+            self._wait_for_upload = wait
             self.sides[where], self.newest = flat, where
             self._uploaded = _version(flat)
             return flat
@@ -203,7 +207,8 @@ def _version(tensor: torch.Tensor | None) -> int | None:
 
 def host_memory(size: int, dtype: torch.dtype) -> torch.Tensor:
     """Zeros on the host; page-locked while a GPU computes, so that it can fetch them by itself."""
-    return torch.zeros(size, dtype=dtype, pin_memory=context.device().type == "cuda")
+    locked = context.device().type == "cuda"
+    return torch.zeros(size, dtype=dtype, device=context.CPU, pin_memory=locked)
 
 
 def upload(

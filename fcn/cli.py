@@ -12,14 +12,14 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 argcomplete = (
     importlib.import_module("argcomplete") if importlib.util.find_spec("argcomplete") else None
 )
 MISTAKE, INTERRUPTED = 2, 130  # exit codes
-# What users' mistakes raise. Any other exception is a bug and keeps its traceback.
+# What users' mistakes raise. Any other exception is a bug.
 MISTAKES = (OSError, ValueError, KeyError, RuntimeError, MemoryError)
 
 
@@ -79,24 +79,48 @@ def build_parser(name: str | None) -> argparse.ArgumentParser:
         page = levels[group].add_parser(last, help=command.summary, description=command.summary)
         if each == name:
             importlib.import_module(command.module).add_arguments(page)
+            add_debug(page)
     return parser
 
 
+def add_debug(parser: argparse.ArgumentParser) -> None:
+    """Add --debug, which every command has."""
+    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+
+
 def run(name: str, args: argparse.Namespace, prog: str) -> int:
-    """Run a subcommand. A user's mistake is printed as one sentence; returns the exit code."""
+    """Run a subcommand. An error is printed as one sentence; returns the exit code."""
+    module = importlib.import_module(COMMANDS[name].module)
+    return guarded(prog, lambda: module.run(args), args.debug)
+
+
+def guarded(prog: str, call: Callable[[], int], debug: bool = False) -> int:
+    """What `call` returns, or the exit code of its error, which is printed as one sentence.
+
+    With `debug` the error is raised. An error in our own code says so, with its type.
+    """
     try:
-        return importlib.import_module(COMMANDS[name].module).run(args)
+        return call()
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except MISTAKES as error:
-        # str() of a KeyError is the repr of its text
-        text = error.args[0] if type(error) is KeyError and error.args else error
-        print(f"{prog}: {text}", file=sys.stderr)
-        return MISTAKE
+    except Exception as error:
+        if debug:
+            raise
+        print(f"{prog}: {sentence(error)}", file=sys.stderr)
+        return getattr(error, "exit_code", MISTAKE)  # an exception's own, if it has one
+
+
+def sentence(error: Exception) -> str:
+    """What an error says to people."""
+    # str() of a KeyError is the repr of its text
+    text = str(error.args[0] if type(error) is KeyError and error.args else error)
+    if isinstance(error, MISTAKES):
+        return text or type(error).__name__
+    return f"this should not happen: {type(error).__name__}: {text} (--debug shows where)"
 
 
 def script(name: str, prog: str, argv: Sequence[str] | None = None) -> int:
@@ -104,4 +128,5 @@ def script(name: str, prog: str, argv: Sequence[str] | None = None) -> int:
     command = COMMANDS[name]
     parser = argparse.ArgumentParser(prog=prog, description=command.summary)
     importlib.import_module(command.module).add_arguments(parser)
+    add_debug(parser)
     return run(name, parser.parse_args(argv), prog)

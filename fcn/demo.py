@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import caffe
-from fcn import models, places, prototxts, vis, weights
+from fcn import models, places, prototxts, runs, vis, weights
 from fcn.datasets.sample import FOLDER
 from fcn.datasets.upper_bound import upper_bound
 from fcn.infer import segment
@@ -108,8 +108,10 @@ def show_results() -> None:
 
 def last_scores(model: str) -> dict[str, float]:
     """The four measures of a model's last scoring on the held-back scenes."""
-    folder = models.own_folder(model, sample=True)
-    record = read_records(folder / "snapshot" / "scores.jsonl")[-1]
+    found = runs.runs_of(models.own_folder(model, sample=True))
+    if not found:
+        raise FileNotFoundError(f"no run of {model} --sample")
+    record = read_records(found[0].folder / "scores.jsonl")[-1]
     return {measure: record[measure] for measure in MEASURES}
 
 

@@ -29,6 +29,12 @@ def use(args: argparse.Namespace) -> None:
         print(f"multiplying in {args.precision}", flush=True)
 
 
+def in_use() -> str:
+    """Where nets compute now: `cpu` or `gpu`. BVLC's pycaffe does not tell."""
+    context = getattr(caffe, "context", None)
+    return "gpu" if context is not None and context.on_gpu() else "cpu"
+
+
 def _use_device(args: argparse.Namespace) -> None:
     if not args.cpu:
         try:

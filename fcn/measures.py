@@ -57,12 +57,17 @@ def _mean(values: np.ndarray) -> float:
 
 
 def collapsed(hist: Any) -> str | None:
-    """A warning about a net that gives every pixel the same class; None for any other net."""
-    given = np.asarray(hist).sum(0)
+    """A sentence about a net that gives every pixel the same class; None for any other net.
+
+    It says what the numbers show. Why it is so, `fcn.watching.causes` finds in the net.
+    """
+    hist = np.asarray(hist)
+    given, truth = hist.sum(0), hist.sum(1)
+    if np.count_nonzero(truth) == 1 and len(hist) > 1:
+        return (
+            f"the truth holds class {int(truth.argmax())} only, so that no measure says anything: "
+            "are the masks 0 and 255, which are background and void?"
+        )
     if np.count_nonzero(given) != 1:
         return None
-    return (
-        f"every pixel is given class {int(given.argmax())}. If the loss stays at ln({len(given)}) "
-        f"= {np.log(len(given)):.5f} a pixel, the score layers are zero and nothing below them is "
-        "pretrained: see which layers were filled when the weights were loaded"
-    )
+    return f"every pixel is given class {int(given.argmax())}"

@@ -68,9 +68,14 @@ def provenance(model: str, weights: Path, net: caffe.Net) -> Record:
         "sha1": sha1_of(weights),
         "split": split_of(net),
         "date": date.today().isoformat(),
-        "versions": {"python": platform.python_version()}
-        | {name: installed_version(name) for name in ("torch", "numpy", "pillow")},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """What scores depend on besides: {name: version}."""
+    packages = {name: installed_version(name) for name in ("torch", "numpy", "pillow")}
+    return {"python": platform.python_version()} | packages
 
 
 def installed_version(package: str) -> str | None:

@@ -17,6 +17,7 @@ from fcn.datasets.sample import tells_how_to_get_scenes
 from fcn.measures import collapsed, fast_hist, scores
 from fcn.tasks import task_of
 from fcn.vis import save_classes
+from fcn.watching.causes import why_equal
 
 SERVER = "results/VOC2012/Segmentation/comp6_test_cls"  # comp6: trained on more than VOC's own
 
@@ -98,12 +99,13 @@ def seg_tests(
     layer: str = "score",
     gt: str = "label",
     record: str | Path | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> np.ndarray:
     """Score the solver's first test net with the weights as they are; see `do_seg_tests`."""
     print(">>>", datetime.now(), "Begin seg tests")
     solver.test_nets[0].share_with(solver.net)
     net = solver.test_nets[0]
-    return do_seg_tests(net, solver.iter, save_format, dataset, layer, gt, record)
+    return do_seg_tests(net, solver.iter, save_format, dataset, layer, gt, record, about)
 
 
 def do_seg_tests(
@@ -114,7 +116,7 @@ def do_seg_tests(
     layer: str = "score",
     gt: str = "label",
     record: str | Path | None = None,
-    about: dict[str, Any] | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> np.ndarray:
     """Print the scores over `dataset`, a list of ids in the order in which the net reads them.
 
@@ -140,10 +142,12 @@ def do_seg_tests(
             flush=True,
         )
     if warning := collapsed(hist):
-        print(f"warning: {layer}: {warning}", flush=True)
+        cause = why_equal(net, layer) if dataset else None
+        because = f": {cause.text}" if cause else ""
+        print(f"warning: {layer}: {warning}{because}", flush=True)
     if record:
         head = {"iteration": int(iter), "layer": layer, "images": len(dataset), "loss": loss}
-        write_record(record, (about or {}) | head | result)
+        write_record(record, {**(about or {}), **head, **result, "hist": hist.tolist()})
     return hist
 
 

@@ -47,6 +47,12 @@ def device(request):
 
 
 @pytest.fixture
+def same_every_time(monkeypatch):
+    """cuDNN takes no algorithm that adds in whatever order its threads come."""
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+
+
+@pytest.fixture
 def net_of(tmp_path):
     """A function from prototxt text to a net."""
 

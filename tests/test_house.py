@@ -34,6 +34,7 @@ FLOORS = [
     ("topology", "build"),
     ("running",),
     ("arrays", "net"),
+    ("diagnosis", "learnable"),
     ("gradients", "smoothed_loss", "lr_policy", "solver_nets", "solver", "updates"),
     ("classifier", "detector", "confusion", "nccl", "pycaffe"),
     ("", "__main__", "commands"),

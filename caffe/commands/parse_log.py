@@ -24,7 +24,7 @@ Row = dict[str, float]  # of a table: column name -> value
 def read_log(path: str) -> tuple[list[Row], list[Row]]:
     """(training rows, test rows): a row a display, of NumIters, Seconds, LearningRate and outputs.
 
-    ValueError for a file without the line that `caffe train` starts with.
+    ValueError for a file without a line of training.
     """
     rows: dict[str, list[Row]] = {"Train": [], "Test": []}
     iteration, rate, start, before = None, float("nan"), None, None
@@ -39,8 +39,8 @@ def read_log(path: str) -> tuple[list[Row], list[Row]]:
                 year += 1  # old logs' lines state no year
                 time = time.replace(year=year)
             before = time
-            if start is None and "Solving" in line:
-                start = time
+            if start is None and ("Solving" in line or _ITERATION.search(line)):
+                start = time  # a log of `step` alone has no line with "Solving"
             if start is None:
                 continue
             if match := _ITERATION.search(line):
@@ -53,7 +53,10 @@ def read_log(path: str) -> tuple[list[Row], list[Row]]:
                     seconds = (time - start).total_seconds()
                     _add(rows[kind], iteration, seconds, rate, match[1], float(match[2]))
     if start is None:
-        raise ValueError(f"{path}: no training log of Caffe's: it has no line with 'Solving'")
+        raise ValueError(
+            f"{path}: no training log of Caffe's: it has no line with 'Solving' nor with "
+            "'Iteration N'"
+        )
     for found in rows.values():
         if len(found) > 1:  # the first display comes before the first line with a rate
             found[0]["LearningRate"] = found[1]["LearningRate"]

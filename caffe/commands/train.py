@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from .. import context
+from .. import context, diagnosis, learnable
 from ..files import read
-from ..glog import info
+from ..glog import info, warning
 from ..proto import caffe_pb2
 from ..updates import get_solver
 from .caffe_tool import gpu_numbers, parse_flags, require_files, require_gpu, stages
@@ -36,6 +36,11 @@ def train(argv: Sequence[str]) -> int:
         if flags.snapshot:
             info("caffe.cpp:235", f"Resuming from {flags.snapshot}")
             solver.restore(flags.snapshot)
+        if lost := learnable.stuck(solver.net):
+            warning("learnable:0", f"{flags.solver}: {lost}")
+        elif names := learnable.alike(solver.net):
+            warning("learnable:0", f"{flags.solver}: {learnable.alike_sentence(names)}")
+        Trace(solver)
         info("caffe.cpp:239", "Starting Optimization")
         solver.solve()
     info("caffe.cpp:250", "Optimization Done.")
@@ -79,6 +84,26 @@ def _choose_device(flags: SimpleNamespace, param: caffe_pb2.SolverParameter) -> 
     param.device_id = gpu
     context.set_device(gpu)
     context.set_mode_gpu()
+
+
+class Trace:
+    """Warns once, at the display at which a loss is not finite for the first time."""
+
+    def __init__(self, solver: Any) -> None:
+        """Watch a solver's passes."""
+        self.solver, self.told = solver, False
+        self.found = diagnosis.FirstNotFinite(solver)
+        solver.add_callback(lambda: None, self.after_pass)
+
+    def after_pass(self) -> None:
+        """Look at the losses of each pass on a CPU, on a GPU at displays: they are fetched then."""
+        if self.told:
+            return
+        display = self.solver.param.display
+        due = bool(display) and self.solver.iter % display == 0
+        if (self.found.look() if due else self.found.after_pass()) and due:
+            self.told = True
+            warning("diagnosis:0", f"{self.found}; what is trained from here on is lost")
 
 
 class Signals:

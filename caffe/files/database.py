@@ -30,9 +30,10 @@ class Database:
     """A database opened for reading. ValueError if it cannot be, ImportError without the library."""
 
     def __init__(self, backend: str, path: str) -> None:
-        self._library = library = _library(backend)
-        if not os.path.exists(path):
+        name = _library_name(backend)
+        if not os.path.exists(path):  # told before a missing library, which would not help
             raise ValueError(f"there is no database {path}")
+        self._library = library = _import(backend, name)
         self._backend, self._path = backend, path
         try:
             self._handle = _open_lmdb(library, path) if backend == "lmdb" else library.DB(path)
@@ -59,10 +60,13 @@ class Database:
             yield from transaction.cursor().iternext(keys=False)
 
 
-def _library(backend: str) -> ModuleType:
+def _library_name(backend: str) -> str:
     if backend not in _LIBRARIES:
         raise ValueError(f"unknown database backend '{backend}'; known: lmdb, leveldb")
-    name = _LIBRARIES[backend]
+    return _LIBRARIES[backend]
+
+
+def _import(backend: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -85,12 +89,13 @@ def create(backend: str, path: str) -> Iterator[Callable[[Iterable[Record]], Non
 
     ValueError for an unknown backend or a path that is taken, ImportError without the library.
     """
-    library = _library(backend)
+    name = _library_name(backend)
     if os.path.exists(path):
         raise ValueError(f"{path} is there already: remove it, or choose another name")
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise ValueError(f"cannot make the database {path}: there is no folder {folder}")
+    library = _import(backend, name)
     if backend == "lmdb":
         database, put = library.open(path, map_size=_MAP_SIZE), _put_lmdb
     else:

@@ -44,3 +44,31 @@ class SolverState(NamedTuple):
     learned_net: str  # path of the weights' file; empty if the state names none
     current_step: int  # steps that the learning-rate policy has taken
     history: Sequence[StoredBlob]  # one or two blobs for each learnable parameter
+
+
+class CopyReport(NamedTuple):
+    """What `copy_from` did: names of layers, and of coerced blobs their two shapes."""
+
+    path: str
+    copied: list[str]  # layers that were filled
+    coerced: list[tuple[str, int, list[int], list[int]]]  # (layer, parameter, file's, net's shape)
+    missing: list[str]  # layers of the net with weights that the file does not fill
+    ignored: list[str]  # layers of the file with weights that the net does not have
+
+    def __str__(self) -> str:
+        """A line for each of the four kinds."""
+        shapes = [
+            f"{name}[{k}] {'x'.join(map(str, theirs))} to {'x'.join(map(str, ours))}"
+            for name, k, theirs, ours in self.coerced
+        ]
+        rows = (
+            ("copied", self.copied),
+            ("coerced", shapes),
+            ("missing", self.missing),
+            ("ignored", self.ignored),
+        )
+        lines = [
+            f"  {what:8} {len(names):3}" + (f"  {', '.join(names)}" if names else "")
+            for what, names in rows
+        ]
+        return "\n".join([self.path, *lines])

@@ -4,6 +4,7 @@ The functions take a net's layers and, where weights shared by name matter, `sha
 (layer index, parameter index) of the weights that an earlier layer owns.
 """
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..layer import Layer, describe
 from ..proto import caffe_pb2
 from . import caffemodel, hdf5
 from .paths import Path, require_file
-from .stored import BlobValues, StoredBlob, StoredWeights
+from .stored import BlobValues, CopyReport, StoredBlob, StoredWeights
 
 Shared = Collection[tuple[int, int]]
 
@@ -20,16 +21,16 @@ Shared = Collection[tuple[int, int]]
 # -- loading (Net::CopyTrainedLayersFrom) --
 
 
-def load(layers: Sequence[Layer], shared: Shared, path: Path) -> None:
+def load(layers: Sequence[Layer], shared: Shared, path: Path) -> CopyReport:
     """Load weights by layer name from a caffemodel of any age, or from an HDF5 file.
 
-    Layers that are only in the file, or only in the net, are left out. RuntimeError if there is no
-    such file; ValueError for a damaged file or blobs that do not fit. After an error the layers are
-    as they were.
+    Layers that are only in the file, or only in the net, are left out; the record returned names
+    them. RuntimeError if there is no such file; ValueError for a damaged file or blobs that do not
+    fit. After an error the layers are as they were.
     """
     require_file(path)
     read = hdf5.read_weights if hdf5.is_hdf5(path) else caffemodel.read_weights
-    _fill(layers, shared, read(path), path)
+    return _fill(layers, shared, read(path), path)
 
 
 def load_hdf5(layers: Sequence[Layer], shared: Shared, path: Path) -> None:
@@ -37,7 +38,7 @@ def load_hdf5(layers: Sequence[Layer], shared: Shared, path: Path) -> None:
     _fill(layers, shared, hdf5.read_weights(path), path)
 
 
-def _fill(layers: Sequence[Layer], shared: Shared, stored: StoredWeights, path: Path) -> None:
+def _fill(layers: Sequence[Layer], shared: Shared, stored: StoredWeights, path: Path) -> CopyReport:
     """Copy stored values into the layers of the same names, once all are known to fit."""
     own_names = [layer.layer_param.name for layer in layers if len(layer.blobs)]
     if not stored:
@@ -64,6 +65,35 @@ def _fill(layers: Sequence[Layer], shared: Shared, stored: StoredWeights, path: 
             f"{path}: nothing was loaded: none of its layers with weights ({names}) "
             f"has the name of one of the net's ({', '.join(dict.fromkeys(own_names))})",
         )
+    return _report(layers, shared, pairs, stored, path)
+
+
+def _report(
+    layers: Sequence[Layer],
+    shared: Shared,
+    pairs: Sequence[tuple[int, Sequence[StoredBlob | None]]],
+    stored: StoredWeights,
+    path: Path,
+) -> CopyReport:
+    """The record of what was filled: (layer index, stored blobs) are `pairs`."""
+    filled = {i for i, blobs in pairs if blobs}
+    names = {layer.layer_param.name for layer in layers}
+    coerced = [
+        (layers[i].layer_param.name, k, list(source.shape), list(target.shape))
+        for i, blobs in pairs
+        for k, (target, source) in enumerate(zip(layers[i].blobs, blobs))
+        if source is not None and list(source.shape) != list(target.shape)
+    ]
+    own = [
+        i for i, x in enumerate(layers) if any((i, k) not in shared for k in range(len(x.blobs)))
+    ]
+    return CopyReport(
+        os.fspath(path),
+        [layers[i].layer_param.name for i in sorted(filled)],
+        coerced,
+        [layers[i].layer_param.name for i in own if i not in filled],
+        [name for name, blobs in stored if blobs and name not in names],
+    )
 
 
 def _check_fit(

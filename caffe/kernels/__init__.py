@@ -7,6 +7,7 @@
 | winograd.py, upsample.py, maxima.py | the C kernels' Python side; the .c files beside them |
 | products.py | matrix products |
 | layouts.py | the faster memory layout on a GPU |
+| searches.py | for which shapes a GPU tries algorithms and layouts |
 | library.py | compiles, caches and loads the C files; checks what is passed to them |
 
 Kernels know tensors and `caffe.context`, no blobs and no layers.

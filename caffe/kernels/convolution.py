@@ -10,6 +10,7 @@ device and number type, `caffe.set_precision` the precision.
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 import torch
@@ -21,6 +22,7 @@ from . import library, winograd
 from .cases import Case, Kernel, Weights, bottom_of, whole
 from .layouts import have_a_choice, in_fastest
 from .products import add_outer, on_cpu, product
+from .searches import by_trial, has_cudnn, is_tried
 from .upsample import upsample
 
 aten = torch.ops.aten
@@ -214,7 +216,9 @@ class Channelwise(Kernel):
             for picture, result in zip(x, y()):
                 upsample(picture, filters[:, 0], bias, result, geometry.stride, geometry.pad)
             return None
-        return torch.convolution(x, filters, bias, *geometry.arguments()[:-1], len(filters))
+        arguments = (*geometry.arguments()[:-1], len(filters))
+        with _tuned(x, filters, arguments):
+            return torch.convolution(x, filters, bias, *arguments)
 
     @staticmethod
     def gradients(case, dy, x, weights, dx, dw):
@@ -223,10 +227,9 @@ class Channelwise(Kernel):
             return PyTorch.gradients(case, dy, x, weights, dx, dw)
         # what reaches a cell through its own channel's kernel: a plain, strided convolution
         stride, pad, dilation, _, output_padding, _ = case.geometry.arguments()
-        groups = len(filters)
-        return torch.convolution(
-            dy, filters, None, stride, pad, dilation, False, output_padding, groups
-        )
+        arguments = stride, pad, dilation, False, output_padding, len(filters)
+        with _tuned(dy, filters, arguments):
+            return torch.convolution(dy, filters, None, *arguments)
 
 
 class PyTorch(Kernel):
@@ -246,7 +249,8 @@ class PyTorch(Kernel):
         arguments = case.geometry.arguments(pad)
         kind, stored = context.multiply_dtype(), x.dtype
         if not have_a_choice(x) and kind == stored:
-            return torch.convolution(x, weights.values, bias, *arguments)
+            with _tuned(x, weights.values, arguments):
+                return torch.convolution(x, weights.values, bias, *arguments)
         bias = None if bias is None else bias.to(kind)
 
         def run(layout):
@@ -285,10 +289,22 @@ class PyTorch(Kernel):
 
 
 def _in_best_layout(run, x, weights, arguments, wanted):
-    if not have_a_choice(x):
-        return run(torch.preserve_format)
-    key = x.shape, tuple(weights.values.shape), repr(arguments), tuple(wanted)
-    return in_fastest(run, key)
+    with _tuned(x, weights.values, arguments) as tried:
+        if not have_a_choice(x):
+            return run(torch.preserve_format)
+        key = tuple(weights.values.shape), repr(arguments), tuple(wanted)
+        return in_fastest(run, key, x.shape, tried)
+
+
+@contextlib.contextmanager
+def _tuned(x, weights, arguments):
+    """A block with a convolution of x; yields whether what is fastest may be found out by trial."""
+    if not has_cudnn(x):
+        yield True
+        return
+    tried = is_tried((tuple(weights.shape), repr(arguments), x.dtype), x.shape)
+    with by_trial(tried):
+        yield tried
 
 
 # operation -> kernels, the preferred first

@@ -1,8 +1,10 @@
-"""The memory layout in which a GPU multiplies fastest: measured once for each shape."""
+"""The memory layout in which a GPU multiplies fastest: measured once for each shape
+of the first (searches.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 import torch
@@ -15,7 +17,7 @@ Result = TypeVar("Result")
 # faster, it or PyTorch, depends on the shape
 LAYOUTS = (torch.preserve_format, torch.channels_last)
 PASSES = 3  # that are timed
-_fastest: dict[tuple, torch.memory_format] = {}
+_fastest: dict[tuple, dict[Hashable, torch.memory_format]] = defaultdict(dict)  # by shape
 
 
 def have_a_choice(x: torch.Tensor) -> bool:
@@ -23,13 +25,21 @@ def have_a_choice(x: torch.Tensor) -> bool:
     return x.is_cuda and x.dim() == 4 and context.precision() != "float32"
 
 
-def in_fastest(run: Callable[[torch.memory_format], Result], key: tuple) -> Result:
-    """run(layout), in the layout that took the least time when `key`, all that matters, was new."""
-    key = (*key, context.precision(), context.device())
-    if key not in _fastest:
-        times = [_milliseconds(run, layout) for layout in LAYOUTS]
-        _fastest[key] = LAYOUTS[times.index(min(times))]
-    return run(_fastest[key])
+def in_fastest(
+    run: Callable[[torch.memory_format], Result], key: tuple, shape: Hashable, tried: bool
+) -> Result:
+    """run(layout), in the layout that took the least time when the shape was new.
+
+    `key` is all else that matters. A shape that is not to be tried takes most others' layout.
+    """
+    known = _fastest[(*key, context.precision(), context.device())]
+    if shape not in known:
+        if tried or not known:
+            times = [_milliseconds(run, layout) for layout in LAYOUTS]
+            known[shape] = LAYOUTS[times.index(min(times))]
+        else:
+            known[shape] = Counter(known.values()).most_common(1)[0][0]
+    return run(known[shape])
 
 
 def _milliseconds(

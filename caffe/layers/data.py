@@ -29,7 +29,8 @@ class PrefetchingData(Layer):
     size_where = "data_layer.cpp:45"  # where Caffe logs the size of a batch
 
     def setup(self, bottom, top):
-        seed = torch.empty((), dtype=torch.int64).random_(generator=context.generator(context.CPU))
+        seed = torch.empty((), dtype=torch.int64, device=context.CPU)
+        seed.random_(generator=context.generator(context.CPU))
         self.random = random.Random(int(seed))
         if self.batch_size < 1:
             raise self.error("batch_size must be given, and above 0")

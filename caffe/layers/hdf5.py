@@ -58,7 +58,8 @@ class HDF5Data(Layer):
         """The order in which to read `count` things: shuffled if asked for."""
         if not self.param.shuffle:
             return range(count)
-        return torch.randperm(count, generator=context.generator(context.CPU)).tolist()
+        generator = context.generator(context.CPU)
+        return torch.randperm(count, generator=generator, device=context.CPU).tolist()
 
     def load(self) -> None:
         """Read the current file's datasets."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from .. import context
 from ..files.read import read_blob_proto
 from ..layer import register
 from .labels import Labels
@@ -34,7 +35,8 @@ class InfogainLoss(Loss):
             proto = read_blob_proto(source)
         except (RuntimeError, ValueError) as error:
             raise self.error(f"infogain matrix: {error}") from error
-        return torch.tensor(list(proto.double_data or proto.data), dtype=torch.float32)
+        values = list(proto.double_data or proto.data)
+        return torch.tensor(values, dtype=torch.float32, device=context.CPU)
 
     def reshape(self, bottom, top):
         super().reshape(bottom, top)

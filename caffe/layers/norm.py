@@ -73,7 +73,7 @@ class BatchNorm(Layer):
     def remember(self, mean: torch.Tensor, variance: torch.Tensor, count: int) -> None:
         """Add a batch's statistics, of `count` values a channel, to the running sums."""
         correction = count / (count - 1) if count > 1 else 1
-        sums = mean, variance * correction, torch.ones(1).to(mean)
+        sums = mean, variance * correction, mean.new_ones(1)
         for blob, new in zip(self.blobs, sums):
             blob.x.mul_(self.param.moving_average_fraction).add_(new)
 

@@ -10,8 +10,7 @@ save for backward, is put back at every replay, so that blobs and layers are as 
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections import Counter
 
 import torch
 
@@ -21,24 +20,16 @@ from ..glog import warning
 from ..layer import Layer, declares
 from ..proto import caffe_pb2
 from ..topology import Topology
+from .capture import record
 from .runner import LayerByLayer, Loss, Runner
 
 # Attributes that a layer has from the start; all others may belong to the last pass
 LASTING = set(vars(Layer(caffe_pb2.LayerParameter(type="ReLU"))))
 WARM_UP = 2  # passes of a shape before it is captured: cuDNN chooses, lasting memory is allocated
 MOST_SHAPES = 8  # that are kept: each has its own maps
-
-
-def record(run: Callable[[], Loss]) -> tuple[Loss, Callable[[], None]]:
-    """Capture the kernels that `run` launches, without running them.
-
-    Returns what `run` returned and a function that launches the kernels.
-    """
-    graph = torch.cuda.CUDAGraph()
-    graph.register_generator_state(context.generator())  # Dropout draws anew at every replay
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        result = run()
-    return result, graph.replay
+# A shape takes the place of another if it came so many times as often: captures are rare that way,
+# however many sizes pictures have
+OFTENER = 2
 
 
 class CudaGraphs(Runner):
@@ -48,7 +39,7 @@ class CudaGraphs(Runner):
         super().__init__(net)
         self.layer_by_layer = layer_by_layer
         self.seen: Counter = Counter()
-        self.captured: OrderedDict[tuple, Captured] = OrderedDict()
+        self.captured: dict[tuple, Captured] = {}
         self.failed = False
         layers = net.layers
         # index of the first captured layer
@@ -89,18 +80,25 @@ class CudaGraphs(Runner):
             del self.captured[key]
             self.seen[key] = 0  # an entry that keeps going stale costs more than it saves
             entry = None
+        self.seen[key] += 1
         if entry is None:
-            self.seen[key] += 1
-            if self.seen[key] <= WARM_UP:
+            if self.seen[key] <= WARM_UP or not self._make_room(key):
                 return self.compute(backward)
             entry = self._capture(backward)
             if entry is None:
                 return self.compute(backward)
             self.captured[key] = entry
-            if len(self.captured) > MOST_SHAPES:
-                self.captured.popitem(last=False)
-        self.captured.move_to_end(key)
         return entry.replay()
+
+    def _make_room(self, key):
+        """Whether a shape may be captured; drops the rarest one if there are too many."""
+        if len(self.captured) < MOST_SHAPES:
+            return True
+        rarest = min(self.captured, key=self.seen.__getitem__)
+        if self.seen[key] < OFTENER * self.seen[rarest]:
+            return False
+        del self.captured[rarest]
+        return True
 
     def compute(self, backward: bool) -> Loss:
         """Run the captured part of a pass kernel by kernel."""

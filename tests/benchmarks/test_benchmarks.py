@@ -201,7 +201,9 @@ def test_a_run_on_a_narrow_net(monkeypatch, tmp_path, capsys):
     assert [told.count(f"\n{work}: ") for work in works] == [1] * 5 and "target" not in told
     for work in works:
         record = json.loads((tmp_path / f"{work}-cpu.json").read_text())
-        assert record["machine"]["versions"]["torch"] == torch.__version__
+        assert (
+            record["machine"]["versions"]["torch"] == torch.__version__
+        )  # with the CUDA it is built for
         for row in record["rows"] if work != "layers" else ():
             assert row["value"] > 0 and len(row["each"]) == 1
     assert 0 < json.loads((tmp_path / "scoring-cpu.json").read_text())["forward_share"] < 1

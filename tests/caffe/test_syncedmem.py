@@ -37,6 +37,17 @@ def test_the_host_writes_only_when_the_copy_is_made(mock_gpu, monkeypatch):
     assert len({copy.data_ptr() for copy in late.made}) == 3  # what is computed from is not written
 
 
+def test_a_view_that_is_kept_may_be_written_at_once(mock_gpu, monkeypatch):
+    monkeypatch.setattr(syncedmem, "upload", Late())
+    blob = Blob([3])
+    kept = blob.data
+    for value in (1, 2):
+        blob.data[...] = value
+        uploaded = blob.x
+        kept[...] = 9
+        assert uploaded.tolist() == [value] * 3
+
+
 def test_what_was_uploaded_is_not_fetched_again(mock_gpu):
     blob = Blob([3])
     blob.data[...] = 1
@@ -77,6 +88,20 @@ def test_cuda_overlaps_and_keeps_order():
         busy = busy @ busy
         sums.append(blob.x.mean())
     assert torch.stack(sums).tolist() == list(range(50))
+
+
+@pytest.mark.cuda
+def test_cuda_copies_what_a_kept_view_held():
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device on this machine")
+    caffe.set_mode_gpu()
+    blob, sums = Blob([1 << 24]), []
+    kept = blob.data
+    for value in range(20):
+        blob.data[...] = value
+        sums.append(blob.x.double().mean())
+        kept[...] = -1
+    assert torch.stack(sums).tolist() == list(range(20))
 
 
 def test_host_memory_is_page_locked_where_a_gpu_computes(monkeypatch):

@@ -72,6 +72,7 @@ def test_the_watch_sees_who_waits(mock_gpu):
 
 
 @pytest.mark.cuda
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 def test_cuda_waits_for_nothing(solver_of):
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device on this machine")

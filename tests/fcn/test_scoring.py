@@ -62,6 +62,13 @@ def test_predictions_by_blocks_are_the_first_of_the_largest(classes, monkeypatch
     assert (caffe.predicted(blob) == wanted).all() and caffe.predicted(blob).shape == (5, 6)
 
 
+def test_of_scores_that_are_nan_the_first_is_predicted(device):
+    """As NumPy's argmax has it, which published scripts call: one answer on every device."""
+    blob = Blob([1, 4, 5, 6])
+    blob.data[...] = np.random.default_rng(2).choice([0, 1, np.nan, np.inf], blob.data.shape)
+    assert (caffe.predicted(blob) == blob.data[0].argmax(0)).all()
+
+
 def test_a_tally_waits_for_nothing(net, device, monkeypatch):
     """Predictions that nobody saves stay where they are."""
     monkeypatch.setattr("caffe.confusion._fetch", None)

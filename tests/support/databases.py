@@ -1,8 +1,10 @@
 """Databases read with the library alone."""
 
-import lmdb
+import pytest
 
 from caffe.proto import caffe_pb2
+
+lmdb = pytest.importorskip("lmdb")
 
 
 def records(path):

@@ -2,12 +2,14 @@
 
 import re
 
+import pytest
 from places import ROOT
 
 from caffe.__main__ import main
 
 
 def test_lenet_learns_digits_through_the_tools(folder, capfd, monkeypatch):
+    pytest.importorskip("lmdb")
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
     import digits
 

@@ -52,3 +52,52 @@ def test_signals(folder, capfd, name, arguments, stopped, snapshots):
     assert ("solver.cpp:311] Optimization stopped early." in capfd.readouterr().err) == stopped
     found = sorted(int(path.stem.split("_")[-1]) for path in folder.glob("*.solverstate"))
     assert found == snapshots
+
+
+CANNOT = """layer { name: "in" type: "DummyData" top: "data" top: "label"
+  dummy_data_param { shape { dim: 1 dim: 3 dim: 6 dim: 6 } shape { dim: 1 dim: 1 dim: 6 dim: 6 }
+    data_filler { type: "gaussian" std: 100 } data_filler { type: "uniform" max: 2.9 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 3 kernel_size: 1 weight_filler { type: "xavier" } } }
+layer { name: "up" type: "Deconvolution" bottom: "conv" top: "up" param { lr_mult: 0 }
+  convolution_param { num_output: 3 kernel_size: 1 bias_term: false %s } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "up" bottom: "label" top: "loss" }
+"""
+SOLVER = (
+    'net: "net.prototxt" base_lr: %s lr_policy: "fixed" max_iter: 12 display: 3 solver_mode: CPU '
+    'snapshot_prefix: "s" momentum: 0.9'
+)
+
+
+def warnings_of(folder, capfd, filler, rate):
+    (folder / "net.prototxt").write_text(CANNOT % filler)
+    (folder / "solver.prototxt").write_text(SOLVER % rate)
+    assert main(["train", "-solver=solver.prototxt"]) == 0
+    lines = capfd.readouterr().err.splitlines()
+    return [line.partition("] ")[2] for line in lines if line.startswith("W")]
+
+
+def test_a_net_that_cannot_learn_is_told_in_one_line(folder, capfd):
+    (line,) = warnings_of(folder, capfd, "", 0.01)
+    assert line.startswith(
+        "solver.prototxt: no gradient reaches the weights of conv: the weights of"
+    )
+    assert "'up' (Deconvolution) are zero and stay so, because their lr_mult is 0" in line
+
+
+def test_an_upsampling_that_gives_every_class_the_same_is_told(folder, capfd):
+    (line,) = warnings_of(folder, capfd, 'weight_filler { type: "bilinear" }', 0.01)
+    assert "all classes get the same score for ever: the frozen weights of up are the same" in line
+    assert "group: as many as num_output" in line
+
+
+BILINEAR = 'group: 3 weight_filler { type: "bilinear" }'
+
+
+def test_nan_is_told_once_at_a_display(folder, capfd):
+    (line,) = warnings_of(folder, capfd, BILINEAR, "1e38")
+    assert "loss is nan: first in layer 'conv' (Convolution)" in line
+
+
+def test_a_healthy_net_is_not_warned_of(folder, capfd):
+    assert warnings_of(folder, capfd, BILINEAR, 0.01) == []

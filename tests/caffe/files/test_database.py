@@ -1,6 +1,7 @@
 """Databases: what is refused, and what a full one does."""
 
-import lmdb
+import sys
+
 import pytest
 
 from caffe.files import database
@@ -9,6 +10,7 @@ from caffe.proto import caffe_pb2
 
 
 def test_records_are_read_in_the_order_of_their_keys(tmp_path, monkeypatch):
+    pytest.importorskip("lmdb")
     monkeypatch.setattr(database, "_MAP_SIZE", 1 << 14)  # too small for the records: it must grow
     datums = [caffe_pb2.Datum(label=i, data=bytes(5000)) for i in range(20)]
     with database.create("lmdb", str(tmp_path / "db")) as put:
@@ -17,7 +19,8 @@ def test_records_are_read_in_the_order_of_their_keys(tmp_path, monkeypatch):
     assert list(Database("lmdb", str(tmp_path / "db")).datums()) == datums
 
 
-def test_what_is_refused(tmp_path):
+def test_what_is_refused_with_any_library_or_none(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lmdb", None)
     path = str(tmp_path / "db")
     with pytest.raises(ValueError, match="unknown database backend 'sql'; known: lmdb, leveldb"):
         Database("sql", path)
@@ -28,6 +31,15 @@ def test_what_is_refused(tmp_path):
         database.create("lmdb", path + "/a/b"),
     ):
         pass
+    with pytest.raises(ValueError, match="is there already"):
+        database.create("lmdb", str(tmp_path)).__enter__()
+    for use in (Database, lambda *at: database.create(*at).__enter__()):
+        with pytest.raises(ImportError, match="lmdb databases need lmdb: pip install lmdb"):
+            use("lmdb", str(tmp_path) if use is Database else path)
+
+
+def test_what_is_refused(tmp_path):
+    lmdb, path = pytest.importorskip("lmdb"), str(tmp_path / "db")
     with lmdb.open(path) as environment, environment.begin(write=True) as records:
         records.put(b"0", caffe_pb2.Datum(label=1).SerializeToString())
         records.put(b"1", b"\x0a\xff")

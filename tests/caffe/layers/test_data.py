@@ -1,6 +1,5 @@
 """Data, ImageData, WindowData and the transformation of pictures, against independent readings."""
 
-import lmdb
 import numpy as np
 import pytest
 from gradient_check import Layers
@@ -15,6 +14,7 @@ PICTURES = GENERATOR.integers(0, 256, (5, 3, 6, 7), dtype=np.uint8)  # channels 
 
 @pytest.fixture
 def database(tmp_path):
+    lmdb = pytest.importorskip("lmdb")
     path = tmp_path / "lmdb"
     with lmdb.open(str(path), map_size=2**20) as environment, environment.begin(write=True) as rows:
         for i, picture in enumerate(PICTURES):
@@ -72,7 +72,7 @@ def test_data_skips_at_random(database):
 
 
 def test_encoded_datums(tmp_path, folder):
-    path = tmp_path / "encoded"
+    lmdb, path = pytest.importorskip("lmdb"), tmp_path / "encoded"
     with lmdb.open(str(path), map_size=2**20) as environment, environment.begin(write=True) as rows:
         datum = array_to_datum(PICTURES[0], 1)
         datum.ClearField("data")
@@ -95,7 +95,7 @@ def test_data_errors(tmp_path, database):
         data(tmp_path / "foreign")
     with pytest.raises(ValueError, match="batch_size must be given"):
         data(database, "")
-    lmdb.open(str(tmp_path / "empty")).close()
+    pytest.importorskip("lmdb").open(str(tmp_path / "empty")).close()
     with pytest.raises(ValueError, match="is empty"):
         data(tmp_path / "empty")
 

@@ -218,11 +218,23 @@ def test_what_cannot_be_captured_runs_as_ever_and_is_told_once(
 
 
 def test_only_so_many_shapes_are_kept(solver_of, recorder, monkeypatch):
+    """Those that come most often, without a capture for every change of sizes."""
     monkeypatch.setattr(graphs, "MOST_SHAPES", 1)
     caffe.set_cuda_graphs(True)
     solver = solver_of()
-    solver.step(30)
-    assert len(solver.net._running.cuda_graphs.captured) == 1 and recorder.captured > 2
+    kept = solver.net._running.cuda_graphs.captured
+
+    def shape_kept():
+        ((_, shapes, *_),) = kept
+        return shapes[0][2:]
+
+    solver.step(30)  # 15 of 9x9, 12 of 8x11
+    assert shape_kept() == (9, 9) and recorder.captured == 1
+    solver.net.layers[0].sizes = [(8, 11)]
+    solver.step(17)
+    assert shape_kept() == (9, 9) and recorder.captured == 1
+    solver.step(4)
+    assert shape_kept() == (8, 11) and recorder.captured == 2
 
 
 def test_a_net_with_a_host_layer_behind_others_has_none(net_of, recorder):

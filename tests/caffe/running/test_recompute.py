@@ -136,6 +136,7 @@ def in_segments_of(length):
     return plan
 
 
+@pytest.mark.usefixtures("same_every_time")
 @pytest.mark.parametrize("length", [None, 1, 2, 3, 5])
 @pytest.mark.parametrize("name", TRAINED)
 def test_gradients_are_the_very_same(name, length, tmp_path, device, monkeypatch):

@@ -19,6 +19,7 @@ def held_by(net):
     return bytes_of(net._blobs) + pool
 
 
+@pytest.mark.usefixtures("same_every_time")
 @pytest.mark.parametrize("watched", [False, True])
 @pytest.mark.parametrize("name", NETS)
 def test_maps_that_are_reused(name, watched, tmp_path, device):

@@ -232,6 +232,14 @@ def test_a_capturable_layer_never_waits_for_the_gpu(name, net_for, mock_gpu):
                 layer.forward(bottom, top)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_every_tensor_says_on_which_device_it_is(name, net_for, mock_gpu):
+    backward = has_gradient(net_for(name, caffe.TRAIN))
+    with torch.device("meta"):  # the default; there tensors have no values
+        net = net_for(name, caffe.TRAIN)
+        passes(net) if backward else net._forward(0, len(net.layers) - 1)
+
+
 # A layer that declares nothing
 
 

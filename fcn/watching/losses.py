@@ -1,0 +1,32 @@
+"""Which loss and which labels belong to a score blob, by the layers between them."""
+
+from typing import Any
+
+
+def loss_of(net: Any, scores: str) -> str | None:
+    """The loss blob that is computed from a score blob; None if there is none."""
+    for name, layer in _layers(net):
+        bottoms = [_source(net, bottom) for bottom in net.bottom_names[name]]
+        if "Loss" in layer.type and len(bottoms) > 1 and bottoms[0] == scores:
+            return str(net.top_names[name][0])
+    return None
+
+
+def labels_of(net: Any, loss: str | None) -> str | None:
+    """The label blob of a loss blob, None if there is none."""
+    for name, layer in _layers(net):
+        if loss in net.top_names[name] and "Loss" in layer.type:
+            return str(net.bottom_names[name][1])
+    return None
+
+
+def _layers(net: Any) -> list[tuple[str, Any]]:
+    return list(zip(net.top_names, net.layers))
+
+
+def _source(net: Any, blob: str) -> str:
+    """The blob that a Split copied; any other blob itself."""
+    for name, layer in _layers(net):
+        if layer.type == "Split" and blob in net.top_names[name]:
+            return str(net.bottom_names[name][0])
+    return blob

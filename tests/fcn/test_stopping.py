@@ -1,0 +1,194 @@
+"""Whatever ends a run saves first: signals, errors, full disks. Each in a process of its own."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import tiny_model
+from places import ROOT
+
+SOLVE = """from fcn.train import Recipe, solve
+{more}
+solve(__file__, Recipe("voc-start", rounds=1, steps={steps}))
+"""
+LONG = 1_000_000  # steps: the test ends the run, not the run the test
+SLOW_SAVE = """
+import os, time
+import caffe
+replace = os.replace
+def slow(source, target):
+    if "train_iter" in str(target):
+        time.sleep(60)
+    replace(source, target)
+os.replace = slow
+"""
+
+
+@pytest.fixture
+def model(tmp_path):
+    folder = tmp_path / "voc-tiny"
+    tiny_model.write_data(tmp_path / "data")
+    tiny_model.write_model(folder)
+    tiny_model.write_weights(folder, tmp_path / "start.caffemodel")
+    return folder
+
+
+def start(model, *arguments, steps=LONG, more="", weights="../start.caffemodel"):
+    """Start the model's solve.py."""
+    (model / "solve.py").write_text(SOLVE.format(more=more, steps=steps))
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    environment["GLOG_minloglevel"] = "0"
+    given = ["--weights", str(model / weights)] if weights else []
+    return subprocess.Popen(
+        [sys.executable, str(model / "solve.py"), "--cpu", *given, *arguments],
+        cwd=model.parent,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def wait_for(path, what, seconds=60):
+    """Wait until the text of a file has something."""
+    end = time.monotonic() + seconds
+    while not (path.exists() and what in path.read_text()):
+        assert time.monotonic() < end, f"{path} has no {what!r}"
+        time.sleep(0.02)
+
+
+def rows_of(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def saved(folder):
+    return sorted(path.name for path in folder.glob("train_iter_*"))
+
+
+@pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_saves_and_the_run_goes_on_later(model, name, code):
+    process = start(model)
+    wait_for(model / "snapshot/log.csv", "\n1,20,")
+    process.send_signal(getattr(signal, name))
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert f"{name}: saving to snapshot, press again to stop without" in err
+    assert "go on with --resume" in out and "Traceback" not in err
+    (caffemodel, state) = saved(model / "snapshot")
+    ended = json.loads((model / "snapshot/run.json").read_text())["ended"]
+    assert ended["how"] == name and state == f"train_iter_{ended['iteration']}.solverstate"
+    steps = str(ended["iteration"] + 5)
+    process = start(model, "--resume", "--steps", steps, weights=None)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert f"goes on from snapshot/{state}" in out
+    assert f"train_iter_{steps}.caffemodel" in saved(model / "snapshot")
+
+
+def test_a_second_signal_stops_without(model):
+    process = start(model, more=SLOW_SAVE)
+    wait_for(model / "snapshot/log.csv", "\n1,20,")
+    process.send_signal(signal.SIGINT)
+    time.sleep(2)  # it is saving now, and takes a minute
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and saved(model / "snapshot") == []
+    assert "without saving: there is no snapshot" in err and "Traceback" not in err
+    ended = json.loads((model / "snapshot/run.json").read_text())["ended"]
+    assert ended["how"] == "SIGINT twice"
+
+
+def test_a_signal_while_scoring_does_not_wait_for_the_scores(model):
+    slow = "import time, fcn.scoring as s\nadd = s.ConfusionMatrix.add\n"
+    slow += "def wait(self):\n    print('counting now', flush=True)\n    time.sleep(20)\n"
+    process = start(model, steps=3, more=slow + "s.ConfusionMatrix.add = wait\n")
+    while "counting now" not in process.stdout.readline():
+        assert process.poll() is None
+    begin = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143 and time.monotonic() - begin < 15
+    assert saved(model / "snapshot") == ["train_iter_3.caffemodel", "train_iter_3.solverstate"]
+
+
+def test_an_error_in_a_data_layer_saves_and_is_one_sentence(model):
+    process = start(model)
+    wait_for(model / "snapshot/log.csv", "\n1,20,")
+    (model.parent / "data/sbd/cls/a.mat").write_bytes(b"no MATLAB file")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "a.mat" in err and "Traceback" not in err
+    assert len(saved(model / "snapshot")) == 2 and "saved in snapshot" in err
+    assert "a.mat" in json.loads((model / "snapshot/run.json").read_text())["ended"]["how"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_for_the_log_saves(model):
+    process = start(model)
+    wait_for(model / "snapshot/log.csv", "\n1,20,")
+    (model / "full").symlink_to("/dev/full")
+    os.replace(model / "full", model / "snapshot/log.csv")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and len(saved(model / "snapshot")) == 2
+    assert "log.csv: No space left on device" in err and "Traceback" not in err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_for_caffes_lines_is_told_once(model):
+    (model / "snapshot").mkdir()
+    (model / "snapshot/train.log").symlink_to("/dev/full")
+    process = start(model, steps=50)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and len(saved(model / "snapshot")) == 2
+    assert err.count("train.log cannot be written (No space left on device)") == 1
+    assert "Traceback" not in err
+
+
+def test_a_run_to_its_end(model):
+    process = start(model, "--seed", "3", "--set", "display=10", "momentum=.5", steps=30)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert saved(model / "snapshot") == ["train_iter_30.caffemodel", "train_iter_30.solverstate"]
+    record = json.loads((model / "snapshot/run.json").read_text())
+    assert record["ended"]["how"] == "done" and record["ended"]["iteration"] == 30
+    assert (
+        record["set"] == {"display": "10", "momentum": ".5"} and "momentum: 0.5" in record["solver"]
+    )
+    rows = rows_of(model / "snapshot/log.csv")
+    assert [int(row["iteration"]) for row in rows] == [0, 10, 20]
+    sha1 = record["start"][0]["sha1"]
+    scores = json.loads((model / "snapshot/scores.jsonl").read_text())
+    for each in (*rows, scores):
+        assert (each["run"], str(each["seed"]), each["start_sha1"]) == ("1", "3", sha1)
+        assert float(each["rate"]) == pytest.approx(0.01) and each["time"]
+    assert sum(map(sum, scores["hist"])) > 0
+    assert float(rows[0]["loss_per_pixel"]) == pytest.approx(1.0986, abs=1e-3)
+    assert "iteration 20 of 30: loss 0." in out and "left" in out
+    assert "solver.cpp" not in out + err  # Caffe's own lines are in the log
+    assert saves_nothing_before_its_end(out)
+
+
+def saves_nothing_before_its_end(out):
+    return "snapshot: 0 in solver.prototxt: this run saves when it ends" in out
+
+
+def test_caffes_tools_read_the_log(model, tmp_path):
+    process = start(model, "--set", "display=10", steps=30)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    log = model / "snapshot/train.log"
+    done = subprocess.run(
+        [sys.executable, "-m", "caffe", "parse_log", str(log), str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(tmp_path / "train.log.train")
+    assert [float(row["NumIters"]) for row in rows] == [0, 10, 20]
+    assert float(rows[0]["loss"]) > float(rows[-1]["loss"])

@@ -1,0 +1,233 @@
+"""Training that goes wrong in known ways is named while it runs; training that does not is left alone."""
+
+import numpy as np
+import pytest
+import tiny_model
+
+import caffe
+from fcn import measures, scoring
+from fcn.findings import NOTE, WARN
+from fcn.watching import Poisoned, Watch, require_finite
+
+
+@pytest.fixture
+def solver_of(tmp_path, monkeypatch):
+    """A function: a solver of the small model with these settings, filled with these weights."""
+    folder = tmp_path / "voc-tiny"
+    tiny_model.write_data(tmp_path / "data")
+    tiny_model.write_model(folder)
+    monkeypatch.chdir(folder)
+    (folder / "snapshot").mkdir()
+
+    def build(rate=0.01, more="", score=None, body=None, train=None, filled=True):
+        text = tiny_model.SOLVER.format(snapshot=0).replace("0.01", str(rate))
+        if "display" in more:
+            text = text.replace("display: 0", "")
+        (folder / "solver.prototxt").write_text(text + more)
+        if train:
+            path = folder / "train.prototxt"
+            path.write_text(train(path.read_text()))
+        solver = caffe.get_solver("solver.prototxt")
+        if filled:
+            tiny_model.write_weights(folder, folder / "w.caffemodel", body=body, score=score)
+            solver.net.copy_from("w.caffemodel")
+        return solver
+
+    return build
+
+
+def watched(solver, **more):
+    told = []
+    return Watch(solver, {"score": 3}, tell=told.append, **more), told
+
+
+def score(watch, images=3):
+    net = watch.solver.test_nets[0]
+    net.share_with(watch.solver.net)
+    hist, loss = scoring.compute_hist(net, None, "cde"[:images])
+    return watch.scored("score", hist, loss, measures.scores(hist), images)
+
+
+# ---- healthy runs
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.003, 0.01])
+@pytest.mark.parametrize("start", [None, np.eye(3), -np.eye(3)])
+@pytest.mark.parametrize("more", ["", "display: 1", 'type: "Adam" momentum2: 0.999 delta: 1e-8'])
+def test_a_healthy_run_is_left_alone(solver_of, rate, start, more):
+    """From a zero score layer, a good one, a wrong one."""
+    watch, told = watched(solver_of(rate, more, score=start))
+    for _ in range(3):
+        watch.solver.step(50)
+        score(watch)
+    assert [finding for finding in told if finding.level != NOTE] == []
+
+
+# ---- NaN
+
+
+def test_a_loss_that_is_nan_stops_the_run_and_names_the_layer(solver_of):
+    solver = solver_of(1e30)
+    _, told = watched(solver)
+    with pytest.raises(Poisoned) as error:
+        solver.step(100)
+    assert solver.iter < 10
+    (finding,) = told
+    assert finding.kind == "nan" and finding.level == "refuse"
+    assert "loss is nan at iteration" in str(error.value)
+    assert "rate 1e+30; momentum 0.9" in str(error.value)
+    assert "no good snapshot" in str(error.value)
+    assert "first in layer '" in str(error.value)
+    with pytest.raises(Poisoned):
+        solver.snapshot()
+    assert told == [finding]
+
+
+def test_the_last_good_snapshot_is_named_and_none_of_nan_is_written(solver_of, tmp_path):
+    solver = solver_of(0.01)
+    watched(solver)
+    solver.step(3)
+    solver.snapshot()
+    solver.net.params["score_fr"][0].data[0, 0] = np.nan
+    with pytest.raises(Poisoned, match="snapshot/train_iter_3.caffemodel"):
+        solver.snapshot()
+    with pytest.raises(
+        Poisoned, match="layer 'score_fr' .Convolution.: its weights are not finite"
+    ):
+        solver.step(1)
+    assert len(list((tmp_path / "voc-tiny" / "snapshot").iterdir())) == 2
+
+
+def test_nan_that_the_data_bring_is_no_matter_of_the_rate(solver_of):
+    solver = solver_of()
+    watched(solver)
+    solver.step(1)
+    layer = solver.net.layers[0]
+    forward = layer.forward
+    layer.forward = lambda bottom, top: (forward(bottom, top), top[0].data.fill(np.nan))
+    with pytest.raises(
+        Poisoned, match="layer 'data' .Python.: the data that it reads are not"
+    ) as e:
+        solver.step(1)
+    assert "look at the picture" in str(e.value)
+
+
+def test_starting_weights_of_nan_are_refused(solver_of):
+    solver = solver_of()
+    solver.net.params["body"][1].data[1] = np.inf
+    with pytest.raises(Poisoned, match="starting weights are not finite .* 1 of 3 layers: body"):
+        watched(solver)
+    solver.net.params["body"][1].data[1] = 0
+    require_finite(solver.net)
+
+
+def test_a_scoring_of_nan_stops_the_run(solver_of):
+    watch, _ = watched(solver_of())
+    with pytest.raises(Poisoned, match="loss of score is nan on the scored pictures"):
+        watch.scored("score", np.eye(3), float("nan"), {"pixel_accuracy": 0.9})
+
+
+def test_on_a_gpu_nan_is_seen_at_the_next_display(solver_of, mock_gpu):
+    solver = solver_of(1e30, "display: 7")
+    watched(solver)
+    with pytest.raises(Poisoned, match="loss is nan at iteration 7: first in layer"):
+        solver.step(100)
+
+
+# ---- scores that say nothing
+
+
+def kinds(told):
+    return [finding.kind for finding in told if finding.level != NOTE]
+
+
+def test_an_upsampling_of_zeros_is_the_cause_not_the_zero_score_layer(solver_of):
+    solver = solver_of(filled=False)
+    solver.net.params["body"][0].data[...] = 0.01
+    watch, told = watched(solver)
+    solver.step(60)
+    stuck, finding = told
+    assert stuck.kind == "stuck" and finding.kind == "uniform" and finding.level == WARN
+    assert "weights of 'upscore' (Deconvolution) are zero" in finding.what
+    assert "body, score_fr" in finding.what and "ln(3) = 1.09861" in finding.evidence
+
+
+def test_zero_weights_below_are_the_cause(solver_of):
+    watch, told = watched(solver_of(body=np.zeros((3, 3))))
+    watch.solver.step(60)
+    (finding,) = told
+    assert finding.kind == "stuck"
+    assert "the weights of 'body' (Convolution) are zero and stay so" in finding.what
+    assert "only the bias of score_fr can learn" in finding.what
+    found = score(watch)
+    assert found[0].kind == "collapsed" and found[0].level == WARN
+    assert "'body' (Convolution) are zero" in found[0].what and "score_fr'" not in found[0].what
+
+
+def test_a_rate_that_is_too_small_is_the_cause(solver_of):
+    watch, told = watched(solver_of(1e-10))
+    watch.solver.step(90)
+    assert told == []
+    watch.solver.step(60)
+    (finding,) = told
+    assert "the weights have hardly moved" in finding.what and "rate 1e-10" in finding.evidence
+    assert "zero" not in finding.what
+
+
+RELU = 'layer { name: "relu" type: "ReLU" bottom: "body" top: "body" }\nlayer {\n  name: "drop7"'
+
+
+def test_dead_rectifiers_are_named(solver_of):
+    solver = solver_of(
+        1e-4, score=np.eye(3), train=lambda t: t.replace('layer {\n  name: "drop7"', RELU)
+    )
+    watch, told = watched(solver)
+    solver.step(200)
+    assert kinds(told) == []
+    solver.net.params["body"][1].data[...] = -100
+    solver.step(300)
+    assert "dead" in kinds(told)
+    (finding,) = [f for f in told if f.kind == "dead"]
+    assert finding.what.startswith("all channels of relu are dead")
+
+
+def test_a_saturated_softmax_is_named(solver_of):
+    wrong = np.roll(np.eye(3), 1, 0) * 1e6
+    watch, told = watched(solver_of(1e-12, score=wrong))
+    watch.solver.step(1)
+    found = score(watch)
+    assert "saturated" in [f.kind for f in [*told, *found]]
+
+
+def test_a_truth_of_one_class_is_named_in_training_and_scoring(solver_of):
+    watch, told = watched(solver_of(body=np.zeros((3, 3))))
+    labels = [layer for layer in (watch.solver.net, watch.solver.test_nets[0])]
+    for net in labels:
+        layer = net.layers[0]
+        forward = layer.forward
+        layer.forward = lambda bottom, top, f=forward: (f(bottom, top), top[1].data.fill(0))
+    watch.solver.step(200)
+    score(watch)
+    assert any("scored pictures hold class 0 only" in f.what for f in told)
+    assert any("labels it trains on hold class 0 only" in f.what for f in told)
+
+
+def test_a_stage_below_its_start(solver_of):
+    start = {"score": {"mean_iu": 1.0, "images": 3}}
+    watch, told = watched(solver_of(1e-9, score=-np.eye(3)), start=start)
+    watch.solver.step(1)
+    found = [f for f in score(watch) if f.kind == "below_start"]
+    assert found[0].level == WARN and "1.0000 at the start" in found[0].evidence
+    good, told = watched(solver_of(0.01, score=np.eye(3)), start={"score": {"mean_iu": 0.3}})
+    good.solver.step(20)
+    score(good)
+    assert told == []
+
+
+def test_all_background_early_is_a_note_with_its_identities(solver_of):
+    watch, told = watched(solver_of())
+    hist = np.array([[7, 0, 0], [2, 0, 0], [1, 0, 0]])
+    (finding,) = watch.scored("score", hist, 0.8, measures.scores(hist), 1)
+    assert finding.kind == "collapsed" and finding.level == NOTE
+    assert "0.7000, mean accuracy 0.3333, mean iu 0.2333, fw iu 0.4900" in finding.evidence
+    assert watch.scored("score", hist, 0.8, measures.scores(hist), 1) == []
