@@ -75,6 +75,17 @@ def output_length(fn: Any, size: int) -> int:
     return out - (pad > 0 and (out - 1) * stride >= size + pad)  # no window begins in the padding
 
 
+def next_size_that_fits(layers: Layers, size: int) -> int:
+    """The least size from `size` on that fits; `size` itself if none does, so that the net fails."""
+    for larger in range(size, size + 1000):
+        try:
+            blob_lengths(layers, larger)
+            return larger
+        except ValueError:
+            pass
+    return size
+
+
 def smallest_size(layers: Layers, period: int) -> tuple[int | None, str | None]:
     """The size from which on all pictures fit (None if there is none), and why the next lower fails.
 

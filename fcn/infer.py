@@ -16,13 +16,14 @@ from PIL import Image
 
 import caffe
 from fcn import devices, models, prototxts, weights
+from fcn.finite_scores import NotFinite, require_finite
 from fcn.inputs import PREPARE, READ, read_inputs
 from fcn.pictures import Unreadable
 from fcn.scoring import predicted
 from fcn.tasks import Task, task_of
 from fcn.vis import make_palette, save_classes, vis_seg
 
-FAILED = 1  # exit code: some picture could not be read, or was too large for the memory
+FAILED = 1  # exit code: a picture could not be read, was too large, or has scores that are NaN
 MAX_PIXELS = 1_000_000  # FCN-8s needs 2.2 kB a pixel
 
 
@@ -69,6 +70,12 @@ def run(args: argparse.Namespace) -> int:
         except Unreadable as error:
             failed = True
             print(error, file=sys.stderr, flush=True)
+        except NotFinite as error:
+            failed = True
+            print(f"{paths[0]}: {error}", file=sys.stderr, flush=True)
+            if error.weights:  # those of all pictures
+                print(f"the weights are those of {file}", file=sys.stderr, flush=True)
+                break
         except MemoryError as error:
             failed = True
             text = f"{paths[0]}: {error}; --max-pixels makes it smaller"
@@ -137,7 +144,7 @@ def segment_inputs(
     """The class of each pixel, H x W, for each score of the net, by the end of its name ("", "_sem").
 
     `pictures` and `kinds` are by input blob. Larger pictures than `max_pixels` are segmented at a
-    smaller scale.
+    smaller scale. Raises NotFinite, a ValueError, if scores are not finite.
     """
     height, width = pictures[net.inputs[0]].shape[:2]
     scale = min(1, (max_pixels / (height * width)) ** 0.5)
@@ -154,6 +161,7 @@ def segment_inputs(
     net.forward()
     segs = {}
     for name in net.outputs:
+        require_finite(net, name)
         seg = predicted(net.blobs[name]).astype(np.uint8)
         if scale < 1:
             seg = np.asarray(Image.fromarray(seg).resize((width, height), Image.Resampling.NEAREST))
