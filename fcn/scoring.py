@@ -72,8 +72,8 @@ def compute_hist(
     matrix = ConfusionMatrix(net, layer, gt, _loss_of(net, layer))
     for idx in tqdm(dataset, desc=layer, leave=False, disable=None):  # a bar on a terminal only
         net.forward()
-        if idx == dataset[0] and looks_raw(net.blobs[next(iter(net.blobs))].data):
-            tqdm.write("warning: no value of the input is negative: was the mean subtracted?")
+        if idx == dataset[0]:
+            warn_of_raw_pixels(net)
         matrix.add()
         # On a GPU a look waits for the device, so it is taken where predictions are fetched.
         if save_dir or idx == dataset[0] or devices.in_use() == "cpu":
@@ -84,6 +84,18 @@ def compute_hist(
     if not np.isfinite(loss):
         raise finite_scores.not_finite(net, f"the loss of {layer} is {loss} (a picture's or all)")
     return hist, loss / max(len(dataset), 1)
+
+
+def warn_of_raw_pixels(net: caffe.Net) -> None:
+    """Print a warning if the net's first blob may hold pixels without the mean subtracted."""
+    name = next(iter(net.blobs))
+    data = net.blobs[name].data
+    if looks_raw(data):
+        seen = f"{name} is {data.min():g} to {data.max():g}"
+        mean = getattr(net.layers[0], "mean", None)
+        stated = "" if mean is None else f", and the data layer's mean is {mean}"
+        text = "warning: no value of the input is negative: was the mean subtracted?"
+        tqdm.write(f"{text} ({seen}{stated})")
 
 
 def looks_raw(data: np.ndarray) -> bool:

@@ -162,7 +162,9 @@ def existing(net: str, sample: bool = False) -> list[Candidate]:
     least = max((run.steps * TRIAL for run in runs), default=0.0)
     least = max(least, OUTSTANDING if named else 0)
     runs = [
-        run._replace(kind="trial") if run.kind in WHOLE and run.steps < least else run
+        Candidate(run.path, "trial", run.steps, run.time, run.earlier)
+        if run.kind in WHOLE and run.steps < least
+        else run
         for run in runs
     ]
     whole = [run for run in runs if run.kind in WHOLE]
