@@ -79,8 +79,8 @@ SHOWN = 4  # files that a line names
 KINDS = {  # kind of a file -> what it is called, the most preferred first
     "finished": "finished run of {} steps",
     "older": "run of {} steps",  # of an older version, which did not note how it ended
-    "published": "published",
-    "named": "the model's own name",
+    "published": "published file",
+    "named": "file of the net's own name",
     "interrupted": "interrupted run of {} steps",
     "unfinished": "run of {} steps that has not ended",  # or that was killed
     "trial": "trial of {} steps",
@@ -124,7 +124,7 @@ class Choice(NamedTuple):
         kind, what = self.taken.kind, self.taken.what()
         if kind in ("published", "named"):
             unfinished = any(other.kind in LOOSE for other in self.others)
-            return f"{what}, and no run is finished" if unfinished else what
+            return f"the {what}, and no run is finished" if unfinished else f"the {what}"
         if kind in LOOSE:
             return f"no finished run and no published file is there; the {what} came furthest"
         rivals = any(other.kind in WHOLE for other in self.others)

@@ -119,7 +119,7 @@ def test_two_steps_do_not_shadow_a_published_file(how, record, fcn8s, capsys):
     run(fcn8s / "snapshot", 2, how=how, record=record)
     path, said = taken(fcn8s, capsys)
     assert path == "fcn8s-heavy-pascal.caffemodel"
-    assert "published, and no run is finished; also there: " in said and "2 steps" in said
+    assert "the published file, and no run is finished; also there: " in said and "2 steps" in said
 
 
 def test_an_interrupted_run_does_not_shadow_a_finished_or_published_one(fcn8s, capsys):
