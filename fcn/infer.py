@@ -15,13 +15,15 @@ import numpy as np
 from PIL import Image
 
 import caffe
-from fcn import devices, explain, models, prototxts, weights
-from fcn.pictures import PREPARE, READ, Unreadable, read_inputs
+from fcn import devices, models, prototxts, weights
+from fcn.finite_scores import NotFinite, require_finite
+from fcn.inputs import PREPARE, READ, read_inputs
+from fcn.pictures import Unreadable
 from fcn.scoring import predicted
 from fcn.tasks import Task, task_of
 from fcn.vis import make_palette, save_classes, vis_seg
 
-FAILED = 1  # exit code: some picture could not be read, or was too large for the memory
+FAILED = 1  # exit code: a picture could not be read, was too large, or has scores that are NaN
 MAX_PIXELS = 1_000_000  # FCN-8s needs 2.2 kB a pixel
 
 
@@ -57,7 +59,6 @@ def run(args: argparse.Namespace) -> int:
     devices.use(args)
     print(f"{model}: {file}", flush=True)
     net = prototxts.load(prototxt, file)
-    layers = explain.layers_and_tops(prototxts.deploy(prototxts.read_net(prototxt)))
     failed = False
     for paths, stem in zip(files, file_stems(args.images)):
         try:
@@ -65,10 +66,16 @@ def run(args: argparse.Namespace) -> int:
             image = pictures[net.inputs[0]]
             if image.shape[0] * image.shape[1] > args.max_pixels:
                 print(f"{paths[0]}: over {args.max_pixels} pixels, so segmented at a smaller scale")
-            segs = segment_inputs(net, pictures, kinds, task.mean, args.max_pixels, layers)
+            segs = segment_inputs(net, pictures, kinds, task.mean, args.max_pixels)
         except Unreadable as error:
             failed = True
             print(error, file=sys.stderr, flush=True)
+        except NotFinite as error:
+            failed = True
+            print(f"{paths[0]}: {error}", file=sys.stderr, flush=True)
+            if error.weights:  # those of all pictures
+                print(f"the weights are those of {file}", file=sys.stderr, flush=True)
+                break
         except MemoryError as error:
             failed = True
             text = f"{paths[0]}: {error}; --max-pixels makes it smaller"
@@ -133,18 +140,15 @@ def segment_inputs(
     kinds: Mapping[str, str],
     mean: Sequence[float],
     max_pixels: int = MAX_PIXELS,
-    layers: list | None = None,
 ) -> dict[str, np.ndarray]:
     """The class of each pixel, H x W, for each score of the net, by the end of its name ("", "_sem").
 
     `pictures` and `kinds` are by input blob. Larger pictures than `max_pixels` are segmented at a
-    smaller scale. If the net's `layers` are given (`explain.layers_and_tops`), a picture of a size
-    that the net cannot take gets a border of the mean. All sizes fit the published nets.
+    smaller scale. Raises NotFinite, a ValueError, if scores are not finite.
     """
     height, width = pictures[net.inputs[0]].shape[:2]
     scale = min(1, (max_pixels / (height * width)) ** 0.5)
     rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-    canvas = [explain.next_size_that_fits(layers, n) if layers else n for n in (rows, columns)]
     for blob, kind in kinds.items():
         picture = pictures[blob]
         if scale < 1:
@@ -152,13 +156,13 @@ def segment_inputs(
             method = Image.Resampling.NEAREST if kind == "depth" else None
             picture = np.asarray(Image.fromarray(picture).resize((columns, rows), method))
         data = PREPARE[kind](picture, mean)
-        net.blobs[blob].reshape(1, len(data), *canvas)
-        net.blobs[blob].data[...] = 0
-        net.blobs[blob].data[0, :, :rows, :columns] = data
+        net.blobs[blob].reshape(1, *data.shape)
+        net.blobs[blob].data[...] = data
     net.forward()
     segs = {}
     for name in net.outputs:
-        seg = predicted(net.blobs[name])[:rows, :columns].astype(np.uint8)
+        require_finite(net, name)
+        seg = predicted(net.blobs[name]).astype(np.uint8)
         if scale < 1:
             seg = np.asarray(Image.fromarray(seg).resize((width, height), Image.Resampling.NEAREST))
         segs[name.removeprefix("score")] = seg

@@ -37,7 +37,9 @@ def vgg16(
     three more: `narrow` divides all widths, `fc6` is the kernel size of that layer, `drop` the share
     of outputs that Dropout sets to zero. `more` goes to `vgg16_stages`.
     """
-    # A smaller fc6 shortens its output, at stride 32. With this pad the crop offsets stay 19, 27, 31.
+    # A smaller fc6 takes less from its input, 32 pixels a cell. With this pad the crops of the scores
+    # stay at 19, 27 and 31, and a picture of one pixel fills fc6. FCN-8s needs an fc6 of 4 at least:
+    # the offset of its crop of pool3 is 2 fc6 - 5, and then up to 3 cells must be left behind the crop.
     pad = 100 - 16 * (7 - fc6)
     x = vgg16_stages(n, data, suffix, first, pad=pad, narrow=narrow, **more)
     for fc, kernel in (("6", fc6), ("7", 1)):

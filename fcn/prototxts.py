@@ -1,7 +1,6 @@
 """Prototxts: reads and writes them, and derives a net for pictures alone from a train or test net."""
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from google.protobuf import text_format
 
 import caffe
 from caffe.proto import caffe_pb2
+from fcn import stages
 from fcn.tasks import Task
 
 NetParameter: TypeAlias = caffe_pb2.NetParameter
@@ -64,16 +64,20 @@ def read_net(path: Path | str) -> NetParameter:
 def load(prototxt: Path, weights: Path) -> caffe.Net:
     """The deploy form of the net in a prototxt, filled from a caffemodel, as a TEST net.
 
-    Prints a warning that names the layers that are zero, because the file has none of their name.
+    ValueError for weights of another stage, or that lack layers; see `stages.fill`.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "deploy.prototxt"
         path.write_text(text_format.MessageToString(deploy(read_net(prototxt))))
-        net = caffe.Net(str(path), str(weights), caffe.TEST)
-    zero = [name for name, blobs in net.params.items() if not blobs[0].data.any()]
-    if zero:
-        print(f"warning: {weights} leaves {', '.join(zero)} at zero", file=sys.stderr)
+        net = caffe.Net(str(path), caffe.TEST)
+    stages.fill(net, weights, model_of(prototxt))
     return net
+
+
+def model_of(prototxt: Path) -> str:
+    """The model folder that a prototxt is of; its `sample` folder is the same model."""
+    folder = prototxt.resolve().parent
+    return str(folder.parent if folder.name == "sample" else folder)
 
 
 def text_of(net: NetParameter) -> str:

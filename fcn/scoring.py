@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 import caffe
-from fcn import devices, leakage, models, prototxts, results, weights
+from fcn import devices, finite_scores, leakage, models, prototxts, results, stages, weights
 from fcn.datasets.sample import tells_how_to_get_scenes
 from fcn.measures import collapsed, fast_hist, scores
 from fcn.tasks import task_of
@@ -65,20 +65,37 @@ def compute_hist(
     """Run the net once for each id of `dataset`; returns (confusion matrix, mean loss).
 
     With a `save_dir`, which is made if needed, each prediction is saved there as a palette PNG,
-    ID.png.
+    ID.png. Raises NotFinite, a ValueError, if scores are not finite; their prediction is not saved.
     """
     if save_dir:
         Path(save_dir).mkdir(parents=True, exist_ok=True)
     matrix = ConfusionMatrix(net, layer, gt, _loss_of(net, layer))
     for idx in tqdm(dataset, desc=layer, leave=False, disable=None):  # a bar on a terminal only
         net.forward()
-        if idx == dataset[0] and looks_raw(net.blobs[next(iter(net.blobs))].data):
-            tqdm.write("warning: no value of the input is negative: was the mean subtracted?")
+        if idx == dataset[0]:
+            warn_of_raw_pixels(net)
         matrix.add()
+        # On a GPU a look waits for the device, so it is taken where predictions are fetched.
+        if save_dir or idx == dataset[0] or devices.in_use() == "cpu":
+            finite_scores.require_finite(net, layer)
         if save_dir:
             save_classes(matrix.prediction(), Path(save_dir) / f"{idx}.png")
     hist, loss = matrix.result()
+    if not np.isfinite(loss):
+        raise finite_scores.not_finite(net, f"the loss of {layer} is {loss} (a picture's or all)")
     return hist, loss / max(len(dataset), 1)
+
+
+def warn_of_raw_pixels(net: caffe.Net) -> None:
+    """Print a warning if the net's first blob may hold pixels without the mean subtracted."""
+    name = next(iter(net.blobs))
+    data = net.blobs[name].data
+    if looks_raw(data):
+        seen = f"{name} is {data.min():g} to {data.max():g}"
+        mean = getattr(net.layers[0], "mean", None)
+        stated = "" if mean is None else f", and the data layer's mean is {mean}"
+        text = "warning: no value of the input is negative: was the mean subtracted?"
+        tqdm.write(f"{text} ({seen}{stated})")
 
 
 def looks_raw(data: np.ndarray) -> bool:
@@ -222,7 +239,8 @@ def run(args: argparse.Namespace) -> int:
         task = task_of(model, args.sample)
         devices.use(args)
         os.chdir(prototxt.parent)  # paths in prototxts are relative to the model's folder
-        net = caffe.Net(prototxt.name, str(file), caffe.TEST)
+        net = caffe.Net(prototxt.name, caffe.TEST)
+    stages.fill(net, file, model)
     ids = leakage.picture_ids(net)
     if not ids:
         raise ValueError(f"{prototxt}: its first layer is no data layer that names its pictures")
@@ -235,6 +253,9 @@ def run(args: argparse.Namespace) -> int:
     about = results.provenance(name, file, net) if record else None
     for layer, gt in prototxts.scored(prototxts.read_net(prototxt)).items():
         folder = save and str(save / (SERVER if args.server else gt))
-        hist = do_seg_tests(net, iteration, folder, ids, layer, gt, record, about)
+        try:
+            hist = do_seg_tests(net, iteration, folder, ids, layer, gt, record, about)
+        except finite_scores.NotFinite as error:
+            raise finite_scores.NotFinite(f"{file}: {error}", error.weights) from error
         print_classes(hist, task.names_of(layer))
     return 0

@@ -49,10 +49,11 @@ NYUD = Task(nyud.NYUD)
 SIFTFLOW = Task(siftflow.SIFTFLOW)
 PASCALCONTEXT = Task(pascalcontext.PASCALCONTEXT)
 # The net is small and the pictures are many, so it learns from random weights in minutes: an eighth
-# of the width, fc6 3x3, no Dropout. Raw pixels are about 60 times as large as any later blob, so the
-# rate of the first convolution is 60 squared times smaller.
+# of the width, no Dropout, and fc6 4x4, the smallest with which every stride takes every size. Raw
+# pixels are about 60 times as large as any later blob, so the rate of the first convolution is 60
+# squared times smaller.
 SAMPLE = Task(
-    sample.SAMPLE, body=dict(narrow=8, fc6=3, drop=0, first_rate=1 / 3600), normalize=True
+    sample.SAMPLE, body=dict(narrow=8, fc6=4, drop=0, first_rate=1 / 3600), normalize=True
 )
 BY_NAME = {"voc": VOC, "nyud": NYUD, "siftflow": SIFTFLOW, "pascalcontext": PASCALCONTEXT}
 

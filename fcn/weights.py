@@ -1,8 +1,21 @@
-"""Finds the caffemodel that holds a net's weights, under all the names it goes by."""
+"""Finds the caffemodel that holds a net's weights, under all the names it goes by.
+
+Of several, the first of these is taken, and said with the others:
+
+1. the last snapshot of the newest finished run, unless that was a trial: a run of less than a tenth
+   of the longest one's steps, or of less than 1,000 steps where a published file lies;
+2. the published file, or one of the model's own name;
+3. of runs that are not finished, and of trials, the one that came furthest.
+
+Runs of older versions did not note how they ended, and count as finished. `--weights` takes any file.
+"""
 
 import hashlib
+import json
 import os
+from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from fcn import models
 
@@ -60,22 +73,137 @@ SHA1 = {
     "fcn-8s-pascalcontext.caffemodel": "591e7d8bbc1c55ff151b6984bde85ff5160aee31",
 }
 
+OUTSTANDING = 1_000  # fewer steps than these are a trial where a published file lies
+TRIAL = 0.1  # and so is a run of a smaller share of the longest one's steps
+SHOWN = 4  # files that a line names
+KINDS = {  # kind of a file -> what it is called, the most preferred first
+    "finished": "finished run of {} steps",
+    "older": "run of {} steps",  # of an older version, which did not note how it ended
+    "published": "published file",
+    "named": "file of the net's own name",
+    "interrupted": "interrupted run of {} steps",
+    "unfinished": "run of {} steps that has not ended",  # or that was killed
+    "trial": "trial of {} steps",
+}
+WHOLE, LOOSE = ("finished", "older"), ("interrupted", "unfinished", "trial")
+
+
+class Candidate(NamedTuple):
+    """A file that holds a net's weights."""
+
+    path: Path
+    kind: str  # of KINDS
+    steps: int = -1  # of the run that it is the last snapshot of
+    time: float = 0.0  # when that ended
+    earlier: tuple[Path, ...] = ()  # that run's other snapshots, the newest first
+
+    def __str__(self) -> str:
+        """As it is listed among others."""
+        return f"{self.path} ({self.what()})"
+
+    def what(self) -> str:
+        """What it is, without an article."""
+        return KINDS[self.kind].format(self.steps)
+
+
+class Choice(NamedTuple):
+    """Which of a net's weights are taken, and what else is there, in falling order of preference."""
+
+    taken: Candidate
+    others: list[Candidate]
+
+    def __str__(self) -> str:
+        """As it is printed."""
+        shown = ", ".join(map(str, self.others[:SHOWN]))
+        more = f" and {len(self.others) - SHOWN} more" if len(self.others) > SHOWN else ""
+        also = f"; also there: {shown}{more}" if self.others else ""
+        return f"taking {self.taken.path}: {self.why()}{also}"
+
+    def why(self) -> str:
+        """The reason, as a clause."""
+        kind, what = self.taken.kind, self.taken.what()
+        if kind in ("published", "named"):
+            unfinished = any(other.kind in LOOSE for other in self.others)
+            return f"the {what}, and no run is finished" if unfinished else f"the {what}"
+        if kind in LOOSE:
+            return f"no finished run and no published file is there; the {what} came furthest"
+        rivals = any(other.kind in WHOLE for other in self.others)
+        return f"the {'newest ' if rivals else ''}{what}"
+
 
 def candidates(net: str, sample: bool = False) -> list[Path]:
-    """Every path that may hold the net's weights, existing or not, the preferred one first.
+    """Every path that may hold the net's weights, existing or not, the preferred one first."""
+    found = existing(net, sample)
+    paths = [path for each in found for path in (each.path, *each.earlier)]
+    trained = not net.startswith(f"{models.CLASSIFIERS}/")
+    if trained and all(each.steps < 0 for each in found):
+        paths.append(models.own_folder(net, sample) / "snapshot" / "train_iter_N.caffemodel")
+    return list(dict.fromkeys([*paths, *named_files(net, sample)]))
 
-    The user's snapshots come first, the newest before the older, then the published names. Nets of
-    the embedded task (`sample`) are not published.
-    """
+
+def named_files(net: str, sample: bool = False) -> list[Path]:
+    """The paths of the published names, then of the model's own. The embedded task's has only that."""
+    folder, own = models.own_folder(net, sample), f"{Path(net).name}.caffemodel"
+    names = [own] if sample else [*NAMES.get(net, []), own]
+    return [Path(os.path.normpath(folder / name)) for name in dict.fromkeys(names)]
+
+
+def existing(net: str, sample: bool = False) -> list[Candidate]:
+    """The files that are there, the preferred one first, one of each run."""
+    published = [] if sample else NAMES.get(net, [])
     folder = models.own_folder(net, sample)
-    name = Path(net).name
-    snapshots = []
-    if not net.startswith(f"{models.CLASSIFIERS}/"):
-        found = folder.glob("snapshot/train_iter_*.caffemodel*")
-        snapshots = sorted(found, key=iteration, reverse=True)
-        snapshots = snapshots or [folder / "snapshot" / "train_iter_N.caffemodel"]
-    names = [f"{name}.caffemodel"] if sample else NAMES.get(net, []) + [f"{name}.caffemodel"]
-    return snapshots + [Path(os.path.normpath(folder / n)) for n in dict.fromkeys(names)]
+    names = {Path(os.path.normpath(folder / name)) for name in published}
+    named = [
+        Candidate(path, "published" if path in names else "named")
+        for path in named_files(net, sample)
+        if path.is_file()
+    ]
+    runs = [] if net.startswith(f"{models.CLASSIFIERS}/") else runs_of(net, sample)
+    least = max((run.steps * TRIAL for run in runs), default=0.0)
+    least = max(least, OUTSTANDING if named else 0)
+    runs = [
+        Candidate(run.path, "trial", run.steps, run.time, run.earlier)
+        if run.kind in WHOLE and run.steps < least
+        else run
+        for run in runs
+    ]
+    whole = [run for run in runs if run.kind in WHOLE]
+    loose = [run for run in runs if run.kind in LOOSE]
+    return [
+        *sorted(whole, key=lambda run: (run.time, run.steps), reverse=True),
+        *named,
+        *sorted(loose, key=lambda run: (run.steps, run.time), reverse=True),
+    ]
+
+
+def runs_of(net: str, sample: bool = False) -> list[Candidate]:
+    """The last weights of each of a model's runs: in `snapshot/`, and in `snapshot/RUN/`."""
+    base = models.own_folder(net, sample) / "snapshot"
+    found = []
+    for folder in (base, *sorted(base.glob("*/"))):
+        snapshots = sorted(folder.glob("train_iter_*.caffemodel*"), key=iteration, reverse=True)
+        if not snapshots:
+            continue
+        kind, steps, time = _end_of(folder / "run.json")
+        snapshots.sort(
+            key=lambda path: iteration(path) != steps
+        )  # stable: else the newest is first
+        last, *earlier = snapshots
+        time = time or last.stat().st_mtime
+        found.append(Candidate(last, kind, iteration(last), time, tuple(earlier)))
+    return found
+
+
+def _end_of(path: Path) -> tuple[str, int, float]:
+    """(kind, steps, time) of a run's end, of its run.json; runs of older versions have none."""
+    try:
+        ended = json.loads(path.read_text())["ended"]
+        if ended is None:
+            return "unfinished", -1, 0.0
+        kind = "finished" if ended["how"] == "done" else "interrupted"
+        return kind, int(ended["iteration"]), datetime.fromisoformat(ended["time"]).timestamp()
+    except (OSError, ValueError, KeyError, TypeError):
+        return "older", -1, 0.0
 
 
 def iteration(snapshot: Path | str) -> int:
@@ -84,20 +212,26 @@ def iteration(snapshot: Path | str) -> int:
     return int(digits) if digits.isdigit() else -1
 
 
+def choose(net: str, sample: bool = False) -> Choice:
+    """The net's weights that are taken, and the others; FileNotFoundError if there are none."""
+    found = existing(net, sample)
+    if not found:
+        looked = "\n".join(f"  {path}" for path in candidates(net, sample))
+        raise FileNotFoundError(
+            f"no weights for {net}; looked for\n{looked}\n{how_to_get(net, sample)}"
+        )
+    return Choice(found[0], found[1:])
+
+
 def find(net: str, sample: bool = False) -> Path:
-    """The net's weights: the first candidate that exists. Its checksum is printed if one is known.
+    """The net's weights. Prints which are taken, why, what else is there, and a known checksum.
 
     Raises FileNotFoundError that lists every path looked for and says how to get the file.
     """
-    paths = candidates(net, sample)
-    for path in paths:
-        if path.is_file():
-            check(path)
-            return path
-    looked = "\n".join(f"  {path}" for path in paths)
-    raise FileNotFoundError(
-        f"no weights for {net}; looked for\n{looked}\n{how_to_get(net, sample)}"
-    )
+    choice = choose(net, sample)
+    print(f"{net}: {choice}", flush=True)
+    check(choice.taken.path)
+    return choice.taken.path
 
 
 def given_or_found(path: Path | None, net: str, sample: bool = False) -> Path:

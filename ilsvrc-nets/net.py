@@ -18,6 +18,8 @@ from fcn.tasks import SAMPLE
 
 FOLDER = Path(__file__).resolve().parent
 CLASSES = 1000
+# The embedded task's crops: pooling makes 4 x 4 of 112 pixels, which is what its fc6 covers.
+SAMPLE_SIDE, SAMPLE_BATCH = 112, 24
 
 
 def classifier(
@@ -79,7 +81,7 @@ def alexnet_fcn() -> NetParameter:
 def sample_classifier(role: str) -> NetParameter:
     """The embedded task's classifier on crops that show a digit or none; `role` is of scenes.ROLES."""
     n = caffe.NetSpec()
-    params = dict(role=role, seed=SEED, batch=32, mean=SAMPLE.mean)
+    params = dict(role=role, seed=SEED, batch=SAMPLE_BATCH, side=SAMPLE_SIDE, mean=SAMPLE.mean)
     if role == "train":
         params["plain"] = 50  # batches on plain backgrounds first
     module = "fcn.datasets.sample.layers"
@@ -99,7 +101,7 @@ def prototxts(sample: bool = False) -> dict[str, str]:
         nets = {
             "train": sample_classifier("train"),
             "val": sample_classifier("val"),
-            "vgg16": vgg16_classifier(96, SAMPLE.classes, SAMPLE.body["narrow"]),
+            "vgg16": vgg16_classifier(SAMPLE_SIDE, SAMPLE.classes, SAMPLE.body["narrow"]),
             "vgg16-fcn": vgg16_fcn(**SAMPLE.body),
         }
     else:

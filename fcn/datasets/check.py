@@ -34,6 +34,7 @@ class Report:
         self.problems: list[str] = []
         self.pixels: dict[str, np.ndarray] = {}  # top -> number of pixels of each label value
         self.sums: dict[str, tuple] = {}  # top -> (sum of the channels' means, number of pictures)
+        self.turned: Counter[tuple[str, int]] = Counter()  # (top, EXIF orientation) -> files
 
     def add_label(self, top: str, label: np.ndarray) -> None:
         """Count the pixels of each label value."""
@@ -80,6 +81,7 @@ def check(layer: SegDataLayer, split: str) -> Report:
             report.add_broken(layer, id, error)
             continue
         report.pairs += 1
+        report.turned.update(layer.orientations(id).items())
         for top, array in arrays.items():
             add = report.add_label if array.dtype == np.uint8 else report.add_picture
             add(top, array)
@@ -132,6 +134,10 @@ def show(report: Report, layer: SegDataLayer, dataset: Dataset) -> None:
         print(f"  {top}: share of the pixels")
         for value, title in titles.items():
             print(f"    {value:3} {title:16} {hist[value] / total:8.4%}")
+    for (top, value), count in sorted(report.turned.items()):
+        print(
+            f"  {top}: {count} with EXIF orientation {value}, read upright: are their labels so, too?"
+        )
     for problem in report.problems:
         print(f"  PROBLEM {problem}")
 

@@ -5,7 +5,6 @@ background thread reads the next picture while the net computes; the order is de
 Only pycaffe's public names are used.
 """
 
-import ast
 import os
 import random
 from collections.abc import Collection, Sequence
@@ -18,23 +17,26 @@ import scipy.io
 from PIL import Image
 
 import caffe
-from fcn import places
+from fcn import pictures, places
+from fcn.datasets import param_str
 from fcn.datasets.dataset import VOID
 
 
 class SegDataLayer(caffe.Layer):
     """Tops: one picture, 1 x C x H x W, and its labels, 1 x 1 x H x W; reshaped for every picture.
 
-    `param_str` is a Python dict literal with the keys in `required`, and optionally seed (default:
-    another order each run), randomize (default True; only splits with 'train' in their name are ever
-    shuffled) and classes (if one's own tree has another number of them). Raises KeyError for a
-    missing key, ValueError for a value that makes no sense, FileNotFoundError for missing files.
+    `param_str` is a Python dict literal with the keys in `required`, and optionally those in
+    `optional`: seed (default: another order each run), randomize (default True; only splits with
+    'train' in their name are ever shuffled) and classes (if one's own tree has another number of
+    them). Raises KeyError for a missing key and for any other, ValueError for a value that makes no
+    sense, FileNotFoundError for missing files.
     """
 
     param_str: str
     split: str
     dataset = ""  # data/<dataset>/README.md tells how to get the files
     required: Sequence[str] = ("split",)  # keys of param_str; they become attributes
+    optional: Sequence[str] = ("seed", "randomize", "classes")
     classes = 0  # label values are 0 .. classes - 1, or VOID
     tops = {"data": "load_image", "label": "load_label"}  # top -> method, in order
     files: dict[str, str] = {}  # "split" or a top -> path, with {id} and {attribute} to fill in
@@ -106,17 +108,17 @@ class SegDataLayer(caffe.Layer):
         """For subclasses: check and use the keys of param_str."""
 
     def parse_params(self) -> dict[str, Any]:
-        """param_str as a dict with all required keys."""
+        """param_str as a dict with all required keys and no unknown ones."""
         try:
-            params = ast.literal_eval(self.param_str or "None")
-        except (ValueError, SyntaxError) as error:
-            raise self.failure(ValueError, f"param_str is not a Python literal: {error}") from None
-        if not isinstance(params, dict):
-            raise self.failure(ValueError, f"param_str must be a dict, got {self.param_str!r}")
+            params = param_str.parse(self.param_str)
+        except ValueError as error:
+            raise self.failure(ValueError, str(error)) from None
         missing = [key for key in self.required if key not in params]
         if missing:
             has = ", ".join(map(str, params)) or "nothing"
             raise self.failure(KeyError, f"param_str lacks {', '.join(missing)} (it has {has})")
+        if unknown := param_str.unknown_keys(params, [*self.required, *self.optional]):
+            raise self.failure(KeyError, unknown)
         return params
 
     def find_folder(self, path: str) -> Path:
@@ -174,46 +176,50 @@ class SegDataLayer(caffe.Layer):
     def load_all(self, id: str) -> list[np.ndarray]:
         """The arrays of all tops for one picture; ValueError if they differ in height or width."""
         arrays = [np.ascontiguousarray(self.load(top, id)) for top in self.tops]
-        sizes = {array.shape[-2:] for array in arrays}
-        if len(sizes) > 1:
-            each = ", ".join(
-                f"{top} {a.shape[-2]}x{a.shape[-1]}" for top, a in zip(self.tops, arrays)
-            )
-            raise self.failure(ValueError, f"{id}: sizes differ (height x width): {each}")
+        sizes = {top: array.shape[-2:] for top, array in zip(self.tops, arrays)}
+        if len(set(sizes.values())) > 1:
+            each = ", ".join(f"{top} {height}x{width}" for top, (height, width) in sizes.items())
+            files = {top: self.path(top, id) for top in self.tops if top in self.files}
+            why = pictures.why_sizes_differ(sizes, files)
+            text = f"{id}: sizes differ (height x width): {each}"
+            raise self.failure(ValueError, f"{text}. {why}" if why else text)
         return arrays
 
+    def orientations(self, id: str) -> dict[str, int]:
+        """Top -> EXIF orientation, of a picture's files that are stored turned or mirrored."""
+        tops = [top for top in self.tops if top in self.files]
+        found = {top: pictures.orientation(self.path(top, id)) for top in tops}
+        return {top: value for top, value in found.items() if value != 1}
+
     def open_picture(self, what: str, id: str) -> Image.Image:
-        """A picture, decoded."""
+        """A picture, decoded and upright, as `pictures.open_picture` gives it."""
         path = self.path(what, id)
         try:
-            with open(path, "rb") as file:
-                image = Image.open(file)
-                image.load()
+            return pictures.open_picture(path)
         except FileNotFoundError:
             raise self.missing(f"{path.absolute()} is not there") from None
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on broken files
-            raise self.failure(ValueError, f"{path}: not a readable picture: {error}") from error
-        return image
+        except pictures.UNREADABLE_ERRORS as error:
+            text = f"{path}: not a readable picture: {pictures.reason(error, path)}"
+            raise self.failure(ValueError, text) from error
 
     def load_rgb(self, what: str, id: str) -> np.ndarray:
-        """A picture as H x W x 3 uint8, channels as stored."""
-        with self.open_picture(what, id) as image:
-            return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+        """A picture of any kind as H x W x 3 uint8, as `fcn infer` reads it."""
+        return pictures.rgb(self.open_picture(what, id))
 
     def load_bgr(self, what: str, id: str, mean: Any) -> np.ndarray:
         """A picture as 3 x H x W float32, BGR, minus the mean (BGR too)."""
-        return subtract_mean(self.load_rgb(what, id)[:, :, ::-1], mean)
+        return pictures.subtract_mean(self.load_rgb(what, id)[:, :, ::-1], mean)
 
     def load_png_label(self, what: str, id: str) -> np.ndarray:
         """Class indices of a palette (or plain grey) PNG, H x W."""
-        with self.open_picture(what, id) as image:
-            if image.mode not in ("P", "L"):
-                raise self.failure(
-                    ValueError,
-                    f"{self.path(what, id)}: label is a {image.mode} picture, not a palette PNG "
-                    f"whose values are class indices ({self.readme()})",
-                )
-            return np.asarray(image)
+        image = self.open_picture(what, id)
+        if image.mode not in ("P", "L"):
+            raise self.failure(
+                ValueError,
+                f"{self.path(what, id)}: label is a {image.mode} picture, not a palette PNG "
+                f"whose values are class indices ({self.readme()})",
+            )
+        return np.asarray(image)
 
     def load_mat(self, what: str, id: str, key: str) -> np.ndarray:
         """The variable `key` of a .mat file."""
@@ -280,12 +286,3 @@ class SegDataLayer(caffe.Layer):
     def missing(self, text: str) -> Exception:
         """A FileNotFoundError that tells how to get the data set."""
         return self.failure(FileNotFoundError, f"{text}\nHow to get it: {self.readme()}")
-
-
-def subtract_mean(pixels: np.ndarray, mean: Any) -> np.ndarray:
-    """H x W x C pixels minus the mean, as C x H x W float32; subtracted in double, as in Caffe."""
-    planes = np.empty((pixels.shape[2], *pixels.shape[:2]), np.float32)
-    means = np.broadcast_to(np.asarray(mean, np.float64), pixels.shape[2:])
-    for plane, stored, value in zip(planes, pixels.transpose(2, 0, 1), means):
-        np.subtract(stored, value, out=plane, dtype=np.float64, casting="same_kind")
-    return planes

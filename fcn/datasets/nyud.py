@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 import caffe
-from fcn.datasets.data_layer import SegDataLayer, subtract_mean
+from fcn.datasets.data_layer import SegDataLayer
 from fcn.datasets.dataset import (
     SEED,
     DataError,
@@ -23,6 +23,7 @@ from fcn.datasets.dataset import (
     class_names,
 )
 from fcn.datasets.splits import compare, read_ids, write_ids
+from fcn.pictures import subtract_mean
 
 CLASSES = class_names("nyud/classes.txt")
 MEAN = (116.190, 97.203, 92.318)  # BGR
@@ -90,8 +91,7 @@ class NYUDSegDataLayer(SegDataLayer):
 
     def load_depth(self, idx: str) -> np.ndarray:
         """1 x H x W float32: log of the depth in millimetres minus its mean. 16-bit PNG."""
-        with self.open_picture("depth", idx) as image:
-            depth = np.asarray(image)
+        depth = np.asarray(self.open_picture("depth", idx))
         try:
             return log_depth(depth)
         except ValueError as error:

@@ -39,15 +39,15 @@ def test_converted_net_computes_what_the_classifier_computed(command, tmp_path, 
     classifier.save(str(folder / "vgg16.caffemodel"))
     assert not command("--sample")
     said = capsys.readouterr().out
-    assert "coerced fc6[0] (512, 576) -> fc6[0] (512, 64, 3, 3)" in said
+    assert "coerced fc6[0] (512, 1024) -> fc6[0] (512, 64, 4, 4)" in said
     assert "dropped fc8[0] (11, 512): no layer 'fc8'" in said
-    # the same padding as the classifier's makes them one and the same function of a 96x96 picture
-    text = (folder / "vgg16-fcn.prototxt").read_text().replace("pad: 36", "pad: 1")
+    # the same padding as the classifier's makes them one and the same function of a 112x112 picture
+    text = (folder / "vgg16-fcn.prototxt").read_text().replace("pad: 52", "pad: 1")
     (folder / "same.prototxt").write_text(text)
     made = str(folder / "vgg16-fcn.caffemodel")
     convolutional = caffe.Net(str(folder / "same.prototxt"), made, caffe.TEST)
-    picture = 50 * rng.standard_normal((1, 3, 96, 96))
-    convolutional.blobs["data"].reshape(1, 3, 96, 96)
+    picture = 50 * rng.standard_normal((1, 3, 112, 112))
+    convolutional.blobs["data"].reshape(1, 3, 112, 112)
     for net in (classifier, convolutional):
         net.blobs["data"].data[...] = picture
         net.forward()

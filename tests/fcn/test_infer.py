@@ -48,17 +48,17 @@ def test_any_size(model, tmp_path, size):
     assert seg.shape == size and (seg == 1).all()
 
 
-def test_sizes_that_the_small_net_cannot_take(tmp_path, monkeypatch):
-    """The embedded task's FCN-8s takes no 100 x 37: the picture gets a border, and loses it again."""
+@pytest.mark.parametrize("size", [(1, 1), (100, 37), (33, 190)])
+def test_the_embedded_task_s_net_takes_any_size(size, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     prototxt = ROOT / "voc-fcn8s/sample/val.prototxt"
     (tmp_path / "deploy.prototxt").write_text(
         prototxts.text_of(prototxts.deploy(prototxts.read_net(prototxt)))
     )
     caffe.Net("deploy.prototxt", caffe.TEST).save("w.caffemodel")
-    Image.new("RGB", (37, 100)).save("s.png")
+    Image.new("RGB", size[::-1]).save("s.png")
     assert run("--sample", "--weights", "w.caffemodel", "s.png") == 0
-    assert indices("s_classes.png").shape == (100, 37)
+    assert indices("s_classes.png").shape == size
 
 
 def test_large_pictures_are_segmented_smaller_but_answered_in_full(model, scene, tmp_path, capsys):

@@ -8,7 +8,7 @@ from colours import indices
 from PIL import Image
 
 import caffe
-from fcn import infer, pictures, prototxts
+from fcn import infer, inputs, prototxts
 from fcn.cli import script
 from fcn.datasets.nyud import NYUDSegDataLayer
 
@@ -76,8 +76,8 @@ def test_what_a_net_is_given_is_what_the_data_layer_yields(nyud_model, kinds):
     layer = NYUDSegDataLayer.reader(nyud_dir=".", split="test", tops=["color", "hha", "depth"])
     layer.files = {"color": "c.png", "hha": "h.png", "depth": "d.png"}
     for kind in ("color", "hha", "depth"):
-        picture = pictures.READ[kind](layer.files[kind])
-        given = pictures.PREPARE[kind](picture, NYUDSegDataLayer.mean_bgr)
+        picture = inputs.READ[kind](layer.files[kind])
+        given = inputs.PREPARE[kind](picture, NYUDSegDataLayer.mean_bgr)
         np.testing.assert_array_equal(given, layer.load(kind, "any"))
 
 

@@ -118,11 +118,12 @@ def test_sample_form_is_the_model_at_an_eighth(model):
         if found.type in ("Convolution", "Deconvolution"):
             scored = "score" in found.name
             assert small.num_output == (11 if scored else large.num_output // 8)
-            assert small.kernel_size == ([3] if found.name == "fc6" else large.kernel_size)
+            assert small.kernel_size == ([4] if found.name == "fc6" else large.kernel_size)
             assert small.stride == large.stride
-            assert small.pad == ([36] if found.name == "conv1_1" else large.pad)
+            assert small.pad == ([52] if found.name == "conv1_1" else large.pad)
     # the smaller pad makes up for the smaller fc6: the picture lies where it did in the score
     offsets = {layer.name: list(layer.crop_param.offset) for layer in net.layer}
     assert offsets["score"] == list(full.layer[-2].crop_param.offset)
-    assert offsets.get("score_pool4c", [1]) == offsets.get("score_pool3c", [1]) == [1]
+    assert offsets.get("score_pool4c", [2]) == [2]
+    assert offsets.get("score_pool3c", [3]) == [3]
     assert net.layer[-1].loss_param.normalize

@@ -1,6 +1,5 @@
 """The data layer of the embedded task's classifier: crops that are drawn when they are needed."""
 
-import ast
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -8,11 +7,14 @@ from typing import Any
 import numpy as np
 
 import caffe
+from fcn.datasets import param_str
 from fcn.datasets.sample import MEAN, scenes
+
+KEYS = ("role", "seed", "batch", "side", "mean", "plain")  # of param_str
 
 
 class DigitCropDataLayer(caffe.Layer):
-    """Tops data (batch x 3 x 96 x 96, BGR minus mean) and label (batch; 0: none, else digit + 1).
+    """Tops data (batch x 3 x side x side, BGR minus mean) and label (batch; 0: none, else digit + 1).
 
     param_str: role (train, tune, val), seed; batch (32), side (96), mean, and plain (0): the number
     of batches at the start that have plain backgrounds, from which a net learns sooner.
@@ -22,7 +24,9 @@ class DigitCropDataLayer(caffe.Layer):
 
     def setup(self, bottom: Sequence[Any], top: Sequence[Any]) -> None:
         """Read param_str and begin to draw the first batch."""
-        params = ast.literal_eval(self.param_str)
+        params = param_str.parse(self.param_str)
+        if unknown := param_str.unknown_keys(params, KEYS, {}):
+            raise KeyError(f"{type(self).__name__}: {unknown}")
         self.role, self.seed = params["role"], params["seed"]
         if self.role not in scenes.ROLES:
             raise ValueError(f"role is one of {', '.join(scenes.ROLES)}; got {self.role!r}")
