@@ -86,7 +86,9 @@ def chart(
         return None
     low, high = y_range or curves.bounds(one.curve.y for one in series)
     if low == high:
-        low, high = (low / 2, high * 2) if log else (low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2)
+        low, high = (
+            (low / 2, high * 2) if log else (low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2)
+        )
     found = curves.log_ticks(low, high) if log else curves.ticks(low, high)
     if not y_range and not log:  # to the next round number, where there is room for a label
         step = found[1] - found[0] if len(found) > 1 else high - low
@@ -151,7 +153,9 @@ def _corners(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _spread(lines: list[Line], height: int) -> list[Line]:
     """The lines, their labels moved apart where they would overlap; faint ones have none."""
-    order = sorted((k for k, line in enumerate(lines) if not line.faint), key=lambda k: lines[k].label_y)
+    order = sorted(
+        (k for k, line in enumerate(lines) if not line.faint), key=lambda k: lines[k].label_y
+    )
     places = [lines[k].label_y for k in order]
     for k in range(1, len(places)):
         places[k] = max(places[k], places[k - 1] + LABEL_GAP)

@@ -50,7 +50,9 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
         return [low]
     raw = (high - low) / most
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10, 20) if power * factor >= raw * 0.999)
+    step = next(
+        power * factor for factor in (1, 2, 2.5, 5, 10, 20) if power * factor >= raw * 0.999
+    )
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
 
@@ -76,7 +78,9 @@ def number(value: float) -> str:
         return f"{value:,.0f}"
     if 1e-3 <= abs(value) < 1e6:
         return f"{value:.4g}"
-    mantissa, exponent = f"{value:.3g}".split("e") if "e" in f"{value:.3g}" else (f"{value:.3g}", "")
+    mantissa, exponent = (
+        f"{value:.3g}".split("e") if "e" in f"{value:.3g}" else (f"{value:.3g}", "")
+    )
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 

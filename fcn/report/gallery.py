@@ -164,7 +164,9 @@ class Gallery:
         for id in common[:STRIDE_ROWS]:
             row = [self.input(pairs, id)]
             for stride, found in there.items():
-                path = next(filter(Path.is_file, (found.prediction(id, i) for i in found.iterations)))
+                path = next(
+                    filter(Path.is_file, (found.prediction(id, i) for i in found.iterations))
+                )
                 row.append(self.picture(path, f"stride {stride}", f"{id}, by stride {stride}"))
             rows.append(_present([*row, self.truth(pairs, id)]))
         return rows

@@ -1,6 +1,6 @@
 """What a report shows of a run, as numbers: loss, scores, classes, confusions. Nothing is drawn here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +39,12 @@ class Loss(NamedTuple):
     changes: list[tuple[float, float]]  # (iteration, new rate)
 
     @property
+    def first_rate(self) -> float | None:
+        """The learning rate of the first line; None if no line has it."""
+        there = self.rate.y[np.isfinite(self.rate.y)]
+        return float(there[0]) if there.size else None
+
+    @property
     def unit(self) -> str:
         """What the numbers are."""
         return "loss per pixel" if self.per_pixel else "loss, as the net sums it"
@@ -47,7 +53,7 @@ class Loss(NamedTuple):
 class ClassScore(NamedTuple):
     """A class in a scoring; None where it has no score."""
 
-    index: int
+    number: int
     name: str
     iu: float | None
     accuracy: float | None
@@ -96,6 +102,16 @@ def _held_back(run: Run, per_pixel: bool) -> Curve:
                 points.append((record["iteration"], loss * record.get("images", 1) / pixels))
     x, y = zip(*points) if points else ((), ())
     return Curve(np.array(x, float), np.array(y, float))
+
+
+def together(curves: Iterable[Curve]) -> np.ndarray:
+    """The values of several curves in one array."""
+    return np.concatenate([np.zeros(0), *(curve.y for curve in curves)])
+
+
+def positive(curve: Curve) -> Curve:
+    """The points of a curve that a logarithmic scale can show."""
+    return Curve(curve.x[curve.y > 0], curve.y[curve.y > 0])
 
 
 def measure_of(records: Sequence[Record], measure: str) -> Curve:

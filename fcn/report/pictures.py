@@ -70,9 +70,7 @@ class Keeper:
         save_classes(small(prediction), self.predictions / f"{name}.png")
 
 
-def as_picture(
-    data: Any, mean: Sequence[float] | None = None, order: str = "BGR"
-) -> np.ndarray:
+def as_picture(data: Any, mean: Sequence[float] | None = None, order: str = "BGR") -> np.ndarray:
     """A net's input as a picture, H x W x 3 uint8 RGB; see `Keeper`."""
     planes = np.asarray(data, np.float64)
     planes = planes.reshape(-1, *planes.shape[-2:])
