@@ -77,10 +77,14 @@ def chart(
     height: int = 260,
     log: bool = False,
     show: Callable[[float], str] = number,
+    factor: float = 1,
     y_range: tuple[float, float] | None = None,
     marks: Sequence[tuple[float, str]] = (),
 ) -> Chart | None:
-    """The chart of some curves; None if none has a point. `show` makes texts of values."""
+    """The chart of some curves; None if none has a point.
+
+    `show` makes texts of values, and those at the axis are multiplied by `factor`.
+    """
     series = [one for one in series if len(one.curve.x)]
     if not series:
         return None
@@ -99,7 +103,9 @@ def chart(
     first = 0.0 if first < last / 4 else first
     across = _scale(first, max(last, first + 1), False)
     up = _scale(low, high, log)
-    y_ticks = [Tick(_percent(100 - 100 * float(up(np.array(v)))), show(v)) for v in found]
+    y_ticks = [
+        Tick(_percent(100 - 100 * float(up(np.array(v)))), number(factor * v)) for v in found
+    ]
     x_ticks = [
         Tick(_percent(100 * float(across(np.array(v)))), number(v))
         for v in curves.ticks(first, max(last, first + 1), 4)

@@ -38,10 +38,10 @@ def smooth(y: np.ndarray, width: int) -> np.ndarray:
         return np.where(number > 0, (total[end] - total[start]) / number, np.nan)
 
 
-def wants_log(values: np.ndarray) -> bool:
-    """True if a curve is to be drawn on a logarithmic scale: all positive, over a factor of 20."""
+def wants_log(values: np.ndarray, factor: float = 20) -> bool:
+    """True if a curve is to be drawn on a logarithmic scale: all positive, over a factor of `factor`."""
     values = values[np.isfinite(values)]
-    return bool(values.size and values.min() > 0 and values.max() / values.min() > 20)
+    return bool(values.size and values.min() > 0 and values.max() / values.min() > factor)
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:

@@ -63,6 +63,11 @@ def title_of(runs: Sequence[Run]) -> str:
     return f"{runs[0].model}, run {runs[0].name}"
 
 
+def three_digits(value: float) -> str:
+    """A number that fits beside a curve."""
+    return number(float(f"{value:.3g}"))
+
+
 def state_of(run: Run) -> str:
     """When a run started and how it ended, in a line."""
     facts = about(run)
@@ -98,11 +103,11 @@ def loss_charts(runs: Sequence[Run], losses: Sequence[numbers.Loss | None]) -> l
     few = len(changes) <= MOST_MARKS and all(loss.changes == changes for _, _, loss in there)
     marks = [(x, f"rate {number(rate)}") for x, rate in changes] if few else []
     unit = there[0][2].unit + (", logarithmic" if log else "")
-    found = [charts.chart("Loss", unit, series, log=log, marks=marks)]
+    found = [charts.chart("Loss", unit, series, log=log, marks=marks, show=three_digits)]
     if not few or len({loss.first_rate for _, _, loss in there}) > 1:
         rates = [Series(run.label or "rate", loss.rate, k, steps=True) for k, run, loss in there]
         values = numbers.together(loss.rate for _, _, loss in there)
-        found.append(charts.chart("Learning rate", "", rates, height=110, log=wants_log(values)))
+        found.append(charts.chart("Learning rate", "", rates, height=110, log=wants_log(values, 5)))
     return [one for one in found if one]
 
 
@@ -115,14 +120,14 @@ def score_charts(runs: Sequence[Run], layer: str) -> list[Chart]:
     show: Callable[[float], str] = lambda value: percent(value)  # noqa: E731
     if len(runs) == 1:
         series = [Series(MEASURES[m], curves[m][0], k) for k, m in enumerate(MEASURES)]
-        found = [charts.chart("Scores", "percent", series, show=show)]
+        found = [charts.chart("Scores", "percent", series, show=show, factor=100)]
     else:
         found = []
         for measure, name in MEASURES.items():
             series = [
                 Series(run.label, c, k) for k, (run, c) in enumerate(zip(runs, curves[measure]))
             ]
-            found.append(charts.chart(name, "percent", series, height=170, show=show))
+            found.append(charts.chart(name, "percent", series, height=170, show=show, factor=100))
     return [one for one in found if one]
 
 

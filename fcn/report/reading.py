@@ -16,7 +16,7 @@ FILES = ("run.json", "log.csv", "scores.jsonl")
 COLUMNS = ("iteration", "rate", "loss", "smoothed_loss", "loss_per_pixel", "pictures_per_second")
 
 
-@dataclass
+@dataclass(eq=False)
 class Run:
     """All that a run's folder tells."""
 
