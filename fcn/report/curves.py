@@ -74,7 +74,7 @@ def number(value: float) -> str:
         return "–"
     if value == 0:
         return "0"
-    if abs(value) >= 1000 and value == round(value):
+    if abs(value) >= 1000 and (value == round(value) or abs(value) < 1e6):
         return f"{value:,.0f}"
     if 1e-3 <= abs(value) < 1e6:
         return f"{value:.4g}"

@@ -91,7 +91,9 @@ def _held_back(run: Run, per_pixel: bool) -> Curve:
     points = []
     if len(run.scores) == 1 and {"loss", "loss_per_pixel"} <= run.log.keys():
         with np.errstate(all="ignore"):
-            ratio = np.nanmedian(run.log["loss"] / run.log["loss_per_pixel"])
+            ratios = run.log["loss"] / run.log["loss_per_pixel"]
+        ratios = ratios[np.isfinite(ratios)]
+        ratio = np.median(ratios) if ratios.size else np.nan
         for record in next(iter(run.scores.values())):
             loss, pixels = record.get("loss"), np.sum(record.get("hist") or 0)
             if loss is None:

@@ -27,17 +27,17 @@ class Browser:
     """A browser with one page."""
 
     def __init__(self, profile):
-        ours, theirs = os.pipe(), os.pipe()  # what it reads, what it writes
-        command = f'exec "$0" "$@" 3<&{ours[0]} 4>&{theirs[1]}'
+        (read, self.to), (self.fro, write) = os.pipe(), os.pipe()
+        # the browser reads from 3 and writes to 4; sh knows no number over 9
+        command = f'exec "$0" "$@" 3<&{read} 4>&{write}'
         self.process = subprocess.Popen(
-            ["sh", "-c", command, CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
-            pass_fds=(ours[0], theirs[1]),
+            ["bash", "-c", command, CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            pass_fds=(read, write),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(ours[0])
-        os.close(theirs[1])
-        self.to, self.fro = ours[1], theirs[0]
+        os.close(read)
+        os.close(write)
         self.number, self.buffer, self.session = 0, b"", None
         self.events = []  # (method, params), as they came
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -64,8 +64,11 @@ class Browser:
         """The next message; events are noted."""
         end = time.monotonic() + seconds
         while b"\0" not in self.buffer:
-            assert select.select([self.fro], [], [], end - time.monotonic())[0], "no answer"
-            self.buffer += os.read(self.fro, 1 << 20)
+            left = max(0, end - time.monotonic())
+            assert select.select([self.fro], [], [], left)[0], "no answer"
+            part = os.read(self.fro, 1 << 20)
+            assert part, "the browser has ended"
+            self.buffer += part
         text, _, self.buffer = self.buffer.partition(b"\0")
         message = json.loads(text)
         if "method" in message:

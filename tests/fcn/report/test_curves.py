@@ -49,13 +49,13 @@ def test_ticks_of_a_logarithmic_scale_are_few_and_inside(low, high):
         *(
             (float("nan"), "–"),
             (float("inf"), "–"),
-            (12345.678, "1.235e+04"),
+            (12345.678, "12,346"),
             (3e9, "3,000,000,000"),
         ),
     ],
 )
 def test_numbers_are_for_people(value, text):
-    assert curves.number(value).replace("1.23e4", "1.235e+04") == text
+    assert curves.number(value) == text
 
 
 def test_changes_of_the_rate():
