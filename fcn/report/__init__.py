@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fcn.report.finding import run_folder
+from fcn.report.page import render
+from fcn.report.pngs import write_pngs
 from fcn.report.reading import read_runs
 
 
@@ -59,8 +61,6 @@ def write_or_say(folder: str | Path) -> Path | None:
 
 def write_page(folders: Sequence[Path], out: Path | None = None) -> Path:
     """Write the report of one or several runs; returns the page's path."""
-    from fcn.report import page, pngs  # jinja2 and matplotlib, only where a page is written
-
     runs = read_runs(folders)
     if out is None:
         names = "-".join(re.sub(r"[^\w.-]+", "-", each.label).strip("-") for each in runs)
@@ -68,7 +68,7 @@ def write_page(folders: Sequence[Path], out: Path | None = None) -> Path:
         out = runs[0].folder / name
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.partial")
-    partial.write_text(page.render(runs), encoding="utf-8")
+    partial.write_text(render(runs), encoding="utf-8")
     os.replace(partial, out)  # a browser never reads half of it
-    pngs.write(runs, out.with_suffix(""))
+    write_pngs(runs, out.with_suffix(""))
     return out

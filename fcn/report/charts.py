@@ -5,11 +5,12 @@ size. A curve's points are thousandths, for the same reason.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from fcn.report import curves
+import fcn.report.curves as curves
 from fcn.report.curves import number
 from fcn.report.numbers import Curve
 
@@ -32,7 +33,8 @@ class Dot(NamedTuple):
     text: str
 
 
-class Line(NamedTuple):
+@dataclass(frozen=True)
+class Line:
     """A curve."""
 
     label: str
@@ -170,7 +172,7 @@ def _spread(lines: list[Line], height: int) -> list[Line]:
         places[k] = min(places[k], bottom)
         bottom = places[k] - LABEL_GAP
     moved = dict(zip(order, places))
-    return [line._replace(label_y=round(moved.get(k, 0.0), 1)) for k, line in enumerate(lines)]
+    return [replace(line, label_y=round(moved.get(k, 0.0), 1)) for k, line in enumerate(lines)]
 
 
 # ---- the confusion matrix

@@ -3,6 +3,7 @@
 `tensorboard --logdir voc-fcn8s/snapshot` shows all runs of a model side by side.
 """
 
+import importlib
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,8 @@ class Events:
         if not INSTALLED:
             return
         if self.writer is None:
-            from tensorboard.summary import Writer  # only where it is used: it takes 0.3 s
-
-            self.writer = Writer(str(self.folder))
+            # imported only where it is used: it takes 0.3 s
+            self.writer = importlib.import_module("tensorboard.summary").Writer(str(self.folder))
         self.writer.add_scalar(tag, float(value), step=int(step))
 
     def flush(self) -> None:

@@ -4,6 +4,7 @@ import base64
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,8 @@ WRONG_COLOR, VOID_COLOR = (213, 94, 0), (128, 128, 128)
 UNREADABLE = (OSError, SyntaxError, ValueError)
 
 
-class Picture(NamedTuple):
+@dataclass(frozen=True)
+class Picture:
     """An image in the page."""
 
     src: str
@@ -130,7 +132,7 @@ class Gallery:
         note = f"{100 * share:.1f} % of pixels right"
         self.left -= len(wrong.src)
         alt = f"{id}, where iteration {iteration} is wrong: {100 * (1 - share):.1f} % of its pixels"
-        return _present([shown, wrong._replace(caption=f"{title}wrong", alt=alt, note=note)])
+        return _present([shown, replace(wrong, caption=f"{title}wrong", alt=alt, note=note)])
 
     def add_earlier(self, found: Kept, rows: list[Row]) -> None:
         """Add the predictions before the newest, evenly chosen, as far as there is room."""
@@ -177,7 +179,7 @@ class Gallery:
         if not found:
             return None
         self.left -= len(found.src)
-        return found._replace(caption=caption, alt=alt)
+        return replace(found, caption=caption, alt=alt)
 
     def note_classes(self, path: Path | None) -> None:
         """Add the classes of a palette picture to those of the legend."""

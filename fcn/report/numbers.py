@@ -8,6 +8,7 @@ import numpy as np
 from fcn.measures import scores
 from fcn.report.curves import rate_changes, smooth
 from fcn.report.reading import Record, Run
+from fcn.tasks import task_of
 
 MEASURES = {
     "mean_iu": "mean IU",
@@ -147,8 +148,6 @@ def names_of(run: Run, layer: str, count: int) -> list[str]:
     if isinstance(names, list) and len(names) == count:
         return [str(name) for name in names]
     try:
-        from fcn.tasks import task_of  # only where it is needed: it imports the engine
-
         known = task_of(run.model, run.sample).names_of(layer)
     except (ValueError, OSError):
         known = ()

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import jinja2
 
+import fcn.report.charts as charts
+import fcn.report.numbers as numbers
 from fcn.findings import LEVELS
-from fcn.report import charts, numbers
 from fcn.report.charts import Chart, Series, strength
 from fcn.report.curves import number, wants_log
 from fcn.report.finding import stages

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from PIL import Image
 
-from fcn.report import numbers
+import fcn.report.numbers as numbers
 from fcn.report.curves import thin, wants_log
 from fcn.report.gallery import UNREADABLE, kept
 from fcn.report.numbers import MEASURES
@@ -19,7 +20,7 @@ STYLES = ("-", "--", ":", "-", "--", ":")
 DPI = 100
 
 
-def write(runs: Sequence[Run], stem: Path) -> list[Path]:
+def write_pngs(runs: Sequence[Run], stem: Path) -> list[Path]:
     """Write STEM-loss.png, -scores, -classes, -confusion and -pictures, as far as there is data.
 
     A figure of the last report that cannot be drawn any more is removed.
@@ -146,7 +147,7 @@ def confusion(runs: Sequence[Run], layer: str) -> Figure | None:
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     axes = figure.subplots()
     shares = 100 * np.nan_to_num(numbers.shares_of(hist))
-    image = axes.imshow(shares, cmap="Blues", norm="linear", vmin=0, vmax=100)
+    image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 100))  # small ones show
     size = 9 if len(names) <= 25 else 6
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
     axes.set_yticks(range(len(names)), names, fontsize=size)
