@@ -56,7 +56,11 @@ setup(
     license="BSD-2-Clause",
     python_requires=">=3.10",
     packages=find_packages(include=["caffe", "caffe.*", "fcn", "fcn.*"]),
-    package_data={"caffe.proto": ["caffe.proto", "*.pyi"], "caffe.kernels": ["*.c", "*.h"]},
+    package_data={
+        "caffe.proto": ["caffe.proto", "*.pyi"],
+        "caffe.kernels": ["*.c", "*.h"],
+        "fcn.report": ["templates/*"],
+    },
     py_modules=PUBLISHED_MODULES,
     cmdclass={"build_py": BuildWithModels},
     entry_points={"console_scripts": ["caffe = caffe.__main__:main", "fcn = fcn.cli:main"]},
@@ -70,11 +74,13 @@ setup(
         "tqdm>=4.60",
         "matplotlib>=3.8",
         "h5py>=3.10",
+        "jinja2>=3.1",
     ],
     extras_require={
         "sample": ["scikit-learn>=1.4"],
         "lmdb": ["lmdb>=1.4"],
         "completion": ["argcomplete>=3"],
+        "tensorboard": ["tensorboard>=2.16"],
         "dev": [
             "pytest",
             "pytest-cov",

@@ -41,6 +41,7 @@ COMMANDS = {
     "data check": Command("fcn.datasets.check", "read a data set and report what is wrong"),
     "data upper-bound": Command("fcn.datasets.upper_bound", "the best mean IU of each stride"),
     "data sample": Command("fcn.datasets.sample.draw", "draw the embedded task's scenes"),
+    "report": Command("fcn.report", "show a run, or several side by side, as a page of HTML"),
     "results": Command("fcn.results", "write results.md from the records of scores"),
     "demo": Command("fcn.demo", "run the whole chain on the embedded task"),
 }
