@@ -11,7 +11,7 @@ from .context import (
     set_random_seed,
 )
 from .detector import Detector
-from .glog import init_log, log
+from .glog import init_log, log, log_to_file
 from .layer import Layer, layer_type_list
 from .nccl import (
     NCCL,
@@ -71,6 +71,7 @@ __all__ = [
     "layers",
     "learnable",
     "log",
+    "log_to_file",
     "memory",
     "params",
     "predicted",

@@ -70,7 +70,7 @@ def log_to_folder(folder: str, program: str) -> None:
 
 
 @contextlib.contextmanager
-def lines_to_file(path: str | os.PathLike[str]) -> Iterator[None]:
+def log_to_file(path: str | os.PathLike[str]) -> Iterator[None]:
     """While entered, all lines go to a file, to whose end they are added, and warnings to the screen, too."""
     file = _LogFile(path)
     level, screen = logger.level, [handler for handler in logger.handlers if type(handler) is _Glog]

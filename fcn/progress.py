@@ -5,12 +5,13 @@ loss, rate, pictures a second, time left.
 """
 
 import csv
+import dataclasses
 import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tqdm import tqdm
 
@@ -32,7 +33,8 @@ COLUMNS = (
 )
 
 
-class Display(NamedTuple):
+@dataclasses.dataclass
+class Display:
     """What is known of a run at a display."""
 
     iteration: int
@@ -122,7 +124,7 @@ class Progress:
                 table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
                 if new:
                     table.writeheader()
-                table.writerow({**self.head, "time": now(), **display._asdict()})
+                table.writerow({**self.head, "time": now(), **dataclasses.asdict(display)})
         except OSError as error:
             raise OSError(f"{self.file.absolute()}: {error.strerror}") from None
 

@@ -15,6 +15,7 @@ import caffe
 from fcn import devices, finite_scores, leakage, models, prototxts, results, stages, weights
 from fcn.datasets.sample import tells_how_to_get_scenes
 from fcn.measures import collapsed, fast_hist, scores
+from fcn.report.pictures import Keeper
 from fcn.tasks import task_of
 from fcn.vis import save_classes
 from fcn.watching.causes import why_equal
@@ -61,11 +62,13 @@ def compute_hist(
     dataset: Sequence[str],
     layer: str = "score",
     gt: str = "label",
+    keeper: Keeper | None = None,
 ) -> tuple[np.ndarray, float]:
     """Run the net once for each id of `dataset`; returns (confusion matrix, mean loss).
 
     With a `save_dir`, which is made if needed, each prediction is saved there as a palette PNG,
     ID.png. Raises NotFinite, a ValueError, if scores are not finite; their prediction is not saved.
+    A `keeper` gets the first pictures for the report.
     """
     if save_dir:
         Path(save_dir).mkdir(parents=True, exist_ok=True)
@@ -80,6 +83,9 @@ def compute_hist(
             finite_scores.require_finite(net, layer)
         if save_dir:
             save_classes(matrix.prediction(), Path(save_dir) / f"{idx}.png")
+        if keeper and not keeper.full:
+            data = net.blobs[next(iter(net.blobs))].data
+            keeper.keep(idx, data, net.blobs[gt].data, matrix.prediction())
     hist, loss = matrix.result()
     if not np.isfinite(loss):
         raise finite_scores.not_finite(net, f"the loss of {layer} is {loss} (a picture's or all)")
@@ -117,12 +123,13 @@ def seg_tests(
     gt: str = "label",
     record: str | Path | None = None,
     about: Mapping[str, Any] | None = None,
+    keeper: Keeper | None = None,
 ) -> np.ndarray:
     """Score the solver's first test net with the weights as they are; see `do_seg_tests`."""
     print(">>>", datetime.now(), "Begin seg tests")
     solver.test_nets[0].share_with(solver.net)
     net = solver.test_nets[0]
-    return do_seg_tests(net, solver.iter, save_format, dataset, layer, gt, record, about)
+    return do_seg_tests(net, solver.iter, save_format, dataset, layer, gt, record, about, keeper)
 
 
 def do_seg_tests(
@@ -134,6 +141,7 @@ def do_seg_tests(
     gt: str = "label",
     record: str | Path | None = None,
     about: Mapping[str, Any] | None = None,
+    keeper: Keeper | None = None,
 ) -> np.ndarray:
     """Print the scores over `dataset`, a list of ids in the order in which the net reads them.
 
@@ -142,7 +150,7 @@ def do_seg_tests(
     together with `about`, which describes the weights. Returns the confusion matrix.
     """
     save_dir = save_format.format(iter) if save_format else None
-    hist, loss = compute_hist(net, save_dir, dataset, layer, gt)
+    hist, loss = compute_hist(net, save_dir, dataset, layer, gt, keeper)
     result = scores(hist)
     for name, value in (
         ("loss", loss),

@@ -3,10 +3,14 @@
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import caffe
-from fcn import models, prototxts, surgery, weights
+from fcn import doctor, models, prototxts, surgery, weights
+from fcn.findings import REFUSE, Finding
+from fcn.scoring import read_records
+
+LEAKS = ("data.leakage", "data.same_split")  # findings that --leakage allows
 
 
 class StartingNet(NamedTuple):
@@ -35,10 +39,7 @@ def starting_nets(
 def fill(
     net: caffe.Net, start: list[StartingNet], initialize: Callable[..., None] | None = None
 ) -> None:
-    """Fill the net from the nets to start from, and make deconvolutions that are zero bilinear.
-
-    ValueError if most layers are zero then, because nothing could be learned.
-    """
+    """Fill the net from the nets to start from, and make deconvolutions that are zero bilinear."""
     for name, file, _ in start:
         print(f"starting from {name}: {file}")
     if initialize:
@@ -52,9 +53,43 @@ def fill(
     surgery.interp(net, [name for name in zero if is_deconvolution[name]])
     zero = [name for name in zero if not is_deconvolution[name]]
     print(f"starting from zero: {', '.join(zero) or 'no layer'}", flush=True)
-    learned = [name for name in net.params if not is_deconvolution[name]]
-    if len(zero) > len(learned) / 2:
-        raise ValueError(
-            f"{len(zero)} of {len(learned)} layers are zero, so the scores would be uniform and "
-            f"stay so. Do the layer names in {start[0].weights} match the net's?"
+
+
+def scores_of(start: Sequence[StartingNet]) -> dict[str, dict[str, Any]]:
+    """{score blob: the last scores of the net that is started from}, as far as they lie beside it."""
+    found: dict[str, dict[str, Any]] = {}
+    for net in start[:1]:
+        path = net.weights.parent / "scores.jsonl"
+        if path.is_file():
+            at = weights.iteration(net.weights)
+            records = [each for each in read_records(path) if each.get("iteration") == at]
+            found |= {each["layer"]: each for each in records}
+    return found
+
+
+class Refused(ValueError):
+    """The checks before the first step found that training would be in vain."""
+
+
+def look(case: doctor.Case, tell: Callable[[Finding], object], anyway: bool, leakage: bool) -> None:
+    """Tell what is wrong before the first step. Refused if training would be in vain.
+
+    With `anyway` it is told only; `leakage` allows pictures that are both trained on and scored.
+    """
+    found = doctor.before_training(case)
+    if leakage:
+        found = [each for each in found if each.kind not in LEAKS]
+    for finding in found:
+        tell(finding)
+    refused = [finding for finding in found if finding.level == REFUSE]
+    if refused and not anyway:
+        raise Refused(
+            f"not begun, for {len(refused)} of the findings above: mend them, or train all the same "
+            "with --anyway"
         )
+
+
+def all_missing(case: doctor.Case, error: FileNotFoundError) -> FileNotFoundError:
+    """The error, and whatever else is missing besides, so that it is said at once."""
+    also = [f"* {each}" for each in doctor.missing.check(case) if str(each.what) not in str(error)]
+    return FileNotFoundError("\n".join([str(error), *(["missing in all:", *also] if also else [])]))

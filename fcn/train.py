@@ -5,6 +5,7 @@ in training_loop.py.
 """
 
 import argparse
+import contextlib
 import os
 import runpy
 import sys
@@ -15,14 +16,17 @@ from typing import Any, Literal, NamedTuple
 from google.protobuf import text_format
 
 import caffe
-from fcn import cli, devices, models, prototxts, results, runs, weights
+from caffe.proto import caffe_pb2
+from fcn import cli, devices, doctor, models, prototxts, results, runs, weights
 from fcn.datasets.sample import tells_how_to_get_scenes
 from fcn.leakage import picture_ids, refuse_leakage
 from fcn.runs import Run
 from fcn.solver_settings import loss_is_a_mean, settings_of, write_settings
-from fcn.starting import StartingNet, fill, starting_nets
+from fcn.starting import StartingNet, all_missing, fill, look, scores_of, starting_nets
 from fcn.tasks import task_of
-from fcn.training_loop import Training
+from fcn.training_loop import Plan, Teller, Training
+
+LOGS_TO_FILES = hasattr(caffe, "log_to_file")  # BVLC's pycaffe has none
 
 
 class Schedule(NamedTuple):
@@ -159,30 +163,68 @@ def train_model(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
     """
     folder = folder / ("sample" if args.sample else "")
     with tells_how_to_get_scenes(args.sample):
-        initialized = recipe.initialize is not None
-        start = [] if args.resume else starting_nets(args, recipe.starts, initialized)
-        run, states = chosen_run(folder, args.resume, args.run)
-        os.chdir(folder)  # paths in prototxts are relative to the model's folder
-        run = Run(run.name, Path(os.path.relpath(run.folder)))
-        devices.use(args)
-        run.folder.mkdir(parents=True, exist_ok=True)
-        with run.locked(), caffe.glog.lines_to_file(run.folder / "train.log"):
-            settings = settings_of(run, args)
-            solver = caffe.get_solver(write_settings(run, settings))
-            if args.recompute:
-                use_less_memory(solver, recipe.scored)
-            ids = picture_ids(solver.test_nets[0], settings.test_iter[0])
-            refuse_leakage(picture_ids(solver.net), ids, args.leakage)
-            if states:
-                restored = runs.restore(solver, states)
-                print(f"run {run.name} goes on from {os.path.relpath(restored)}", flush=True)
-                run.write_record(ended=None)
-            else:
-                fill(solver.net, start, recipe.initialize)
-                write_record(run, settings, start, args)
-            per_pixel = loss_is_a_mean(prototxts.read_net(settings.train_net or settings.net))
-            last = args.rounds * args.steps
-            return Training(run, solver, recipe.scored, ids, last, args.steps, per_pixel).run()
+        try:
+            return begin(folder, recipe, args)
+        except FileNotFoundError as error:
+            if args.resume:
+                raise
+            raise all_missing(what_is_wanted(folder, recipe, args), error) from None
+
+
+def begin(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
+    """Find what the run starts from, take its folder, and train."""
+    initialized = recipe.initialize is not None
+    start = [] if args.resume else starting_nets(args, recipe.starts, initialized)
+    run, states = chosen_run(folder, args.resume, args.run)
+    os.chdir(folder)  # paths in prototxts are relative to the model's folder
+    run = Run(run.name, Path(os.path.relpath(run.folder)))
+    devices.use(args)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    log = run.folder / "train.log"
+    with run.locked(), caffe.log_to_file(log) if LOGS_TO_FILES else contextlib.nullcontext():
+        settings = settings_of(run, args)
+        solver = caffe.get_solver(write_settings(run, settings))
+        if args.recompute:
+            use_less_memory(solver, recipe.scored)
+        ids = picture_ids(solver.test_nets[0], settings.test_iter[0])
+        refuse_leakage(picture_ids(solver.net), ids, args.leakage)
+        if states:
+            restored = runs.restore(solver, states)
+            print(f"run {run.name} goes on from {os.path.relpath(restored)}", flush=True)
+            run.write_record(ended=None)
+        else:
+            fill(solver.net, start, recipe.initialize)
+        case = doctor.Case(
+            folder=Path.cwd(),
+            settings=settings,
+            scored=recipe.scored,
+            net=solver.net,
+            test_net=solver.test_nets[0],
+            start=[(net.name, net.weights) for net in start],
+            sample=args.sample,
+        )
+        look(case, Teller(run, solver), args.anyway, args.leakage)
+        if not states:
+            write_record(run, settings, start, args)
+        plan = Plan(
+            scored=recipe.scored,
+            ids=ids,
+            last=args.rounds * args.steps,
+            steps=args.steps,
+            per_pixel=loss_is_a_mean(prototxts.read_net(settings.train_net or settings.net)),
+            start=scores_of(start),
+            last_good=str(states[0]) if states else None,
+        )
+        return Training(run, solver, plan).run()
+
+
+def what_is_wanted(folder: Path, recipe: Recipe, args: argparse.Namespace) -> doctor.Case:
+    """The case of a run that cannot begin: what it needs, and nothing built."""
+    settings = prototxts.read_text(folder / "solver.prototxt", caffe_pb2.SolverParameter())
+    given = [path.absolute() for path in args.weights or ()]
+    return doctor.Case(
+        folder, settings, recipe.scored, wanted=recipe.starts, given=given, sample=args.sample
+    )
 
 
 def chosen_run(

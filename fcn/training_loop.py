@@ -1,16 +1,23 @@
-"""The training loop: rounds of steps and scoring, and an end that loses nothing."""
+"""The training loop: rounds of steps and scoring, watched, and an end that loses nothing."""
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import caffe
-from fcn import cli, scoring
-from fcn.progress import Progress
+from fcn import cli, report, scoring
+from fcn.findings import Finding
+from fcn.measures import MEASURES, scores
+from fcn.progress import Display, Progress
+from fcn.report.events import Events
+from fcn.report.pictures import Keeper
 from fcn.runs import Run, now
 from fcn.stopping import Abandoned, Stopped, Stopping
+from fcn.watching import Poisoned, Watch
 
 DONE = "done"
+SAID = ("collapsed",)  # kinds of findings that scoring has printed
 
 
 class Failed(RuntimeError):
@@ -19,30 +26,49 @@ class Failed(RuntimeError):
     exit_code = 1
 
 
+class Plan(NamedTuple):
+    """What a run does: `scored` maps score blobs to label blobs, `ids` are the scored pictures."""
+
+    scored: Mapping[str, str]
+    ids: Sequence[str]
+    last: int  # iteration
+    steps: int  # between two scorings
+    per_pixel: bool  # whether the loss is a mean over pixels already
+    start: Mapping[str, Mapping[str, Any]]  # score blob -> the scores that the run starts from
+    last_good: str | None  # the snapshot that the run goes on from
+
+
+class Teller:
+    """Prints findings, each with its way out, and keeps them in findings.jsonl."""
+
+    def __init__(self, run: Run, solver: Any):
+        self.file, self.solver = run.folder / "findings.jsonl", solver
+
+    def __call__(self, finding: Finding) -> None:
+        """Tell one finding."""
+        head = {"time": now(), "iteration": self.solver.iter}
+        fields = dict(zip(Finding.__annotations__, finding))
+        with open(self.file, "a") as file:
+            file.write(json.dumps(head | fields) + "\n")
+        if finding.kind not in SAID:
+            print(f"{finding.level}: {finding}", file=sys.stderr, flush=True)
+
+
 class Training:
-    """A run's steps up to `last`, scored every `steps`; `scored` maps score blobs to label blobs.
+    """A run's steps and scorings, from where its solver is to the plan's end."""
 
-    `ids` are the pictures that are scored; `per_pixel` says that the loss is a mean over pixels.
-    """
-
-    def __init__(
-        self,
-        run: Run,
-        solver: Any,
-        scored: Mapping[str, str],
-        ids: Sequence[str],
-        last: int,
-        steps: int,
-        per_pixel: bool,
-    ):
-        self.of, self.solver, self.scored, self.ids = run, solver, scored, ids
-        self.last, self.steps, self.per_pixel = last, steps, per_pixel
+    def __init__(self, run: Run, solver: Any, plan: Plan):
+        self.of, self.solver, self.plan = run, solver, plan
         record = run.record()
         self.head = {
             "run": run.name,
             "seed": record.get("seed"),
             "start_sha1": record.get("start_sha1", ""),
         }
+        classes = {layer: solver.test_nets[0].blobs[layer].data.shape[1] for layer in plan.scored}
+        tell = Teller(run, solver)
+        self.watch = Watch(solver, classes, tell=tell, start=plan.start, last_good=plan.last_good)
+        self.events = Events(run.folder)
 
     def run(self) -> int:
         """Train to the end, or to a signal or an error; save; returns the exit code.
@@ -66,31 +92,55 @@ class Training:
                 self.save()
             except Abandoned:
                 return self.abandoned(stopping)
+            except Poisoned as poisoned:
+                error = poisoned
+            except Exception as raised:
+                error = error or raised
             return self.told(stopping, error)
 
     def rounds(self, stopping: Stopping) -> None:
-        """Step and score until `last`, or until a signal came."""
-        solver, log = self.solver, self.of.folder / "log.csv"
-        with Progress(solver, self.last, log, self.head, self.per_pixel) as progress:
-            while solver.iter < self.last:
-                solver.step(self.steps - solver.iter % self.steps)
+        """Step and score until the last iteration, or until a signal came."""
+        solver, plan = self.solver, self.plan
+        log = self.of.folder / "log.csv"
+        with Progress(solver, plan.last, log, self.head, plan.per_pixel, self.shown) as progress:
+            while solver.iter < plan.last:
+                solver.step(plan.steps - solver.iter % plan.steps)
                 with stopping.outside_of_steps():
                     self.score()
                 progress.pause()
 
+    def shown(self, display: Display) -> None:
+        """A display was shown: pass it on to TensorBoard."""
+        self.events.scalar("loss/per pixel", display.loss_per_pixel, display.iteration)
+        self.events.scalar("rate", display.rate, display.iteration)
+
     def score(self) -> None:
-        """Score the weights as they are, and add the scores to scores.jsonl."""
-        about = self.head | {"time": now(), "rate": self.solver.lr}
+        """Score the weights as they are: scores.jsonl, findings, pictures, the report."""
+        solver, ids = self.solver, self.plan.ids
+        about = self.head | {"time": now(), "rate": solver.lr}
         record = self.of.folder / "scores.jsonl"
-        for layer, gt in self.scored.items():
-            scoring.seg_tests(self.solver, False, self.ids, layer, gt, record, about)
+        mean = getattr(solver.test_nets[0].layers[0], "mean", None)
+        for layer, gt in self.plan.scored.items():
+            keeper = Keeper(self.of.folder, layer, solver.iter, mean=mean)
+            hist = scoring.seg_tests(solver, False, ids, layer, gt, record, about, keeper)
+            result = scores(hist)
+            loss = scoring.read_records(record)[-1]["loss"]
+            loss = float("nan") if loss is None else loss
+            self.watch.scored(layer, hist, loss, result, images=len(ids))
+            for measure in MEASURES:
+                name = f"{layer}/{measure.replace('_', ' ')}"
+                self.events.scalar(name, result[measure], solver.iter)
+        self.events.flush()
+        if solver.iter < self.plan.last:  # the end writes one, too
+            report.write_or_say(self.of.folder)
 
     # ---- the end
 
     def save(self) -> None:
-        """Write a snapshot, unless the last step has."""
+        """Write a snapshot, unless the last step has, or nothing was learned that is a number."""
         every = self.solver.param.snapshot
-        if self.solver.iter and not (every and self.solver.iter % every == 0 and self.saved()):
+        written = every and self.solver.iter % every == 0 and self.saved()
+        if self.solver.iter and not written and self.watch.poisoned is None:
             self.solver.snapshot()
 
     def saved(self) -> bool:
@@ -99,17 +149,20 @@ class Training:
 
     def told(self, stopping: Stopping, error: Exception | None) -> int:
         """Say and note how the run ended; returns the exit code."""
-        where = f"iteration {self.solver.iter}, saved in {self.of.folder}"
+        at = self.solver.iter
+        where = f"iteration {at}, " + (
+            f"saved in {self.of.folder}" if self.saved() else "not saved"
+        )
         if error is not None:
-            self.of.ended(f"{type(error).__name__}: {error}", self.solver.iter)
-            if not self.solver.iter:  # nothing was learned
+            self.end(f"{type(error).__name__}: {error}")
+            if not at:  # nothing was learned
                 raise error
             raise Failed(f"{cli.sentence(error)}\nthe run ended at {where}") from error
         if stopping.signum is not None:
-            self.of.ended(stopping.name, self.solver.iter)
+            self.end(stopping.name)
             print(f"{stopping.name} at {where}; go on with --resume", flush=True)
             return stopping.exit_code
-        self.of.ended(DONE, self.solver.iter)
+        self.end(DONE)
         return 0
 
     def abandoned(self, stopping: Stopping) -> int:
@@ -117,5 +170,12 @@ class Training:
         states = self.of.states()
         kept = f"the last snapshot is {states[0]}" if states else "there is no snapshot"
         print(f"stopped at iteration {self.solver.iter} without saving: {kept}", file=sys.stderr)
-        self.of.ended(f"{stopping.name} twice", self.solver.iter)
+        self.end(f"{stopping.name} twice")
         return stopping.exit_code
+
+    def end(self, how: str) -> None:
+        """Note how the run ended in its record and its report."""
+        self.of.ended(how, self.solver.iter)
+        self.events.close()
+        if (self.of.folder / "scores.jsonl").exists():
+            report.write_or_say(self.of.folder)

@@ -59,12 +59,13 @@ def test_trains_scores_and_saves(model, monkeypatch, capsys):
     assert "starting from zero: score_fr" in out
 
 
-def test_out_of_memory_is_told_in_one_line(model, monkeypatch, capsys):
+def test_what_does_not_fit_is_not_begun(model, monkeypatch, capsys):
     monkeypatch.setattr("caffe.running.memory.device_memory", lambda where: (2**16, 2**16))
     with pytest.raises(SystemExit):
         run(model, "--weights", "../start.caffemodel", monkeypatch=monkeypatch)
-    err = capsys.readouterr().err.strip().splitlines()[-1]
-    assert re.search("voc-tiny/solve.py: net '.*' with data .* needs about .*history", err)
+    err = capsys.readouterr().err
+    assert "refuse: training needs about" in err and "--recompute needs less" in err
+    assert err.splitlines()[-1].startswith("voc-tiny/solve.py: not begun, for 1 of the findings")
 
 
 def test_less_memory_changes_nothing(model, monkeypatch):
@@ -169,7 +170,9 @@ def test_a_net_of_zeros_is_refused(model, monkeypatch, capsys):
     (model / "made.prototxt").write_text(train.prototxts.text_of(deploy))
     caffe.Net(str(model / "made.prototxt"), caffe.TEST).save(str(tiny))
     assert refused(model, "--weights", tiny, monkeypatch=monkeypatch) == 2
-    assert "2 of 2 layers are zero" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "refuse: body, score_fr are zero and will stay so: no gradient passes" in err
+    assert "not begun, for 3 of the findings above" in err
 
 
 def refused(folder, *arguments, **more):
