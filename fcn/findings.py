@@ -16,6 +16,10 @@ class Finding(NamedTuple):
     evidence: str  # the numbers, files and layers that show it
     way_out: str  # what to do
 
+    def about(self, place: str) -> "Finding":
+        """The same finding, which names the place where it holds."""
+        return self._replace(what=f"{place}: {self.what}")
+
     def __str__(self) -> str:
         """The finding as lines for people."""
         parts = (self.what, self.evidence and f"seen: {self.evidence}", f"way out: {self.way_out}")

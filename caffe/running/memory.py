@@ -168,8 +168,12 @@ def _scaled_by(scale: float) -> Callable[[Sequence[int]], Sequence[int]]:
     return change
 
 
-def device_memory(where: torch.device) -> tuple[int, int]:
-    """(bytes that a device has, bytes of them that this process has or could have)."""
+def device_memory(where: torch.device | None = None) -> tuple[int, int]:
+    """(bytes that a device has, bytes of them that this process has or could have).
+
+    The default is the device that computes.
+    """
+    where = context.device() if where is None else where
     if where.type == "cuda":
         free, total = torch.cuda.mem_get_info(where)
         return total, free + torch.cuda.memory_reserved(where)

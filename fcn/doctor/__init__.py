@@ -16,7 +16,7 @@ from fcn.doctor import (
     net,
     pictures,
     recipe,
-    stages,
+    starting_nets,
     weights,
 )
 from fcn.doctor.case import TEST, TRAIN, Case
@@ -32,7 +32,7 @@ CHECKS: dict[str, Callable[[Case], Iterable[Finding]]] = {
     "the pictures": pictures.check,
     "labels on pictures": alignment.check,
     "the weights": weights.check,
-    "the starting nets": stages.check,
+    "the starting nets": starting_nets.check,
     "memory": memory.check,
 }
 

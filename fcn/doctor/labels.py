@@ -21,7 +21,7 @@ def check(case: Case) -> Iterator[Finding]:
             top: case.names(blob_of(source, top), classes_of(source, top)) for top in found.tops
         }
         for finding in labels.findings(found, names):
-            yield finding._replace(what=f"{source.which} net: {finding.what}")
+            yield finding.about(f"{source.which} net")
         yield from check_void(case, source, found)
 
 

@@ -18,7 +18,7 @@ def check(case: Case) -> Iterator[Finding]:
     need = engine.need(case.net)
     scored = engine.need(case.test_net) if case.test_net is not None else None
     total = need.total + (scored.total - scored.weights if scored else 0)
-    has, free = engine.device_memory(caffe.context.device())
+    has, free = engine.device_memory()
     grown, largest = growth(case)
     if grown > 1:
         maps = need.total - need.weights - need.history

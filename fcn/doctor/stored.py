@@ -3,7 +3,11 @@
 import mmap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
+
+from fcn.doctor.case import Case
+
+Outputs: TypeAlias = Mapping[str, int]  # layer with parameters -> its outputs
 
 # Numbers of fields in caffe.proto: (layers in NetParameter, a layer's name, its blobs)
 FORMS = ((100, 1, 7), (2, 4, 6))  # today's layers, those of 2014
@@ -95,3 +99,11 @@ def varint(data: mmap.mmap, at: int) -> tuple[int, int]:
             return value, at
         if shift > 63:
             raise ValueError("no varint")
+
+
+def layers_in(case: Case, file: Path) -> Outputs:
+    """The layers with parameters in a caffemodel; read once for a case."""
+    key = ("layers", file)
+    if key not in case.surveys:
+        case.surveys[key] = outputs_of_layers(file)
+    return case.surveys[key]

@@ -7,6 +7,7 @@ import numpy as np
 
 from fcn import weights as files
 from fcn.doctor.case import TRAIN, Case
+from fcn.doctor.stored import layers_in
 from fcn.findings import NOTE, REFUSE, WARN, Finding
 from fcn.prototxts import NetParameter
 
@@ -171,8 +172,6 @@ def way_to_fill(case: Case) -> str:
 
 def check_filled(case: Case) -> Iterator[Finding]:
     """Findings on parameters that no starting file holds."""
-    from fcn.doctor.stages import layers_in
-
     assert case.net is not None
     if len(case.start) != 1:  # several files fill layers of other names
         return

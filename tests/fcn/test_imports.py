@@ -45,7 +45,8 @@ def package_imports():
     for path in PACKAGE:
         names = {f"{module}.{name}" if name else module for module, name in imported(path)}
         names |= {module for module, _ in imported(path)}
-        graph[module_of(path)] = names & modules - {"fcn"}
+        # a package's own name stands before each of its modules that it imports
+        graph[module_of(path)] = names & modules - {"fcn", module_of(path)}
     return graph
 
 

@@ -60,7 +60,7 @@ def test_trains_scores_and_saves(model, monkeypatch, capsys):
 
 
 def test_what_does_not_fit_is_not_begun(model, monkeypatch, capsys):
-    monkeypatch.setattr("caffe.running.memory.device_memory", lambda where: (2**16, 2**16))
+    monkeypatch.setattr("caffe.running.memory.device_memory", lambda where=None: (2**16, 2**16))
     with pytest.raises(SystemExit):
         run(model, "--weights", "../start.caffemodel", monkeypatch=monkeypatch)
     err = capsys.readouterr().err

@@ -229,6 +229,6 @@ def test_all_that_is_missing_at_once(task):
 
 
 def test_memory(task, monkeypatch):
-    monkeypatch.setattr(caffe.memory, "device_memory", lambda where: (2**24, 2**24))
+    monkeypatch.setattr(caffe.memory, "device_memory", lambda: (2**24, 2**24))
     found = task.find()
     assert [each.kind for each in found] == ["memory.need"] and "--recompute" in found[0].way_out

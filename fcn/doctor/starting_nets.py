@@ -13,12 +13,11 @@ from fcn import models, places, prototxts
 from fcn import weights as files
 from fcn.doctor.case import TEST, TRAIN, Case
 from fcn.doctor.net import mapped
-from fcn.doctor.stored import outputs_of_layers
+from fcn.doctor.stored import Outputs, layers_in, outputs_of_layers
 from fcn.explain import next_size_that_fits
 from fcn.findings import REFUSE, WARN, Finding
 from fcn.scoring import read_records
 
-Outputs = Mapping[str, int]  # layer with parameters -> its outputs
 PICTURES = 3  # looked at
 LARGEST, SIDE = 256, 128  # of a larger picture, a part of about this side
 AT_CHANCE = 0.98  # of ln(classes): as large a loss means that nothing was learned
@@ -36,14 +35,6 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 # ---- which net a file is of
-
-
-def layers_in(case: Case, file: Path) -> Outputs:
-    """The layers with parameters in a caffemodel; read once for a case."""
-    key = ("layers", file)
-    if key not in case.surveys:
-        case.surveys[key] = outputs_of_layers(file)
-    return case.surveys[key]
 
 
 def layers_of(net: prototxts.NetParameter) -> Outputs:

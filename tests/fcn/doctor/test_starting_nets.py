@@ -7,7 +7,7 @@ import numpy as np
 
 import caffe
 from caffe.proto import caffe_pb2
-from fcn.doctor import stages, stored
+from fcn.doctor import starting_nets, stored
 from fcn.surgery import interp
 
 CLASSES = 11
@@ -50,7 +50,7 @@ def test_the_record_of_a_start_at_chance(stage):
 
 def test_the_file_of_another_stage(stage, drawn, tmp_path):
     file = trained(stage, stage.root / "fcn32s.caffemodel")[0][1]
-    assert stages.identify(file, sample=True) == "voc-fcn32s --sample"
+    assert starting_nets.identify(file, sample=True) == "voc-fcn32s --sample"
     stage.folder = stage.root / "voc-fcn8s/sample"
     stage.start = [("voc-fcn16s", file)]
     found = stage.find()
