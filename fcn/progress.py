@@ -131,9 +131,10 @@ class Progress:
     def numbers(self, display: Display) -> str:
         """The display as text."""
         whole = "" if self.per_pixel else f" ({display.loss:.6g} in all)"
+        speed = display.pictures_per_second  # 0 at the first display, which measures none
         return (
             f"loss {display.loss_per_pixel:.4f} a pixel{whole}, smoothed {display.smoothed_loss:.6g}, "
-            f"rate {display.rate:g}, {display.pictures_per_second:.3g} pictures/s"
+            f"rate {display.rate:g}" + (f", {speed:.3g} pictures/s" if speed else "")
         )
 
     def time_left(self, display: Display) -> str:

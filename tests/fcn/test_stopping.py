@@ -8,9 +8,12 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import tiny_model
 from places import ROOT
+
+import caffe
 
 SOLVE = """from fcn.train import Recipe, solve
 {more}
@@ -175,6 +178,45 @@ def test_a_run_to_its_end(model):
 
 def saves_nothing_before_its_end(out):
     return "snapshot: 0 in solver.prototxt: this run saves when it ends" in out
+
+
+def test_a_poisoned_run_stops_and_saves_nothing_of_it(model, monkeypatch):
+    monkeypatch.chdir(model)  # paths in prototxts are relative to it
+    process = start(model, "--set", "base_lr=1e30", "snapshot=1", steps=100)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and "Traceback" not in err
+    assert "refuse: " in err and "rate 1e+30; momentum 0.9" in err and "first in" in err
+    states = sorted(path.stem for path in (model / "snapshot").glob("*.solverstate"))
+    assert len(states) < 20  # it stopped within a display
+    for path in (model / "snapshot").glob("*.caffemodel"):
+        net = caffe.Net(str(model / "val.prototxt"), str(path), caffe.TEST)
+        assert all(np.isfinite(b.data).all() for blobs in net.params.values() for b in blobs)
+    told = [
+        json.loads(line) for line in (model / "snapshot/findings.jsonl").read_text().splitlines()
+    ]
+    assert "nan" in [finding["kind"] for finding in told]
+
+
+def test_what_is_in_vain_is_not_begun(model, monkeypatch):
+    monkeypatch.chdir(model)
+    net = caffe.Net(str(model / "val.prototxt"), str(model / "../start.caffemodel"), caffe.TEST)
+    net.params["body"][0].data[...] = np.nan
+    net.save(str(model / "../nan.caffemodel"))
+    process = start(model, steps=5, weights="../nan.caffemodel")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 2 and "Traceback" not in err
+    assert "NaN" in err and "body" in err and "--anyway" in err
+    assert saved(model / "snapshot") == []
+
+
+def test_the_report_is_written(model):
+    process = start(model, "--rounds", "2", steps=5)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    page = (model / "snapshot/report.html").read_text()
+    assert "voc-tiny" in page and "mean IU" in page and "data:image/" in page
+    assert (model / "snapshot/report-loss.png").stat().st_size > 1000
+    assert len(list((model / "snapshot/pictures/score").glob("iter_*/*.png"))) == 6
 
 
 def test_caffes_tools_read_the_log(model, tmp_path):
