@@ -46,7 +46,9 @@ def test_a_whole_run(tmp_path):
 
 def test_no_line_without_words(tmp_path):
     """Under the losses of several runs there is nothing to say of short ones whose rate changes."""
-    folders = [run_folder(tmp_path, run, steps=(1000,), pictures=0) for run in ("1", "2")]
+    folders = [
+        run_folder(tmp_path, run, display=100, steps=(1000,), pictures=0) for run in ("1", "2")
+    ]
     source = report.write_page(folders, tmp_path / "both.html").read_text()
     assert not re.search(r"<p[^>]*>[^<]*:\s*</p>", source)
 
