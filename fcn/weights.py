@@ -2,7 +2,7 @@
 
 Of several, the first of these is taken, and said with the others:
 
-1. the last snapshot of the newest finished run, unless that was a trial: a run of less than a tenth
+1. the last snapshot of the newest finished run, unless that was a trial: a run of less than half
    of the longest one's steps, or of less than 1,000 steps where a published file lies;
 2. the published file, or one of the model's own name;
 3. of runs that are not finished, and of trials, the one that came furthest.
@@ -74,7 +74,7 @@ SHA1 = {
 }
 
 OUTSTANDING = 1_000  # fewer steps than these are a trial where a published file lies
-TRIAL = 0.1  # and so is a run of a smaller share of the longest one's steps
+TRIAL = 0.5  # and so is a run of a smaller share of the longest one's steps
 SHOWN = 4  # files that a line names
 KINDS = {  # kind of a file -> what it is called, the most preferred first
     "finished": "finished run of {} steps",
