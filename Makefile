@@ -19,7 +19,7 @@ $(READY): requirements.txt setup.py
 	touch $@
 
 test: $(READY)  ## every check of what the code does; needs neither GPU nor data sets nor weights
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist worksteal
 
 lint: $(READY)  ## style, docstrings and types
 	$(PY) -m ruff check .
