@@ -21,8 +21,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fcn import weights
-
 try:
     import fcntl
 except ImportError:  # Windows has no such locks: there two trainings in one folder are not noticed
@@ -58,12 +56,12 @@ class Run(NamedTuple):
     def states(self) -> list[Path]:
         """The solverstates, the newest first."""
         found = self.folder.glob("*.solverstate*")
-        return sorted(found, key=weights.iteration, reverse=True)
+        return sorted(found, key=iteration, reverse=True)
 
     def about(self) -> str:
         """The run as a word in a sentence: its name and how far it came."""
         states = self.states()
-        far = f"iteration {weights.iteration(states[0])}" if states else "no solverstate"
+        far = f"iteration {iteration(states[0])}" if states else "no solverstate"
         return f"{self.name} ({far})"
 
     # ---- its record
@@ -76,9 +74,10 @@ class Run(NamedTuple):
     def record(self) -> dict[str, Any]:
         """run.json's content; empty for a run of an older version, or a damaged file."""
         try:
-            return json.loads(self.record_path.read_text())
+            record = json.loads(self.record_path.read_text())
         except (OSError, ValueError):
             return {}
+        return record if isinstance(record, dict) else {}
 
     def write_record(self, **fields: Any) -> None:
         """Set fields of run.json; the file is whole at any moment."""
@@ -117,6 +116,12 @@ class Run(NamedTuple):
                 yield
             finally:
                 file.truncate(0)
+
+
+def iteration(snapshot: Path | str) -> int:
+    """The number in `train_iter_4000.caffemodel`; -1 if there is none."""
+    digits = Path(snapshot).name.split(".")[0].rpartition("_")[2]
+    return int(digits) if digits.isdigit() else -1
 
 
 def now() -> str:

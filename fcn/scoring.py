@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 import caffe
-from fcn import devices, finite_scores, leakage, models, prototxts, results, stages, weights
+from fcn import devices, finite_scores, leakage, models, prototxts, results, runs, stages, weights
 from fcn.datasets.sample import tells_how_to_get_scenes
 from fcn.measures import collapsed, fast_hist, scores
 from fcn.report.pictures import Keeper
@@ -256,7 +256,7 @@ def run(args: argparse.Namespace) -> int:
     leakage.refuse_leakage(trained, ids, args.leakage)
     print(f"{model}: {file}")
     print(f"{len(ids)} pictures of {leakage.split_of(net)}")
-    iteration = max(weights.iteration(file), 0)
+    iteration = max(runs.iteration(file), 0)
     name = Path(model).name + ("/sample" if args.sample else "")
     about = results.provenance(name, file, net) if record else None
     for layer, gt in prototxts.scored(prototxts.read_net(prototxt)).items():

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import caffe
-from fcn import doctor, models, prototxts, surgery, weights
+from fcn import doctor, models, prototxts, runs, surgery, weights
 from fcn.findings import REFUSE, Finding
 from fcn.scoring import read_records
 
@@ -61,7 +61,7 @@ def scores_of(start: Sequence[StartingNet]) -> dict[str, dict[str, Any]]:
     for net in start[:1]:
         path = net.weights.parent / "scores.jsonl"
         if path.is_file():
-            at = weights.iteration(net.weights)
+            at = runs.iteration(net.weights)
             records = [each for each in read_records(path) if each.get("iteration") == at]
             found |= {each["layer"]: each for each in records}
     return found

@@ -11,13 +11,12 @@ Runs of older versions did not note how they ended, and count as finished. `--we
 """
 
 import hashlib
-import json
 import os
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from fcn import models
+from fcn import models, runs
 
 # Net -> the published file, then the names of older editions (2015, as gists) and those that the
 # original scripts ask for. Paths are relative to the net's folder.
@@ -158,17 +157,17 @@ def existing(net: str, sample: bool = False) -> list[Candidate]:
         for path in named_files(net, sample)
         if path.is_file()
     ]
-    runs = [] if net.startswith(f"{models.CLASSIFIERS}/") else runs_of(net, sample)
-    least = max((run.steps * TRIAL for run in runs), default=0.0)
+    trained = [] if net.startswith(f"{models.CLASSIFIERS}/") else last_snapshots(net, sample)
+    least = max((run.steps * TRIAL for run in trained), default=0.0)
     least = max(least, OUTSTANDING if named else 0)
-    runs = [
+    trained = [
         Candidate(run.path, "trial", run.steps, run.time, run.earlier)
         if run.kind in WHOLE and run.steps < least
         else run
-        for run in runs
+        for run in trained
     ]
-    whole = [run for run in runs if run.kind in WHOLE]
-    loose = [run for run in runs if run.kind in LOOSE]
+    whole = [run for run in trained if run.kind in WHOLE]
+    loose = [run for run in trained if run.kind in LOOSE]
     return [
         *sorted(whole, key=lambda run: (run.time, run.steps), reverse=True),
         *named,
@@ -176,40 +175,33 @@ def existing(net: str, sample: bool = False) -> list[Candidate]:
     ]
 
 
-def runs_of(net: str, sample: bool = False) -> list[Candidate]:
-    """The last weights of each of a model's runs: in `snapshot/`, and in `snapshot/RUN/`."""
-    base = models.own_folder(net, sample) / "snapshot"
+def last_snapshots(net: str, sample: bool = False) -> list[Candidate]:
+    """The last weights of each of a model's runs."""
     found = []
-    for folder in (base, *sorted(base.glob("*/"))):
-        snapshots = sorted(folder.glob("train_iter_*.caffemodel*"), key=iteration, reverse=True)
-        if not snapshots:
-            continue
-        kind, steps, time = _end_of(folder / "run.json")
-        snapshots.sort(
-            key=lambda path: iteration(path) != steps
-        )  # stable: else the newest is first
-        last, *earlier = snapshots
-        time = time or last.stat().st_mtime
-        found.append(Candidate(last, kind, iteration(last), time, tuple(earlier)))
+    for run in runs.runs_of(models.own_folder(net, sample)):
+        kind, steps, time = end_of(run)
+        snapshots = sorted(
+            run.folder.glob("train_iter_*.caffemodel*"), key=runs.iteration, reverse=True
+        )
+        # the one that the record names comes first, else the newest
+        snapshots.sort(key=lambda path: runs.iteration(path) != steps)
+        if snapshots:
+            last, *earlier = snapshots
+            time = time or last.stat().st_mtime
+            found.append(Candidate(last, kind, runs.iteration(last), time, tuple(earlier)))
     return found
 
 
-def _end_of(path: Path) -> tuple[str, int, float]:
-    """(kind, steps, time) of a run's end, of its run.json; runs of older versions have none."""
+def end_of(run: runs.Run) -> tuple[str, int, float]:
+    """(kind, steps, time) of a run's end, of its record; runs of older versions have none."""
     try:
-        ended = json.loads(path.read_text())["ended"]
+        ended = run.record()["ended"]
         if ended is None:
             return "unfinished", -1, 0.0
         kind = "finished" if ended["how"] == "done" else "interrupted"
         return kind, int(ended["iteration"]), datetime.fromisoformat(ended["time"]).timestamp()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return "older", -1, 0.0
-
-
-def iteration(snapshot: Path | str) -> int:
-    """The number in `train_iter_4000.caffemodel`; -1 if there is none."""
-    digits = Path(snapshot).name.split(".")[0].rpartition("_")[2]
-    return int(digits) if digits.isdigit() else -1
 
 
 def choose(net: str, sample: bool = False) -> Choice:

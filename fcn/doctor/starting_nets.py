@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import caffe
-from fcn import models, places, prototxts
+from fcn import models, places, prototxts, runs
 from fcn import weights as files
 from fcn.doctor.case import TEST, TRAIN, Case
 from fcn.doctor.net import mapped
@@ -122,7 +122,7 @@ def first_line(name: str, sample: bool) -> str:
 def check_record(name: str, file: Path) -> Iterator[Finding]:
     """A finding if the starting net's own scores say that it gives every pixel one class."""
     record = file.parent / "scores.jsonl"
-    number = files.iteration(file)
+    number = runs.iteration(file)
     if number < 0 or not record.is_file():
         return
     try:
