@@ -28,6 +28,7 @@ except ImportError:  # Windows has no such locks: there two trainings in one fol
 
 FIRST = "1"  # the name of the run in snapshot/ itself
 TRACES = ("run.json", "log.csv", "scores.jsonl", "*.caffemodel*", "*.solverstate*")
+LEFT_BY_REFUSED = ("findings.jsonl", "train.log")
 RESERVED = (FIRST, "pictures")
 FOLDER = "snapshot"
 
@@ -63,6 +64,11 @@ class Run(NamedTuple):
         states = self.states()
         far = f"iteration {iteration(states[0])}" if states else "no solverstate"
         return f"{self.name} ({far})"
+
+    def forget_refused(self) -> None:
+        """Remove what a training that was refused before its first step has left there."""
+        for name in LEFT_BY_REFUSED:
+            (self.folder / name).unlink(missing_ok=True)
 
     # ---- its record
 

@@ -180,8 +180,11 @@ def begin(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
     run = Run(run.name, Path(os.path.relpath(run.folder)))
     devices.use(args)
     run.folder.mkdir(parents=True, exist_ok=True)
-    log = run.folder / "train.log"
-    with run.locked(), caffe.log_to_file(log) if LOGS_TO_FILES else contextlib.nullcontext():
+    with run.locked(), contextlib.ExitStack() as stack:
+        if not states:
+            run.forget_refused()
+        if LOGS_TO_FILES:
+            stack.enter_context(caffe.log_to_file(run.folder / "train.log"))
         settings = settings_of(run, args)
         solver = caffe.get_solver(write_settings(run, settings))
         if args.recompute:

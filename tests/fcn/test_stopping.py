@@ -143,12 +143,11 @@ def test_a_full_disk_for_the_log_saves(model):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_for_caffes_lines_is_told_once(model):
-    (model / "snapshot").mkdir()
-    (model / "snapshot/train.log").symlink_to("/dev/full")
-    process = start(model, steps=50)
+    full = "import caffe\nreal = caffe.log_to_file\ncaffe.log_to_file = lambda path: real('/dev/full')\n"
+    process = start(model, steps=50, more=full)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0 and len(saved(model / "snapshot")) == 2
-    assert err.count("train.log cannot be written (No space left on device)") == 1
+    assert err.count("/dev/full cannot be written (No space left on device)") == 1
     assert "Traceback" not in err
 
 
@@ -207,6 +206,12 @@ def test_what_is_in_vain_is_not_begun(model, monkeypatch):
     assert process.returncode == 2 and "Traceback" not in err
     assert "NaN" in err and "body" in err and "--anyway" in err
     assert saved(model / "snapshot") == []
+    process = start(model, steps=5)  # it takes the same folder, and none of those findings
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert len(saved(model / "snapshot")) == 2
+    findings = model / "snapshot/findings.jsonl"
+    assert not findings.exists() or "refuse" not in findings.read_text()
 
 
 def test_the_report_is_written(model):
