@@ -167,12 +167,6 @@ class Running:
         """Release all maps and their diffs; the next pass allocates them again."""
         net = self.net
         fixed = KeepAll(net).fixed.difference(net.output_ids)
-        weighted = {  # their diffs hold the loss weight, which is written once
-            i
-            for layer, ids in zip(net.layers, net.top_ids)
-            for i, weight in zip(ids, layer._loss_weights)
-            if weight
-        }
         self.groups.forget()
         if isinstance(self.policy, Reuse):
             self.policy.pool.free.clear()
@@ -180,7 +174,5 @@ class Running:
             if i in fixed or blob._data.has_views or blob._diff.has_views:
                 continue
             blob._data = Memory(0, blob._data.pool)
-            if i not in weighted:
-                blob._diff = Memory(0, blob._diff.pool)
             if not net.loss_weights[i]:  # which stands in the diff
                 blob._diff = Memory(0)
