@@ -48,6 +48,16 @@ def scored(net: NetParameter) -> dict[str, str]:
     return {layer.bottom[0]: layer.bottom[1] for layer in losses}
 
 
+def loss_is_summed(loss: Any) -> bool:
+    """Whether a LossParameter sums over a picture's pixels, instead of taking their mean.
+
+    `normalize: false` and BATCH_SIZE divide by the pictures of a batch, NONE by nothing.
+    """
+    if loss.HasField("normalize") and not loss.HasField("normalization"):
+        return not loss.normalize
+    return loss.normalization in (loss.BATCH_SIZE, loss.NONE)
+
+
 def read_text(path: Path | str, message: Any) -> Any:
     """Fill a protobuf message from a prototxt; ValueError with file and line if it does not parse."""
     try:

@@ -60,10 +60,5 @@ def write_settings(run: Run, settings: Any) -> str:
 
 def loss_is_a_mean(net: Any) -> bool:
     """Whether a train net's losses are means over pixels, and not sums over a picture's pixels."""
-
-    def is_mean(param: Any) -> bool:
-        if param.HasField("normalization"):
-            return param.normalization in (param.VALID, param.FULL)
-        return not param.HasField("normalize") or param.normalize  # false: divided by the batch
-
-    return all(is_mean(layer.loss_param) for layer in net.layer if layer.type == "SoftmaxWithLoss")
+    losses = [layer.loss_param for layer in net.layer if layer.type == "SoftmaxWithLoss"]
+    return not any(map(prototxts.loss_is_summed, losses))

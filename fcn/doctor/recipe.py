@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from caffe.proto import caffe_pb2
+from fcn import prototxts
 from fcn.doctor.case import TRAIN, Case
 from fcn.findings import REFUSE, WARN, Finding
 
@@ -14,7 +14,6 @@ FROM_CLASSIFIER = (1e-6, 3.0)
 FINE_TUNING = (2e-8, 3.0)  # a stage that starts from a coarser one
 PIXELS = 500 * 375  # where no picture can be read
 ADAPTIVE = ("Adam", "AdaDelta", "AdaGrad", "RMSProp")  # their step does not follow the loss's scale
-Loss = caffe_pb2.LossParameter
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -37,14 +36,6 @@ def losses(case: Case) -> list[Any]:
     """The softmax losses of the train net."""
     layers = case.nets[TRAIN].layer if TRAIN in case.nets else []
     return [layer for layer in layers if layer.type == "SoftmaxWithLoss"]
-
-
-def is_sum(loss: Any) -> bool:
-    """Whether a loss is summed over the pixels of a picture, rather than averaged."""
-    param = loss.loss_param
-    if param.HasField("normalization") or not param.HasField("normalize"):
-        return param.normalization in (Loss.BATCH_SIZE, Loss.NONE)
-    return not param.normalize
 
 
 def pixels(case: Case) -> tuple[int, bool]:
@@ -74,7 +65,7 @@ def check_rate(case: Case, loss: Any) -> Iterator[Finding]:
             way = "--set base_lr=1e-4"
             yield Finding("recipe.rate", WARN, what, "1e-5 to 1e-3 are usual", way)
         return
-    summed = is_sum(loss)
+    summed = prototxts.loss_is_summed(loss.loss_param)
     count, read = pixels(case) if summed else (1, True)
     scale = loss.loss_weight[0] if loss.loss_weight else 1.0
     step = settings.base_lr * count * abs(scale) / (1 - settings.momentum)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from fcn import prototxts
+
 
 def loss_of(net: Any, scores: str) -> str | None:
     """The loss blob that is computed from a score blob; None if there is none."""
@@ -26,10 +28,7 @@ def is_summed(net: Any, loss: str | None) -> bool | None:
         if loss in net.top_names[name] and "Loss" in layer.type:
             if not hasattr(layer, "layer_param"):  # BVLC's pycaffe
                 return None
-            param = layer.layer_param.loss_param
-            if param.HasField("normalize") and not param.HasField("normalization"):
-                return not param.normalize
-            return param.normalization in (param.BATCH_SIZE, param.NONE)
+            return prototxts.loss_is_summed(layer.layer_param.loss_param)
     return None
 
 

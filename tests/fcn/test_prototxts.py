@@ -1,8 +1,10 @@
 """Deploy nets are derived from train and test nets; files that do not parse."""
 
 import pytest
+from google.protobuf import text_format
 from published import MODELS, TOPS, layers_of, net_names, on_disk, parse
 
+from caffe.proto import caffe_pb2
 from fcn import prototxts
 
 
@@ -33,3 +35,22 @@ def test_deploy_bypasses_a_dropout_that_is_not_in_place():
     )
     found = [(layer.name, list(layer.bottom)) for layer in net.layer]
     assert found == [("input", []), ("score", ["data"])]
+
+
+@pytest.mark.parametrize(
+    "text, summed",
+    [
+        ("", False),
+        ("normalize: true", False),
+        ("normalize: false", True),
+        ("normalization: VALID", False),
+        ("normalization: FULL", False),
+        ("normalization: BATCH_SIZE", True),
+        ("normalization: NONE", True),
+        ("normalization: VALID normalize: false", False),  # the newer field holds
+        ("normalization: NONE normalize: true", True),
+    ],
+)
+def test_what_a_loss_is_divided_by(text, summed):
+    loss = text_format.Parse(text, caffe_pb2.LossParameter())
+    assert prototxts.loss_is_summed(loss) == summed
