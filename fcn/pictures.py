@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 UNREADABLE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # Pillow's
 ORIENTATION = 0x0112  # EXIF's tag: 1 is upright, 2 to 4 mirrored or upside down, 5 to 8 sideways
+SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange height and width
 
 
 class Unreadable(ValueError):
@@ -107,7 +108,7 @@ def why_sizes_differ(sizes: Mapping[str, tuple[int, ...]], files: Mapping[str, P
     for what, value in turned.items():
         stored = tuple(reversed(sizes[what]))
         others = [other for other in sizes if other != what]
-        if value >= 5 and all(sizes[other] == stored for other in others):
+        if value in SIDEWAYS and all(sizes[other] == stored for other in others):
             height, width = stored
             plural = "s have" if len(others) > 1 else " has"
             return (

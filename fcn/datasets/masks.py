@@ -7,10 +7,9 @@ import numpy as np
 from PIL import Image
 
 from fcn.datasets.dataset import VOID
+from fcn.pictures import stored_orientation
 from fcn.vis import make_palette
 
-ORIENTATION = 0x0112  # the EXIF tag
-TURNED = (5, 6, 7, 8)  # orientations that exchange height and width
 NEAR = 12  # JPEG moves a value this far
 END_OF = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # what a whole file ends with
 
@@ -137,4 +136,4 @@ def is_cut(path: Path) -> bool:
 def size_and_orientation(path: Path) -> tuple[tuple[int, int], int]:
     """((height, width) as stored, EXIF orientation) of a picture, from its header alone."""
     with Image.open(path) as image:
-        return image.size[::-1], int(image.getexif().get(ORIENTATION, 1))
+        return image.size[::-1], stored_orientation(image)

@@ -46,8 +46,15 @@ def unknown_keys(
     if not unknown:
         return ""
     text = f"param_str has {', '.join(map(str, unknown))}, which this layer does not know"
-    hints = [hint for key in unknown if (hint := _hint(key, known, instead))]
-    return "; ".join([f"{text} (it knows {', '.join(known)})", *dict.fromkeys(hints)])
+    return "; ".join([f"{text} (it knows {', '.join(known)})", *hints(unknown, known, instead)])
+
+
+def hints(
+    unknown: Collection[str], known: Collection[str], instead: Mapping[str, str] = INSTEAD
+) -> list[str]:
+    """What was probably meant by unknown keys, each said once."""
+    found = [hint for key in unknown if (hint := _hint(key, known, instead))]
+    return list(dict.fromkeys(found))
 
 
 def _hint(key: Any, known: Collection[str], instead: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from fcn.datasets import masks
 from fcn.datasets.data_layer import SegDataLayer
 from fcn.datasets.masks import Fault
+from fcn.pictures import SIDEWAYS
 
 ALWAYS_ALL = 500  # so many labels are read whatever it takes
 AT_MOST = 2000  # of more, so many are drawn
@@ -162,13 +163,13 @@ def check_picture(
     except (OSError, SyntaxError, ValueError) as error:
         return 1, Fault("unreadable", str(error).replace(f" {str(path)!r}", ""))
     given = stored
-    if orientation in masks.TURNED:  # the layer may turn it, or not
+    if orientation in SIDEWAYS:  # a layer of the user's own may not turn it
         given = tuple(layer.load(top, id).shape[-2:])
     if size == (0, 0) or given == size:
         return orientation, None
     text = f"picture {given[0]}x{given[1]}, mask {size[0]}x{size[1]} (height x width)"
     if orientation != 1:
-        upright = stored[::-1] if orientation in masks.TURNED else stored
+        upright = stored[::-1] if orientation in SIDEWAYS else stored
         text += f"; EXIF orientation {orientation}: upright it is {upright[0]}x{upright[1]}"
         return orientation, Fault("exif" if size in (stored, upright) else "size", text)
     return orientation, Fault("size", text)

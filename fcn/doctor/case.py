@@ -16,7 +16,6 @@ from fcn.datasets.data_layer import SegDataLayer
 from fcn.tasks import BY_NAME, SAMPLE, Task
 
 TRAIN, TEST = "train", "test"  # the two nets of a case
-ALWAYS = ("seed", "randomize", "classes")  # keys that every data layer of ours takes
 
 
 @dataclass

@@ -5,16 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from fcn.doctor.case import ALWAYS, TEST, TRAIN, Case, Source
+from fcn.datasets import param_str
+from fcn.doctor.case import TEST, TRAIN, Case, Source
 from fcn.doctor.recipe import losses
 from fcn.findings import NOTE, REFUSE, WARN, Finding
-
-INSTEAD = {
-    "batch_size": "iter_size in solver.prototxt adds up the gradients of several pictures",
-    "batch": "iter_size in solver.prototxt adds up the gradients of several pictures",
-    "shuffle": "randomize is the key",
-    "root": "the folder's key ends in _dir",
-}
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -31,20 +25,21 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def check_keys(source: Source) -> Iterator[Finding]:
-    """Keys of param_str that no one reads, and what the layer itself refuses."""
-    if source.kind is None:
+    """What the layer says of its param_str: keys that it does not know, values that make no sense."""
+    if source.kind is None or source.reader is not None:
         return
-    known = {*source.kind.required, *ALWAYS, *getattr(source.kind, "optional", ())}
+    if isinstance(source.error, FileNotFoundError):
+        return  # told with what is missing
+    known = [*source.kind.required, *source.kind.optional]
     unknown = [key for key in source.params if key not in known]
-    for key in unknown:
-        what = f"{source.title} is given {key!r}, which it does not know"
-        way = f"remove it; {INSTEAD.get(str(key), 'it would be ignored')}"
-        level = WARN if source.reader is not None else REFUSE
-        yield Finding("data.unknown_key", level, what, f"keys: {', '.join(sorted(known))}", way)
-    if source.reader is None and not unknown and not isinstance(source.error, FileNotFoundError):
-        text = str(source.error.args[0] if source.error and source.error.args else source.error)
-        way = "correct its param_str in the prototxt"
-        yield Finding("data.params", REFUSE, text, source.title, way)
+    if unknown:
+        what = f"{source.title} is given {', '.join(unknown)}, which it does not know"
+        way = "; ".join(["remove it", *param_str.hints(unknown, known)])
+        yield Finding("data.unknown_key", REFUSE, what, f"keys: {', '.join(known)}", way)
+        return
+    text = str(source.error.args[0] if source.error and source.error.args else source.error)
+    way = "correct its param_str in the prototxt"
+    yield Finding("data.params", REFUSE, text, source.title, way)
 
 
 def mean_of(source: Source) -> tuple[float, ...] | None:

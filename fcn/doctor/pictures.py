@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from fcn.doctor.case import TRAIN, Case, Source
 from fcn.findings import NOTE, REFUSE, WARN, Finding
+from fcn.pictures import UNREADABLE_ERRORS, read_picture
 
 COUNT = 24  # pictures of each layer
 FAR = 40  # levels between the mean given and the pictures', for a set whose mean is not known
@@ -66,13 +66,12 @@ def look(source: Source) -> Seen | None:
     pixels, data, swapped, known = [], [], 0, 0
     for id in source.ids[::step][:COUNT]:
         try:
-            with Image.open(reader.path(top, id)) as image:
-                file = np.asarray(ImageOps.exif_transpose(image).convert("RGB"), np.float32)
+            file = read_picture(reader.path(top, id)).astype(np.float32)
             given = reader.load(top, id)
-        except (OSError, SyntaxError, ValueError, KeyError):
+        except (*UNREADABLE_ERRORS, KeyError):
             continue  # told with the labels
         if given.shape[-2:] != file.shape[:2]:
-            file = file.transpose(1, 0, 2)  # the layer does not turn it; means are the same
+            file = file.transpose(1, 0, 2)  # an own layer may not turn it; means are the same
         order = order_of(file, given)
         swapped, known = swapped + (order < 0), known + (order != 0)
         means = file.mean(axis=(0, 1))
