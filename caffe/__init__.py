@@ -11,6 +11,7 @@ from .context import (
     set_random_seed,
 )
 from .detector import Detector
+from .files.weights import weight_shapes
 from .glog import init_log, log, log_to_file
 from .layer import Layer, layer_type_list
 from .nccl import (
@@ -87,4 +88,5 @@ __all__ = [
     "solver_count",
     "solver_rank",
     "to_proto",
+    "weight_shapes",
 ]

@@ -28,9 +28,25 @@ def load(layers: Sequence[Layer], shared: Shared, path: Path) -> CopyReport:
     them. RuntimeError if there is no such file; ValueError for a damaged file or blobs that do not
     fit. After an error the layers are as they were.
     """
+    return _fill(layers, shared, _read(path), path)
+
+
+def weight_shapes(path: Path) -> dict[str, list[list[int]]]:
+    """{layer: the shapes of its stored weights} of a caffemodel or an HDF5 file; no value is read.
+
+    RuntimeError if there is no such file, ValueError for a damaged one.
+    """
+    return {
+        name: [list(blob.shape) for blob in blobs if blob is not None]
+        for name, blobs in _read(path)
+        if blobs
+    }
+
+
+def _read(path: Path) -> StoredWeights:
     require_file(path)
     read = hdf5.read_weights if hdf5.is_hdf5(path) else caffemodel.read_weights
-    return _fill(layers, shared, read(path), path)
+    return read(path)
 
 
 def load_hdf5(layers: Sequence[Layer], shared: Shared, path: Path) -> None:

@@ -96,8 +96,6 @@ def fill(case: Case, recipe: Any) -> list[Finding]:
         with contextlib.redirect_stdout(io.StringIO()):
             starting.fill(case.net, start, recipe.initialize)
     except ValueError as error:
-        if "layers are zero" in str(error):
-            return []  # told with the weights, layer by layer
         what, text = "the weights do not fit the net", str(error)
         case.net = None
         return [Finding("weights.misfit", REFUSE, what, text, "see which net the file is of")]

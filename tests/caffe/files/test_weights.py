@@ -108,3 +108,22 @@ def test_weights_of_another_shape_are_refused_with_a_way_out(net_of, tmp_path):
     assert "net.params['ip'][0].data.flat = other.params['ip'][0].data.flat" in str(caught.value)
     assert "surgery" not in str(caught.value)
     assert (net.params["ip"][0].data == before).all()
+
+
+def test_shapes_are_read_without_values(net_of, tmp_path):
+    net = net_of(
+        """layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 1 dim: 2 dim: 5 dim: 5 } } }
+        layer { name: "c" type: "Convolution" bottom: "d" top: "c"
+                convolution_param { num_output: 3 kernel_size: 2 } }
+        layer { name: "r" type: "ReLU" bottom: "c" top: "c" }"""
+    )
+    wanted = {"c": [[3, 2, 2, 2], [3]]}
+    net.save(str(tmp_path / "net.caffemodel"))
+    net.save_hdf5(str(tmp_path / "net.caffemodel.h5"))
+    for name in ("net.caffemodel", "net.caffemodel.h5"):
+        assert caffe.weight_shapes(tmp_path / name) == wanted
+    (tmp_path / "net.caffemodel").write_bytes((tmp_path / "net.caffemodel").read_bytes()[:-3])
+    with pytest.raises(ValueError, match="truncated"):
+        caffe.weight_shapes(tmp_path / "net.caffemodel")
+    with pytest.raises(RuntimeError):
+        caffe.weight_shapes(tmp_path / "nowhere.caffemodel")
