@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import os
 import runpy
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -274,7 +275,7 @@ def write_record(
         sample=args.sample,
         started=runs.now(),
         seed=settings.random_seed,
-        host=os.uname().nodename if hasattr(os, "uname") else "",
+        host=socket.gethostname(),
         pid=os.getpid(),
         command=sys.argv,
         start=started,

@@ -21,7 +21,6 @@ from caffe import context
 from caffe.running import cuda_graphs
 
 SUPPORT = Path(__file__).resolve().parents[2] / "tests" / "support"
-MOCK_GPU = torch.device("cpu", 0)  # the CPU under another name: blobs keep a second memory for it
 
 
 class Scale(NamedTuple):
@@ -74,6 +73,7 @@ def use_gpu(rehearsal: bool) -> None:
     if not rehearsal:
         caffe.set_mode_gpu()
         return
+    from devices import MOCK_GPU
     from recorder import Recorder
 
     from caffe.kernels import library

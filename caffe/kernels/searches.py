@@ -1,7 +1,7 @@
 """Which shapes a GPU's convolutions are tuned for by trial: those that come first, and no others.
 
 A trial of cuDNN's algorithms builds a plan for every one of them, runs ten, and empties PyTorch's
-cache of memory: for a net, as long as hundreds of passes. Pictures of VOC have hundreds of sizes, most
+cache of memory, so it takes far longer than a pass. Pictures of VOC have hundreds of sizes, most
 of which come a few times; the common ones are among the first. For the others cuDNN's heuristics choose.
 cuDNN's choice stays: a shape that was not tried when it came first is never tried.
 """

@@ -11,13 +11,15 @@ HARDLY = 1e-4  # weights that changed by a smaller share have hardly moved
 class Cause(NamedTuple):
     """Why a net does not learn."""
 
-    kind: str  # "stuck", "zero", "dead", "data", "rate"
+    kind: str  # "stuck", "alike", "zero", "dead", "data", "rate"
     text: str
     way_out: str
     evidence: str = ""
 
 
-def why_equal(net: Any, scores: str, movement: float | None = None, rate: float = 0.0) -> Any:
+def why_equal(
+    net: Any, scores: str, movement: float | None = None, rate: float = 0.0
+) -> Cause | None:
     """The Cause of scores that are equal everywhere; None if none of the known ones holds.
 
     `net` has run. `movement` is how far its weights are from where they started, as a share.

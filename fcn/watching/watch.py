@@ -187,10 +187,8 @@ class Watch:
 
     def cause(self, name: str) -> Cause | None:
         """Why the scores of the last training pass are equal."""
-        found: Cause | None = why_equal(
-            self.solver.net, name, self.movement.share(), getattr(self.solver, "lr", 0.0)
-        )
-        return found
+        rate = getattr(self.solver, "lr", 0.0)
+        return why_equal(self.solver.net, name, self.movement.share(), rate)
 
     def look_deeper(self) -> list[Finding]:
         """The size of the weights, and dead channels."""

@@ -172,11 +172,7 @@ def test_a_run_to_its_end(model):
     assert float(rows[0]["loss_per_pixel"]) == pytest.approx(1.0986, abs=1e-3)
     assert "iteration 20 of 30: loss 0." in out and "left" in out
     assert "solver.cpp" not in out + err  # Caffe's own lines are in the log
-    assert saves_nothing_before_its_end(out)
-
-
-def saves_nothing_before_its_end(out):
-    return "snapshot: 0 in solver.prototxt: this run saves when it ends" in out
+    assert "snapshot: 0 in solver.prototxt: this run saves when it ends" in out
 
 
 def test_a_poisoned_run_stops_and_saves_nothing_of_it(model, monkeypatch):
