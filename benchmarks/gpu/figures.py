@@ -14,7 +14,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- GPU figures: python -m benchmarks.gpu.figures -->", "<!-- end of GPU figures -->"
-NONE = "No run on a GPU is recorded yet: `python -m benchmarks.gpu` measures all of it in at most seven minutes."
+NONE = (
+    "No run on a GPU is recorded yet: `python -m benchmarks.gpu` measures all of it in at most "
+    "seven minutes."
+)
 PRECISIONS = ("float32", "tf32", "bf16")
 TARGETS = {  # milliseconds on one H100 or H200
     "forward": {"float32": 6, "tf32": 3, "bf16": 2},

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
+import caffe
 from caffe.files import caffemodel, hdf5, solverstate
 from caffe.files.read import read_net_binary
 from caffe.files.stored import BlobValues
