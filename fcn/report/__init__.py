@@ -12,10 +12,10 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from fcn.report.finding import run_folder
 from fcn.report.page import render
 from fcn.report.pngs import write_pngs
 from fcn.report.reading import read_runs
+from fcn.report.which import run_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from fcn.report.pictures import FOLDER, LONGEST, VOID, ending
+from fcn.datasets.dataset import VOID
+from fcn.report.pictures import FOLDER, LONGEST, ending
 from fcn.report.reading import Run
 
 BUDGET = 2_300_000  # characters of all data: addresses

@@ -12,10 +12,10 @@ import fcn.report.numbers as numbers
 from fcn.findings import LEVELS
 from fcn.report.charts import Chart, Series, strength
 from fcn.report.curves import number, wants_log
-from fcn.report.finding import stages
 from fcn.report.gallery import Gallery
 from fcn.report.numbers import MEASURES
 from fcn.report.reading import Record, Run
+from fcn.report.which import stages
 from fcn.vis import make_palette
 
 MOST_MARKS = 6  # changes of the learning rate that are marked; more are a chart of their own

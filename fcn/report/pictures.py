@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from fcn.datasets.dataset import VOID
 from fcn.vis import save_classes
 
 FOLDER = "pictures"
 LONGEST = 500  # of a kept picture's sides
-VOID = 255
 
 
 class Keeper:
