@@ -1,7 +1,7 @@
 """The `fcn` command: the table of its subcommands, and how they are run.
 
-A subcommand's module has `add_arguments(parser)` and `run(args)`, which returns the exit code. It is
-imported only when it is used, so that `fcn --help` is fast.
+A subcommand's module has `run(args)`, which returns the exit code, and is imported only to be run: it
+brings the engine. Its options are in fcn/options/, which does not, so that every help page is fast.
 
 Shell completion needs argcomplete (`pip install fcn-caffe[completion]`):
 `eval "$(register-python-argcomplete fcn)"`.
@@ -70,7 +70,7 @@ def chosen(words: Sequence[str]) -> str | None:
 
 
 def build_parser(name: str | None) -> argparse.ArgumentParser:
-    """The parser of all subcommands; only `name` gets its arguments, for which it is imported."""
+    """The parser of all subcommands; only `name` gets its options."""
     parser = argparse.ArgumentParser(prog="fcn", description="Fully Convolutional Networks")
     levels = {"": parser.add_subparsers(metavar="COMMAND", required=True)}
     for each, command in COMMANDS.items():
@@ -80,9 +80,15 @@ def build_parser(name: str | None) -> argparse.ArgumentParser:
             levels[group] = page.add_subparsers(metavar="COMMAND", required=True)
         page = levels[group].add_parser(last, help=command.summary, description=command.summary)
         if each == name:
-            importlib.import_module(command.module).add_arguments(page)
-            add_debug(page)
+            add_options(page, name)
     return parser
+
+
+def add_options(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add a subcommand's options, and --debug, which every one has."""
+    module = "fcn.options." + name.replace(" ", "_").replace("-", "_")
+    importlib.import_module(module).add_arguments(parser)
+    add_debug(parser)
 
 
 def add_debug(parser: argparse.ArgumentParser) -> None:
@@ -129,6 +135,5 @@ def script(name: str, prog: str, argv: Sequence[str] | None = None) -> int:
     """Run a subcommand as a script of its own, such as `python infer.py`; returns the exit code."""
     command = COMMANDS[name]
     parser = argparse.ArgumentParser(prog=prog, description=command.summary)
-    importlib.import_module(command.module).add_arguments(parser)
-    add_debug(parser)
+    add_options(parser, name)
     return run(name, parser.parse_args(argv), prog)

@@ -19,7 +19,6 @@ from PIL import Image
 
 import caffe
 from fcn import models, places, prototxts, runs, vis, weights
-from fcn.datasets.sample import FOLDER
 from fcn.datasets.upper_bound import upper_bound
 from fcn.infer import segment
 from fcn.measures import MEASURES
@@ -30,26 +29,11 @@ from fcn.tasks import SAMPLE
 OUT = places.HOME / "demo"
 STRIDES = {"voc-fcn32s": 32, "voc-fcn16s": 16, "voc-fcn8s": 8}
 ROWS = 5  # pictures in the figure
-VOC = places.data_folder() / FOLDER / "voc"
+VOC = places.scenes_folder() / "voc"
 # With --quick: enough scenes for the figure's rows, and steps that take seconds
 FEW_SCENES, FEW_STEPS = 8, 2
 # OpenMP threads that spin while they wait slow every step down tenfold if a core is busy elsewhere.
 ENVIRONMENT = {"GLOG_minloglevel": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
-    parser.add_argument("--seed", type=int, default=1, help="another seed, another run (1)")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="few scenes and steps: shows in a minute that all of it works, not what it reaches",
-    )
-    parser.add_argument(
-        "--figure",
-        action="store_true",
-        help="only the table and the figure, of nets trained before",
-    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -205,12 +205,6 @@ def explain_pad(net: prototxts.NetParameter, period: int) -> Iterator[str]:
 # ---- the command
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
-    parser.add_argument("net", help="model folder, or a prototxt")
-    parser.add_argument("--sample", action="store_true", help="the net of the embedded task")
-
-
 def run(args: argparse.Namespace) -> int:
     """Print the explanation; returns the exit code."""
     path = Path(args.net)

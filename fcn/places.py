@@ -12,8 +12,14 @@ PACKAGE = Path(__file__).resolve().parent
 INSTALLED = (PACKAGE / "published").is_dir()  # setup.py puts it into the wheel only
 ROOT = PACKAGE / "published" if INSTALLED else PACKAGE.parent
 HOME = Path.cwd() if INSTALLED else ROOT
+SCENES = "sample/scenes"  # of the embedded task, below the data sets' folder
 
 
 def data_folder() -> Path:
     """The folder that holds the data sets."""
     return HOME / "data"
+
+
+def scenes_folder() -> Path:
+    """The folder that holds the embedded task's scenes."""
+    return data_folder() / SCENES

@@ -133,10 +133,6 @@ def note(record: Record) -> str:
     )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command has no options."""
-
-
 def run(args: argparse.Namespace) -> int:
     """Write results.md; returns the exit code."""
     text = RECORDS.read_text() if RECORDS.is_file() else ""

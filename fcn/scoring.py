@@ -218,20 +218,6 @@ def print_classes(hist: np.ndarray, names: Sequence[str]) -> None:
 # ---- the command
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
-    parser.add_argument("--model", default="voc-fcn8s", help="model folder (%(default)s)")
-    parser.add_argument("--weights", type=Path, help="caffemodel (default: the model's, by name)")
-    parser.add_argument("--save", type=Path, metavar="DIR", help="save predictions as palette PNGs")
-    parser.add_argument(
-        "--server", action="store_true", help=f"save them as VOC's server wants: DIR/{SERVER}"
-    )
-    parser.add_argument("--record", type=Path, metavar="FILE", help="add the scores as JSON lines")
-    parser.add_argument("--sample", action="store_true", help="the net of the embedded task")
-    parser.add_argument("--leakage", action="store_true", help="score training pictures, too")
-    devices.add_options(parser)
-
-
 def run(args: argparse.Namespace) -> int:
     """Score a model's weights on its data set, without a solver; returns the exit code."""
     caffe.init_log(1)  # warnings, not how the net is built

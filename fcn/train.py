@@ -21,6 +21,7 @@ from caffe.proto import caffe_pb2
 from fcn import cli, devices, doctor, models, prototxts, results, runs, weights
 from fcn.datasets.sample import tells_how_to_get_scenes
 from fcn.leakage import picture_ids, refuse_leakage
+from fcn.options import train as options
 from fcn.runs import Run
 from fcn.solver_settings import loss_is_a_mean, settings_of, write_settings
 from fcn.starting import StartingNet, all_missing, fill, look, scores_of, starting_nets
@@ -61,12 +62,6 @@ class Recipe(NamedTuple):
 # ---- the commands
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `fcn train`."""
-    parser.add_argument("model", help="model folder")
-    add_options(parser)
-
-
 def run(args: argparse.Namespace) -> int:
     """`fcn train`; returns the exit code."""
     folder = models.writable(models.folder(models.model_name(args.model)).resolve())
@@ -99,7 +94,7 @@ def solve(script: str, recipe: Recipe) -> None:
 def parse(recipe: Recipe) -> argparse.Namespace:
     """The command line of a solve.py."""
     parser = argparse.ArgumentParser(description="train this model, scoring it as it goes")
-    add_options(parser)
+    options.add_options(parser)
     cli.add_debug(parser)
     args = parser.parse_args()
     try:
@@ -107,31 +102,6 @@ def parse(recipe: Recipe) -> argparse.Namespace:
     except ValueError as error:
         parser.error(str(error))
     return args
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of every model."""
-    add = parser.add_argument
-    add("old_gpu", nargs="?", type=int, metavar="GPU", help="as --gpu")
-    devices.add_options(parser)
-    add("--weights", nargs="+", type=Path, help="start from these files")
-    add("--run", metavar="NAME", help="the run's name (default: the next number)")
-    add(
-        "--resume",
-        nargs="?",
-        const=True,
-        metavar="STATE",
-        help="go on from this .solverstate (default: the newest whole one of the last run, or of --run)",
-    )
-    add("--rounds", type=int, help="rounds of steps and scoring (as published)")
-    add("--steps", type=int, help="steps a round (as published)")
-    add("--set", nargs="+", metavar="FIELD=VALUE", default=[], help="change fields of the solver")
-    add("--seed", type=int, help="seed of everything random but the data's order")
-    add("--sample", action="store_true", help="on the embedded task")
-    text = "use less memory: compute maps again in backward, which takes a third more time"
-    add("--recompute", action="store_true", help=text)
-    add("--leakage", action="store_true", help="score training pictures, too")
-    add("--anyway", action="store_true", help="train although the checks found it to be in vain")
 
 
 def complete_options(args: argparse.Namespace, recipe: Recipe) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import caffe
 from fcn import devices, models
 from fcn.datasets.sample.train_classifier import train
+from fcn.options import device
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -20,7 +21,7 @@ def main() -> None:
     parser.add_argument("--sample", action="store_true", help="the only net there is to train")
     parser.add_argument("--steps", type=int, default=500, help="(%(default)s)")
     parser.add_argument("--seed", type=int, help="seed of the weights")
-    devices.add_options(parser)
+    device.add_options(parser)
     args = parser.parse_args()
     if not args.sample:
         parser.error("only --sample is trained here; see README.md for the published weights")

@@ -6,7 +6,6 @@ range, channel means against the expected ones, and every class's share of the p
 
 import argparse
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -15,7 +14,7 @@ from fcn.datasets import labels
 from fcn.datasets.data_layer import SegDataLayer
 from fcn.datasets.dataset import Dataset
 from fcn.datasets.masks import WAYS_OUT
-from fcn.datasets.registry import DATASETS, readers
+from fcn.datasets.registry import named, readers
 from fcn.datasets.survey import label_tops, read_labels
 from fcn.findings import NOTE
 
@@ -148,21 +147,15 @@ def expected_mean(layer: SegDataLayer, top: str) -> np.ndarray | float:
     return getattr(layer, names.get(top, "mean"))
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
-    parser.add_argument("name", choices=DATASETS, help="the data set")
-    parser.add_argument("dir", nargs="?", type=Path, help="where it is, if not in data/")
-
-
 def run(args: argparse.Namespace) -> int:
     """Check one data set; returns the exit code, 1 if something is wrong."""
-    count = 0
+    count, dataset = 0, named(args.name)
     for split, layer in readers(args.name, args.dir):
         splits = [split] if layer.path("split").is_file() else [split, *other_splits(layer)]
         for layer.split in splits:
             report = check(layer, layer.split)
-            judge(report, DATASETS[args.name])
-            show(report, layer, DATASETS[args.name])
+            judge(report, dataset)
+            show(report, layer, dataset)
             count += len(report.problems)
     print(f"\n{count} problems" if count else "\nno problems")
     return 1 if count else 0

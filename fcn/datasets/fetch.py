@@ -19,9 +19,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fcn import places
 from fcn.datasets.dataset import DataError, Source
-from fcn.datasets.registry import PUBLISHED
+from fcn.datasets.registry import PUBLISHED, named
 
 TIMEOUT = 30  # seconds without a byte
 ATTEMPTS = 3  # at one address; each resumes the last one
@@ -36,7 +35,7 @@ def fetch(name: str, folder: Path, archives: Sequence[str | Path] = ()) -> None:
     failed, at which address, and what to do about it.
     """
     folder = Path(folder)
-    sources = PUBLISHED[name].sources
+    sources = named(name, PUBLISHED).sources
     given = {Path(path).name: Path(path) for path in archives}
     unknown = sorted(given.keys() - {source.file for source in sources})
     if unknown:
@@ -234,17 +233,6 @@ def require_inside(member: tarfile.TarInfo, folder: Path) -> None:
         raise tarfile.TarError(f"{member.name} is no file, folder or link")
     if not all(each.resolve().is_relative_to(folder) for each in (path, reached)):
         raise tarfile.TarError(f"{member.name} leads out of the folder it is unpacked to")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
-    parser.add_argument("name", choices=PUBLISHED, help="the data set")
-    parser.add_argument(
-        "--archive", action="append", default=[], help="take this file instead of downloading it"
-    )
-    parser.add_argument(
-        "--to", type=Path, default=places.data_folder(), help="default: %(default)s"
-    )
 
 
 def run(args: argparse.Namespace) -> int:

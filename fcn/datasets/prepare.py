@@ -5,22 +5,12 @@ of the published ones. Where they differ, this is said, and the user's files are
 """
 
 import argparse
-from pathlib import Path
 
-from fcn import places
-from fcn.datasets.registry import PUBLISHED
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
-    parser.add_argument("name", choices=PUBLISHED, help="the data set")
-    parser.add_argument(
-        "--to", type=Path, default=places.data_folder(), help="default: %(default)s"
-    )
+from fcn.datasets.registry import PUBLISHED, named
 
 
 def run(args: argparse.Namespace) -> int:
     """Prepare one data set; returns the exit code."""
-    PUBLISHED[args.name].prepare(args.to)
+    named(args.name, PUBLISHED).prepare(args.to)
     print(f"next: fcn data check {args.name}")
     return 0

@@ -1,18 +1,26 @@
 """All data sets by name, and the data layers that read those that are on disk."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from fcn import places
 from fcn.datasets import nyud, pascalcontext, sample, siftflow, voc
 from fcn.datasets.data_layer import SegDataLayer
-from fcn.datasets.dataset import DataError, Tree
+from fcn.datasets.dataset import DataError, Dataset, Tree
 
 PUBLISHED = {
     dataset.name: dataset
     for dataset in (voc.VOC, nyud.NYUD, siftflow.SIFTFLOW, pascalcontext.PASCALCONTEXT)
 }
 DATASETS = PUBLISHED | {sample.SAMPLE.name: sample.SAMPLE}
+
+
+def named(name: str, among: Mapping[str, Dataset] = DATASETS) -> Dataset:
+    """The data set of that name; ValueError, which says which there are."""
+    if name not in among:
+        raise ValueError(f"no data set {name!r}: there are {', '.join(among)}")
+    return among[name]
 
 
 class SplitReader(NamedTuple):
@@ -46,7 +54,7 @@ def readers(name: str, folder: Path | None = None) -> list[SplitReader]:
 
     DataError, which lists the folders looked for, if none is there.
     """
-    dataset, result = DATASETS[name], []
+    dataset, result = named(name), []
     for tree in dataset.trees:
         folders = find_folders(tree, folder)
         if not folders:

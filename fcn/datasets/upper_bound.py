@@ -7,16 +7,13 @@ pixel, and the result is scored against the labels.
 
 import argparse
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from fcn.datasets.dataset import VOID
-from fcn.datasets.registry import DATASETS, readers
+from fcn.datasets.registry import named, readers
 from fcn.measures import fast_hist, scores
-
-STRIDES = (128, 64, 32, 16, 8, 4)
 
 
 def upper_bound(labels: Iterable[np.ndarray], classes: int, stride: int) -> float:
@@ -58,16 +55,9 @@ def downsample_and_restore(size: int, stride: int) -> np.ndarray:
     return weight @ average
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
-    parser.add_argument("name", choices=DATASETS, help="the data set")
-    parser.add_argument("dir", nargs="?", type=Path, help="where it is, if not in data/")
-    parser.add_argument("--strides", type=int, nargs="+", default=STRIDES)
-
-
 def run(args: argparse.Namespace) -> int:
     """Print the bounds for the split that is scored; returns the exit code."""
-    dataset = DATASETS[args.name]
+    dataset = named(args.name)
     split, layer = readers(args.name, args.dir)[-1]
     ids = layer.read_split()
     for top in dataset.scored.values():

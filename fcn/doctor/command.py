@@ -15,14 +15,6 @@ from fcn.doctor import CHECKS, TRAIN, Case
 from fcn.findings import NOTE, REFUSE, Finding, by_weight
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
-    parser.add_argument("model", help="model folder")
-    parser.add_argument("--sample", action="store_true", help="its form of the embedded task")
-    parser.add_argument("--weights", nargs="+", type=Path, help="start from these files")
-    devices.add_options(parser)
-
-
 def run(args: argparse.Namespace) -> int:
     """Print what is found; returns the exit code: 0 if nothing is wrong, 1 if something is."""
     caffe.init_log(2)  # the net's own log is no finding

@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import caffe
+from fcn import places
 from fcn.datasets import voc
 from fcn.datasets.dataset import Dataset, Tree, class_names
 
 CLASSES = class_names("sample/classes.txt")  # 0 is background
 MEAN = (76.0, 81.0, 75.0)  # BGR, of the training scenes, rounded
-FOLDER = "sample/scenes"  # below data/, where `fcn data sample` writes
 _PARAMS: dict[str, Any] = {"mean": MEAN, "classes": len(CLASSES)}
 
 
 def add_data_layer(n: caffe.NetSpec, split: str) -> None:
     """Add data and label. Scenes are in SBD's and VOC's formats, so VOC's data layers read them."""
-    scenes = f"../../data/{FOLDER}"
+    scenes = f"../../data/{places.SCENES}"
     voc.add_data_layer(n, split, f"{scenes}/sbd", f"{scenes}/voc", **_PARAMS)
 
 
@@ -42,10 +42,12 @@ SAMPLE = Dataset(
     nets=voc.VOC.nets,
     add_data_layer=add_data_layer,
     trees=(
-        Tree(voc.SBDDSegDataLayer, {"sbdd_dir": (f"{FOLDER}/sbd", "cls")}, ("train",), _PARAMS),
+        Tree(
+            voc.SBDDSegDataLayer, {"sbdd_dir": (f"{places.SCENES}/sbd", "cls")}, ("train",), _PARAMS
+        ),
         Tree(
             voc.VOCSegDataLayer,
-            {"voc_dir": (f"{FOLDER}/voc", "SegmentationClass")},
+            {"voc_dir": (f"{places.SCENES}/voc", "SegmentationClass")},
             ("tune", "seg11valid"),
             _PARAMS,
         ),

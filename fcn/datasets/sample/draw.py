@@ -9,8 +9,8 @@ import scipy.io
 from PIL import Image
 from tqdm import tqdm
 
-from fcn import places, vis
-from fcn.datasets.sample import FOLDER, scenes
+from fcn import vis
+from fcn.datasets.sample import scenes
 
 # Split -> (tree, role of its digits and photographs in scenes.ROLES, number of scenes)
 SPLITS = {
@@ -63,14 +63,6 @@ def save_mat(path: str | Path, classes: np.ndarray) -> None:
 def save_palette(path: str | Path, classes: np.ndarray) -> None:
     """Save classes as VOC stores them: a palette PNG, 255 where two classes meet."""
     vis.save_classes(scenes.with_borders(classes), path)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
-    scenes_folder = places.data_folder() / FOLDER
-    parser.add_argument("--seed", type=int, default=0, help="another seed, other scenes")
-    parser.add_argument("--most", type=int, metavar="N", help="at most N scenes of each split")
-    parser.add_argument("--out", type=Path, default=scenes_folder, help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,0 +1,14 @@
+"""The options of `fcn data prepare`."""
+
+import argparse
+from pathlib import Path
+
+from fcn import places
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("name", help="voc, nyud, siftflow or pascalcontext")
+    parser.add_argument(
+        "--to", type=Path, default=places.data_folder(), help="default: %(default)s"
+    )
