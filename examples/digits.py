@@ -5,7 +5,7 @@
 writes the pictures, their lists, the net and its solver, and says which commands to run there.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -80,9 +80,10 @@ def net():
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(f"usage: {sys.argv[0]} <folder>")
-    prepare(sys.argv[1])
-    print(f"cd {sys.argv[1]}")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", help="it is made, with pictures, lists, net and solver")
+    folder = parser.parse_args().folder
+    prepare(folder)
+    print(f"cd {folder}")
     for command in COMMANDS:
         print("caffe", *command)

@@ -6,7 +6,7 @@ Each builder in examples/zoo adds a net's layers to a NetSpec that has `data` an
 Input layers for these, and `NETS` holds each net's input, number of classes and paper.
 """
 
-import sys
+import argparse
 from typing import NamedTuple
 
 from zoo.alexnet import alexnet, caffenet
@@ -58,6 +58,6 @@ def net(name, batch=1, size=None):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] not in NETS:
-        sys.exit(f"usage: {sys.argv[0]} {'|'.join(NETS)}")
-    print(net(sys.argv[1]), end="")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("net", choices=NETS, help="its prototxt is printed")
+    print(net(parser.parse_args().net), end="")

@@ -98,8 +98,8 @@ def add_debug(parser: argparse.ArgumentParser) -> None:
 
 def run(name: str, args: argparse.Namespace, prog: str) -> int:
     """Run a subcommand. An error is printed as one sentence; returns the exit code."""
-    module = importlib.import_module(COMMANDS[name].module)
-    return guarded(prog, lambda: module.run(args), args.debug)
+    module = COMMANDS[name].module
+    return guarded(prog, lambda: importlib.import_module(module).run(args), args.debug)
 
 
 def guarded(prog: str, call: Callable[[], int], debug: bool = False) -> int:

@@ -187,6 +187,8 @@ def run_to_resume(folder: Path, name: str | None = None) -> Run:
         what = f"run {name} of {folder}" if name else f"{folder / FOLDER}/*.solverstate"
         raise FileNotFoundError(f"nothing to resume: no {what}; the runs there are: {names}")
     if not wanted[0].states():
+        with wanted[0].locked():  # says it if that run is at work, before its first snapshot
+            pass
         others = "; --run takes another" if len(found) > 1 else ""
         raise FileNotFoundError(
             f"nothing to resume: no {wanted[0].folder}/*.solverstate; the runs there are: {names}{others}"

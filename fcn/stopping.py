@@ -23,30 +23,45 @@ class Abandoned(BaseException):
     """A second signal came: nothing more is saved."""
 
 
+class Interrupted(BaseException):
+    """A signal came before the first step: there is nothing to save."""
+
+    def __init__(self, signum: int):
+        super().__init__(f"{signal.Signals(signum).name} before the first step: nothing to save")
+        self.exit_code = exit_code_of(signum)
+
+
+def exit_code_of(signum: int) -> int:
+    """130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP, as shells have it."""
+    return 128 + signum
+
+
 class Stopping:
     """While entered, SIGINT, SIGTERM and SIGHUP ask the solver to stop after its step.
 
     `signum` is the signal that came, or None.
     """
 
+    ended = False  # whether a signal has ended a run of this process
+
     def __init__(self, solver: Any, folder: Path):
         self.solver, self.folder = solver, folder
         self.signum: int | None = None
-        self.at_once = False
+        self.at_once = self.saved = False
 
     def __enter__(self) -> "Stopping":
-        self.before: dict[int, Any] = {}
-        if threading.current_thread() is threading.main_thread():  # only there signals arrive
-            self.before = {each: signal.signal(each, self.receive) for each in SIGNALS}
+        self.before = handled_by(self.receive)
         self.solver.action = lambda: "none" if self.signum is None else "stop"
         return self
 
     def __exit__(self, *error: object) -> None:
-        for signum, handler in self.before.items():
-            signal.signal(signum, handler)
+        Stopping.ended = self.signum is not None
+        restore(self.before)
 
     def receive(self, signum: int, frame: FrameType | None = None) -> None:
-        """What a signal does."""
+        """What a signal does: ask for the end, then for the end at once; nothing once it is saved."""
+        if self.saved:
+            return
         if self.signum is not None:
             raise Abandoned
         self.signum = signum
@@ -61,8 +76,8 @@ class Stopping:
 
     @property
     def exit_code(self) -> int:
-        """130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP, as shells have it; 0 without a signal."""
-        return 128 + self.signum if self.signum else 0
+        """That of the signal; 0 without one."""
+        return exit_code_of(self.signum) if self.signum else 0
 
     @contextlib.contextmanager
     def outside_of_steps(self) -> Iterator[None]:
@@ -74,6 +89,40 @@ class Stopping:
             yield
         finally:
             self.at_once = False
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Signals end a command: Interrupted before the first step; then `Stopping` has them.
+
+    After a run that a signal has ended, further ones do nothing: the exit code is the first one's.
+    """
+    Stopping.ended = False
+    before = handled_by(interrupt)
+    try:
+        yield
+    finally:
+        if not Stopping.ended:
+            restore(before)
+
+
+def interrupt(signum: int, frame: FrameType | None = None) -> None:
+    """What a signal does before and after the steps."""
+    if not Stopping.ended:
+        raise Interrupted(signum)
+
+
+def handled_by(handler: Any) -> dict[int, Any]:
+    """Let `handler` have the signals; returns the handlers before. Only the main thread gets any."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {each: signal.signal(each, handler) for each in SIGNALS}
+
+
+def restore(handlers: dict[int, Any]) -> None:
+    """Give the signals back."""
+    for signum, handler in handlers.items():
+        signal.signal(signum, handler)
 
 
 def say(text: str) -> None:

@@ -36,6 +36,7 @@ class Plan(NamedTuple):
     per_pixel: bool  # whether the loss is a mean over pixels already
     start: Mapping[str, Mapping[str, Any]]  # score blob -> the scores that the run starts from
     last_good: str | None  # the snapshot that the run goes on from
+    unscored: bool  # whether that is the end of a round whose scores are missing
 
 
 class Teller:
@@ -96,6 +97,7 @@ class Training:
                 error = poisoned
             except Exception as raised:
                 error = error or raised
+            stopping.saved = True
             return self.told(stopping, error)
 
     def rounds(self, stopping: Stopping) -> None:
@@ -103,6 +105,9 @@ class Training:
         solver, plan = self.solver, self.plan
         log = self.of.folder / "log.csv"
         with Progress(solver, plan.last, log, self.head, plan.per_pixel, self.shown) as progress:
+            if plan.unscored:
+                with stopping.outside_of_steps():
+                    self.score()
             while solver.iter < plan.last:
                 solver.step(plan.steps - solver.iter % plan.steps)
                 with stopping.outside_of_steps():
@@ -167,6 +172,7 @@ class Training:
 
     def abandoned(self, stopping: Stopping) -> int:
         """Say that nothing more was saved; returns the exit code."""
+        stopping.saved = True  # or never will be
         states = self.of.states()
         kept = f"the last snapshot is {states[0]}" if states else "there is no snapshot"
         print(f"stopped at iteration {self.solver.iter} without saving: {kept}", file=sys.stderr)

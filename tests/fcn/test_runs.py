@@ -93,8 +93,10 @@ def hold(folder, ready, go):
         go.wait(60)
 
 
-def test_a_run_in_use_is_refused_until_its_process_is_gone(folder):
+def test_a_run_in_use_is_refused_until_its_process_is_gone(tmp_path):
     """However the process goes: SIGKILL leaves the file behind, but not the lock."""
+    folder = tmp_path / "snapshot"
+    folder.mkdir()
     context = multiprocessing.get_context("spawn")
     ready, go = context.Event(), context.Event()
     other = context.Process(target=hold, args=(folder, ready, go))
@@ -105,6 +107,9 @@ def test_a_run_in_use_is_refused_until_its_process_is_gone(folder):
         Run(FIRST, folder).locked(),
     ):
         pass
+    leave(Run(FIRST, folder.parent / "snapshot"))  # its first snapshot is not written yet
+    with pytest.raises(InUse, match=f"in use by process {other.pid}"):
+        runs.run_to_resume(folder.parent, None)
     other.kill()
     other.join()
     other.close()

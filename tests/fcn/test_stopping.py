@@ -93,6 +93,92 @@ def test_a_signal_saves_and_the_run_goes_on_later(model, name, code):
     assert f"train_iter_{steps}.caffemodel" in saved(model / "snapshot")
 
 
+@pytest.mark.parametrize(
+    "name, code, module",  # one imported early, and one late
+    [("SIGINT", 130, "torch"), ("SIGTERM", 143, "fcn.training_loop"), ("SIGHUP", 129, "torch")],
+)
+def test_a_signal_before_the_first_step(model, module, name, code):
+    wait = f"""
+import importlib.abc, sys, time
+class Wait(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            print("importing now", flush=True)
+            time.sleep(20)
+sys.meta_path.insert(0, Wait())
+"""
+    process = start(model, steps=5, more=wait)
+    while "importing now" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(getattr(signal, name))
+    out, err = process.communicate(timeout=15)
+    assert process.returncode == code and err.strip() == (
+        f"{name} before the first step: nothing to save"
+    )
+    assert saved(model / "snapshot") == []
+
+
+def test_a_signal_after_the_save_changes_nothing(model):
+    late = """
+import os, time
+from fcn import report
+def slow(folder):
+    print("reporting now", flush=True)
+    time.sleep(3)
+report.write_or_say = slow
+"""
+    process = start(model, more=late)
+    wait_for(model / "snapshot/log.csv", "\n1,20,")
+    (model / "snapshot/scores.jsonl").write_text("")  # so that there is something to report
+    process.send_signal(signal.SIGTERM)
+    while "reporting now" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 143 and "Traceback" not in err
+    assert json.loads((model / "snapshot/run.json").read_text())["ended"]["how"] == "SIGTERM"
+
+
+def test_a_resumed_run_without_anything_left(model):
+    process = start(model, steps=10)
+    assert process.communicate(timeout=60) and process.returncode == 0
+    record = (model / "snapshot/run.json").read_text()
+    for steps, code, said in (
+        (10, 0, "run 1 is at its end, iteration 10 (1 x 10): nothing to do"),
+        (4, 2, "run 1 is at iteration 10 already, beyond iteration 4"),
+    ):
+        process = start(model, "--resume", steps=steps, weights=None)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == code and said in out + err
+        assert (model / "snapshot/run.json").read_text() == record
+
+
+def test_scores_that_a_signal_cut_off_are_made_on_resuming(model):
+    process = start(model, steps=10)
+    assert process.communicate(timeout=60) and process.returncode == 0
+    scores = model / "snapshot/scores.jsonl"
+    wanted = json.loads(scores.read_text())
+    scores.unlink()
+    out, err = start(model, "--resume", steps=10, weights=None).communicate(timeout=60)
+    made = json.loads(scores.read_text())
+    assert made["iteration"] == 10 and made["hist"] == wanted["hist"], err
+
+
+def test_a_solverstate_as_it_was_printed(model):
+    process = start(model, steps=10)
+    assert process.communicate(timeout=60) and process.returncode == 0
+    for state in (
+        "snapshot/train_iter_10.solverstate",
+        "voc-tiny/snapshot/train_iter_10.solverstate",
+    ):
+        process = start(model, "--resume", state, steps=12, weights=None)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert "goes on from snapshot/train_iter_10.solverstate" in out
+    out, err = start(model, "--resume", "none.solverstate", weights=None).communicate(timeout=60)
+    assert "no solverstate" in err and "fcn data sample" not in err
+
+
 def test_a_second_signal_stops_without(model):
     process = start(model, more=SLOW_SAVE)
     wait_for(model / "snapshot/log.csv", "\n1,20,")

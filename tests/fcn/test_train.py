@@ -12,7 +12,7 @@ import torch
 from places import ROOT
 
 import caffe
-from fcn import places, train
+from fcn import places, prototxts, train
 from fcn.cli import main
 from fcn.train import Recipe
 
@@ -166,8 +166,8 @@ def test_a_net_of_zeros_is_refused(model, monkeypatch, capsys):
     renamed = (model / "val.prototxt").read_text().replace('"body"', '"bodies"')
     (model / "val.prototxt").write_text(renamed)
     tiny = model.parent / "misnamed.caffemodel"
-    deploy = train.prototxts.deploy(train.prototxts.read_net(model / "val.prototxt"))
-    (model / "made.prototxt").write_text(train.prototxts.text_of(deploy))
+    deploy = prototxts.deploy(prototxts.read_net(model / "val.prototxt"))
+    (model / "made.prototxt").write_text(prototxts.text_of(deploy))
     caffe.Net(str(model / "made.prototxt"), caffe.TEST).save(str(tiny))
     assert refused(model, "--weights", tiny, monkeypatch=monkeypatch) == 2
     err = capsys.readouterr().err
