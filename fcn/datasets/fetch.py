@@ -5,13 +5,9 @@ and what is unpacked is not unpacked again.
 """
 
 import argparse
-import hashlib
-import http.client
 import shutil
 import tarfile
 import tempfile
-import urllib.error
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -21,11 +17,7 @@ from tqdm import tqdm
 
 from fcn.datasets.dataset import DataError, Source
 from fcn.datasets.registry import PUBLISHED, named
-
-TIMEOUT = 30  # seconds without a byte
-ATTEMPTS = 3  # at one address; each resumes the last one
-CHUNK = 1 << 18
-BROKEN = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
+from fcn.downloads import Checksum, check_sum, obtain
 
 
 def fetch(name: str, folder: Path, archives: Sequence[str | Path] = ()) -> None:
@@ -50,9 +42,9 @@ def fetch(name: str, folder: Path, archives: Sequence[str | Path] = ()) -> None:
         if source.file in given:
             if not archive.is_file():
                 raise DataError(f"no archive {archive.absolute()}")
-            check_sum(archive, source.md5)
+            check_sum(archive, checksum_of(source))
         else:
-            obtain(source, archive)
+            obtain(source.urls, archive, checksum_of(source))
         if source.holds:
             unpack(archive, source.holds, place)
         else:
@@ -61,120 +53,9 @@ def fetch(name: str, folder: Path, archives: Sequence[str | Path] = ()) -> None:
         print(f"{source.file}: in {place}")
 
 
-# ---- downloading
-
-
-def obtain(source: Source, path: Path) -> None:
-    """Download to `path`, unless it is there, from the first address that gives the right file."""
-    if path.is_file():
-        check_sum(path, source.md5)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    failures = []
-    for url in source.urls:
-        try:
-            download(url, path, source.md5)
-            return
-        except DataError as error:
-            failures.append(str(error))
-    raise DataError("\n".join([f"could not get {source.file}:", *failures]))
-
-
-def download(url: str, path: Path, md5: str | None = None) -> None:
-    """Download `url` to `path`.part, which stays if the connection breaks, and rename it at the end."""
-    part = path.with_name(path.name + ".part")
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            transfer(url, part)
-            break
-        except urllib.error.HTTPError as error:
-            raise DataError(f"{url}: the server answers {error.code} {error.reason}") from None
-        except BROKEN as error:
-            if attempt == ATTEMPTS:
-                kept = part.stat().st_size if part.exists() else 0
-                why = getattr(error, "reason", error)
-                raise DataError(
-                    f"{url}: connection broken ({why}); {size(kept)} are kept in {part}: "
-                    "run the same command again to resume"
-                ) from None
-    try:
-        check_sum(part, md5)
-    except DataError as error:
-        part.unlink()  # wrong bytes must not be resumed
-        raise DataError(f"{url}: {error}") from None
-    part.replace(path)
-
-
-def transfer(url: str, part: Path) -> None:
-    """One attempt to download: append to `part` what it lacks."""
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        answer = urllib.request.urlopen(request, timeout=TIMEOUT)
-    except urllib.error.HTTPError as error:
-        complete = error.code == 416 and error.headers.get("Content-Range") == f"bytes */{have}"
-        error.close()
-        if complete:
-            return
-        if error.code != 416:
-            raise
-        part.unlink()  # longer than the file: not its beginning
-        return transfer(url, part)
-    with answer:
-        if answer.status != 206:
-            have = 0  # this server does not resume: start again
-        rest = answer.headers.get("Content-Length")
-        total = have + int(rest) if rest else None
-        check_space(part, (total or 0) - have)
-        bar = tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=part.stem)
-        with bar, open(part, "ab" if have else "wb") as file:
-            while chunk := answer.read(CHUNK):
-                try:
-                    file.write(chunk)
-                    file.flush()
-                except OSError as error:
-                    raise DataError(
-                        f"cannot write {part}: {error.strerror or error}; what is there is kept: "
-                        "make room and run the same command again"
-                    ) from None
-                have += len(chunk)
-                bar.update(len(chunk))
-        if total and have < total:
-            raise ConnectionError(f"after {size(have)} of {size(total)}")
-
-
-def check_space(path: Path, needed: int) -> None:
-    """DataError unless the disk has this many bytes free."""
-    free = shutil.disk_usage(path.parent).free
-    if needed > free:
-        raise DataError(
-            f"disk full: {path.parent} has {size(free)} free, {size(needed)} more are needed"
-        )
-
-
-def check_sum(path: Path, md5: str | None) -> None:
-    """DataError unless the file has this MD5 sum. If none was published, the sum is printed."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    found = digest.hexdigest()
-    if md5 is None:
-        print(f"{path.name}: MD5 {found} (none was published to compare it with)")
-    elif found != md5:
-        raise DataError(
-            f"wrong checksum of {path}: MD5 {found}, published is {md5} "
-            f"({size(path.stat().st_size)}): cut short, or another file; delete it and fetch again"
-        )
-
-
-def size(count: float) -> str:
-    """A number of bytes for people: `1.3 GB`."""
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.4g} {unit}"
-        count /= 1000
-    return f"{count:.4g} GB"
+def checksum_of(source: Source) -> Checksum | None:
+    """The published checksum of a file, if there is one."""
+    return Checksum("md5", source.md5) if source.md5 else None
 
 
 # ---- unpacking

@@ -1,5 +1,6 @@
 """Fixtures of the FCN tests: a project folder of its own, a small model, a picture to segment."""
 
+import file_server
 import numpy as np
 import pytest
 import tiny_model
@@ -15,6 +16,13 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(places, "HOME", tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def server():
+    """A server of one file on this machine."""
+    with file_server.serving() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,142 +1,17 @@
 """`fcn data fetch` against a local server that resumes, breaks off, lies and refuses."""
 
-import errno
 import hashlib
-import http.server
 import io
 import shutil
 import tarfile
-import threading
 import zipfile
 
 import pytest
 
 from fcn.cli import main
-from fcn.datasets import fetch as fetch_module
 from fcn.datasets.dataset import DataError, Source
-from fcn.datasets.fetch import download, fetch, require_inside, unpack
+from fcn.datasets.fetch import fetch, require_inside, unpack
 from fcn.datasets.registry import PUBLISHED
-
-BODY = bytes(range(256)) * 4096  # 1 MiB
-MD5 = hashlib.md5(BODY).hexdigest()
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves BODY at every path but /none; `breaks` answers stop after `after` bytes."""
-
-    breaks, after, resumes, body = 0, 300_000, True, BODY
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.ranges = []
-        self.handle_error = lambda *args: None  # clients that go away are what is tested
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/file.bin"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        server = self.server
-        asked = self.headers.get("Range")
-        server.ranges.append(asked)
-        if self.path.startswith("/none"):
-            return self.send_error(404)
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and server.resumes else 0
-        if start >= len(server.body):
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(server.body)}")
-            self.send_header("Content-Length", "0")
-            return self.end_headers()
-        rest = server.body[start:]
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(rest)))
-        self.end_headers()
-        if server.breaks:
-            server.breaks -= 1
-            rest = rest[: server.after]
-        self.wfile.write(rest)
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def server():
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-def test_download(server, tmp_path):
-    download(server.url, tmp_path / "file.bin", MD5)
-    assert (tmp_path / "file.bin").read_bytes() == BODY
-    assert [p.name for p in tmp_path.iterdir()] == ["file.bin"]
-
-
-def test_goes_on_after_a_broken_connection(server, tmp_path):
-    server.breaks = 2
-    download(server.url, tmp_path / "file.bin", MD5)
-    assert (tmp_path / "file.bin").read_bytes() == BODY
-    assert server.ranges == [None, "bytes=300000-", "bytes=600000-"]
-
-
-def test_a_connection_that_keeps_breaking(server, tmp_path):
-    server.breaks, server.after = 3, 1000
-    with pytest.raises(DataError, match=r"connection broken .*3 kB are kept .*same command again"):
-        download(server.url, tmp_path / "file.bin", MD5)
-    assert (tmp_path / "file.bin.part").read_bytes() == BODY[:3000]
-    assert not (tmp_path / "file.bin").exists()
-    download(server.url, tmp_path / "file.bin", MD5)  # the same again, another day
-    assert server.ranges[-1] == "bytes=3000-"
-    assert (tmp_path / "file.bin").read_bytes() == BODY
-
-
-def test_a_server_that_cannot_resume(server, tmp_path):
-    server.breaks, server.resumes = 1, False
-    download(server.url, tmp_path / "file.bin", MD5)
-    assert (tmp_path / "file.bin").read_bytes() == BODY
-
-
-@pytest.mark.parametrize("there", [len(BODY), len(BODY) + 5])
-def test_a_part_that_is_complete_or_too_long(server, tmp_path, there):
-    (tmp_path / "file.bin.part").write_bytes((BODY + b"extra")[:there])
-    download(server.url, tmp_path / "file.bin", MD5)
-    assert (tmp_path / "file.bin").read_bytes() == BODY
-
-
-def test_nobody_there(tmp_path):
-    url = "http://127.0.0.1:9/file.bin"  # the discard port: refused
-    with pytest.raises(DataError, match="127.0.0.1:9.*connection broken"):
-        download(url, tmp_path / "file.bin", MD5)
-
-
-def test_wrong_checksum(server, tmp_path):
-    server.body = BODY[:-1] + b"?"
-    with pytest.raises(DataError, match=f"wrong checksum .*published is {MD5}"):
-        download(server.url, tmp_path / "file.bin", MD5)
-    assert not list(tmp_path.iterdir())  # nothing wrong is gone on from
-
-
-def test_disk_full_known_before(server, tmp_path, monkeypatch):
-    usage = shutil.disk_usage(tmp_path)._replace(free=1_000_000)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(DataError, match="disk full: .* has 1 MB free, 1.049 MB more are needed"):
-        download(server.url, tmp_path / "file.bin", MD5)
-
-
-def test_disk_full_while_writing(server, tmp_path, monkeypatch):
-    class Full(io.BytesIO):
-        def write(self, chunk):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(fetch_module, "open", lambda *args: Full(), raising=False)
-    with pytest.raises(DataError, match="cannot write .*file.bin.part: No space left on device"):
-        download(server.url, tmp_path / "file.bin", MD5)
-
-
-# A whole set
 
 
 def archive(path, files, prefix="some/where/"):
