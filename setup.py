@@ -25,6 +25,7 @@ PUBLISHED_FILES = [  # of the model folders, whose names have a hyphen, and of d
     "*-*/*.py",
     "*-*/*.prototxt",
     "*-*/sample/*.prototxt",
+    "*-*/sample/*.caffemodel.h5",
     "*-*/caffemodel-url",
     "*-*/README.md",
     "data/*/classes.txt",

@@ -31,6 +31,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "get": Command("fcn.get", "bring published weights"),
     "train": Command("fcn.train", "train a model, scoring it as it goes"),
     "score": Command("fcn.scoring", "score weights on their data set"),
     "infer": Command("fcn.infer", "segment pictures"),

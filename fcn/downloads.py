@@ -58,11 +58,12 @@ def download(url: str, path: Path, checksum: Checksum | None = None) -> None:
             raise DownloadError(f"{url}: the server answers {error.code} {error.reason}") from None
         except BROKEN as error:
             if attempt == ATTEMPTS:
-                kept = part.stat().st_size if part.exists() else 0
+                have = part.stat().st_size if part.exists() else 0
+                kept = f"{size(have)} are kept in {part}: " if have else ""
                 why = getattr(error, "reason", error)
                 raise DownloadError(
-                    f"{url}: connection broken ({why}); {size(kept)} are kept in {part}: "
-                    "run the same command again to resume"
+                    f"{url}: connection broken ({why}); {kept}run the same command again"
+                    + (" to resume" if have else "")
                 ) from None
     try:
         check_sum(part, checksum)

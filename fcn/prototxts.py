@@ -76,12 +76,17 @@ def load(prototxt: Path, weights: Path) -> caffe.Net:
 
     ValueError for weights of another stage, or that lack layers; see `stages.fill`.
     """
+    net = build(prototxt)
+    stages.fill(net, weights, model_of(prototxt))
+    return net
+
+
+def build(prototxt: Path) -> caffe.Net:
+    """The deploy form of the net in a prototxt, as a TEST net whose weights are not filled."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "deploy.prototxt"
         path.write_text(text_format.MessageToString(deploy(read_net(prototxt))))
-        net = caffe.Net(str(path), caffe.TEST)
-    stages.fill(net, weights, model_of(prototxt))
-    return net
+        return caffe.Net(str(path), caffe.TEST)
 
 
 def model_of(prototxt: Path) -> str:

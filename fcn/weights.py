@@ -5,72 +5,20 @@ Of several, the first of these is taken, and said with the others:
 1. the last snapshot of the newest finished run, unless that was a trial: a run of less than half
    of the longest one's steps, or of less than 1,000 steps where a published file lies;
 2. the published file, or one of the model's own name;
-3. of runs that are not finished, and of trials, the one that came furthest.
+3. the file that comes with the project: of the embedded task's FCN-8s;
+4. of runs that are not finished, and of trials, the one that came furthest.
 
 Runs of older versions did not note how they ended, and count as finished. `--weights` takes any file.
 """
 
-import hashlib
 import os
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from fcn import models, runs
-
-# Net -> the published file, then the names of older editions (2015, as gists) and those that the
-# original scripts ask for. Paths are relative to the net's folder.
-NAMES = {
-    "ilsvrc-nets/vgg16": ["VGG_ILSVRC_16_layers.caffemodel"],
-    "ilsvrc-nets/alexnet": ["bvlc_reference_caffenet.caffemodel"],
-    "ilsvrc-nets/vgg16-fcn": [
-        "vgg16-fcn.caffemodel",
-        "vgg16fc.caffemodel",
-        "../vgg16fc.caffemodel",
-    ],
-    "ilsvrc-nets/alexnet-fcn": ["alexnet-fcn.caffemodel"],
-    "voc-fcn32s": ["fcn32s-heavy-pascal.caffemodel", "fcn-32s-pascal.caffemodel"],
-    "voc-fcn16s": ["fcn16s-heavy-pascal.caffemodel", "fcn-16s-pascal.caffemodel"],
-    "voc-fcn8s": ["fcn8s-heavy-pascal.caffemodel", "fcn-8s-pascal.caffemodel"],
-    "voc-fcn8s-atonce": ["fcn8s-atonce-pascal.caffemodel"],
-    "voc-fcn-alexnet": ["fcn-alexnet-pascal.caffemodel"],
-    "nyud-fcn32s-color": [
-        "nyud-fcn32s-color-heavy.caffemodel",
-        "nyud-rgb-32s-28k.caffemodel",
-        "../nyud-rgb-32s/nyud-rgb-32s-28k.caffemodel",
-    ],
-    "nyud-fcn32s-hha": [
-        "nyud-fcn32s-hha-heavy.caffemodel",
-        "nyud-hha-32s-60k.caffemodel",
-        "../nyud-hha-32s/nyud-hha-32s-60k.caffemodel",
-    ],
-    "nyud-fcn32s-color-hha": ["nyud-fcn32s-color-hha-heavy.caffemodel"],
-    "siftflow-fcn32s": ["siftflow-fcn32s-heavy.caffemodel"],
-    "siftflow-fcn16s": ["siftflow-fcn16s-heavy.caffemodel"],
-    "siftflow-fcn8s": ["siftflow-fcn8s-heavy.caffemodel"],
-    "pascalcontext-fcn32s": [
-        "pascalcontext-fcn32s-heavy.caffemodel",
-        "fcn-32s-pascalcontext.caffemodel",
-    ],
-    "pascalcontext-fcn16s": [
-        "pascalcontext-fcn16s-heavy.caffemodel",
-        "fcn-16s-pascalcontext.caffemodel",
-    ],
-    "pascalcontext-fcn8s": [
-        "pascalcontext-fcn8s-heavy.caffemodel",
-        "fcn-8s-pascalcontext.caffemodel",
-    ],
-}
-
-SHA1 = {
-    "VGG_ILSVRC_16_layers.caffemodel": "9363e1f6d65f7dba68c4f27a1e62105cdf6c4e24",
-    "bvlc_reference_caffenet.caffemodel": "4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
-    "fcn32s-heavy-pascal.caffemodel": "05eb922d7829c39448f57e5ab9d8cd75d6c0be6d",
-    "fcn8s-heavy-pascal.caffemodel": "c449ea74dd7d83751d1357d6a8c323fcf4038962",
-    "fcn-32s-pascal.caffemodel": "9ef2dbc22768bd562ba5eec2ad6cae3f499141d0",
-    "fcn-32s-pascalcontext.caffemodel": "adbbd504c280e2b8966fc32e32ada2a2ecf13603",
-    "fcn-8s-pascalcontext.caffemodel": "591e7d8bbc1c55ff151b6984bde85ff5160aee31",
-}
+from fcn import models, published, runs
+from fcn.downloads import digest
+from fcn.published import NAMES, SHA1
 
 OUTSTANDING = 1_000  # fewer steps than these are a trial where a published file lies
 TRIAL = 0.5  # and so is a run of a smaller share of the longest one's steps
@@ -80,6 +28,7 @@ KINDS = {  # kind of a file -> what it is called, the most preferred first
     "older": "run of {} steps",  # of an older version, which did not note how it ended
     "published": "published file",
     "named": "file of the net's own name",
+    "shipped": "file that comes with the project",
     "interrupted": "interrupted run of {} steps",
     "unfinished": "run of {} steps that has not ended",  # or that was killed
     "trial": "trial of {} steps",
@@ -121,7 +70,7 @@ class Choice(NamedTuple):
     def why(self) -> str:
         """The reason, as a clause."""
         kind, what = self.taken.kind, self.taken.what()
-        if kind in ("published", "named"):
+        if kind in ("published", "named", "shipped"):
             unfinished = any(other.kind in LOOSE for other in self.others)
             return f"the {what}, and no run is finished" if unfinished else f"the {what}"
         if kind in LOOSE:
@@ -137,7 +86,7 @@ def candidates(net: str, sample: bool = False) -> list[Path]:
     trained = not net.startswith(f"{models.CLASSIFIERS}/")
     if trained and all(each.steps < 0 for each in found):
         paths.append(models.own_folder(net, sample) / "snapshot" / "train_iter_N.caffemodel")
-    return list(dict.fromkeys([*paths, *named_files(net, sample)]))
+    return list(dict.fromkeys([*paths, *named_files(net, sample), *shipped_files(net, sample)]))
 
 
 def named_files(net: str, sample: bool = False) -> list[Path]:
@@ -145,6 +94,12 @@ def named_files(net: str, sample: bool = False) -> list[Path]:
     folder, own = models.own_folder(net, sample), f"{Path(net).name}.caffemodel"
     names = [own] if sample else [*NAMES.get(net, []), own]
     return [Path(os.path.normpath(folder / name)) for name in dict.fromkeys(names)]
+
+
+def shipped_files(net: str, sample: bool = False) -> list[Path]:
+    """The weights that come with the project, in half precision to be small."""
+    path = models.folder(net, sample) / f"{Path(net).name}.caffemodel.h5"
+    return [path] if sample and path.is_file() else []
 
 
 def existing(net: str, sample: bool = False) -> list[Candidate]:
@@ -171,6 +126,7 @@ def existing(net: str, sample: bool = False) -> list[Candidate]:
     return [
         *sorted(whole, key=lambda run: (run.time, run.steps), reverse=True),
         *named,
+        *(Candidate(path, "shipped") for path in shipped_files(net, sample)),
         *sorted(loose, key=lambda run: (run.steps, run.time), reverse=True),
     ]
 
@@ -242,33 +198,32 @@ def check(path: Path) -> None:
     wanted = SHA1.get(Path(path).name)
     if wanted is None:
         return
-    digest = sha1_of(path)
-    if digest == wanted:
+    found = sha1_of(path)
+    if found == wanted:
         print(f"{path}: sha1 {wanted}, as published")
     else:
-        print(f"warning: {path}: sha1 is {digest}, the published file's is {wanted}")
+        print(f"warning: {path}: sha1 is {found}, the published file's is {wanted}")
 
 
 def sha1_of(path: Path) -> str:
     """The sha1 of a file, in hexadecimal."""
-    digest = hashlib.sha1()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 22):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return digest(path, "sha1")
 
 
 def how_to_get(net: str, sample: bool = False) -> str:
-    """A sentence: the command that makes the weights, or where they are published."""
+    """The commands that bring or make the weights, a line each."""
     flag = " --sample" if sample else ""
     if net in ("ilsvrc-nets/vgg16", "ilsvrc-nets/alexnet"):
-        readme = "see ilsvrc-nets/README.md for where it is published"
-        return f"make it: python ilsvrc-nets/solve.py{flag}" if sample else readme
+        return f"make it: python ilsvrc-nets/solve.py{flag}" if sample else get(net)
     if net.startswith("ilsvrc-nets/"):
         model = "" if sample or net.endswith("vgg16-fcn") else " --model alexnet"
         return f"make it: python ilsvrc-nets/convert.py{model}{flag} (see ilsvrc-nets/README.md)"
     train = f"train it: fcn train {net}{flag} (see README.md)"
-    url = models.folder(net) / "caffemodel-url"
-    if sample or not url.is_file():
+    if sample or not published.addresses(net):
         return train
-    return f"{train}\nor put the published file there: {url.read_text().strip()}"
+    return f"{get(net)}\nor {train}\nor try it without any weights: fcn infer --sample"
+
+
+def get(net: str) -> str:
+    """The command that brings a published file, with its size and checksum."""
+    return f"get it: fcn get {net}, which brings {published.about(net)}"

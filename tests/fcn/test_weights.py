@@ -3,10 +3,15 @@
 import json
 import os
 
+import numpy as np
 import pytest
 import tiny_model
+from places import ROOT
 
-from fcn import models, weights
+from fcn import models, prototxts, weights
+from fcn.datasets.sample import scenes
+from fcn.infer import segment
+from fcn.tasks import SAMPLE
 
 
 def test_own_snapshots_are_found_newest_first(project):
@@ -75,6 +80,31 @@ def test_what_is_missing_tells_how_to_get_it():
     assert "train it: fcn train voc-fcn8s-nothing" in str(error.value)
     assert "fcn8s-heavy-pascal.caffemodel" in weights.how_to_get("voc-fcn8s")
     assert "python ilsvrc-nets/convert.py" in weights.how_to_get("ilsvrc-nets/vgg16-fcn")
+
+
+def test_the_file_that_comes_with_the_project(project):
+    """It is taken before a run that was stopped, and after one that is finished."""
+    folder = project / "voc-fcn8s" / "sample"
+    folder.mkdir(parents=True)
+    shipped = folder / "voc-fcn8s.caffemodel.h5"
+    shipped.write_bytes(b"")
+    run(folder / "snapshot", 600, how="SIGINT")
+    choice = weights.choose("voc-fcn8s", sample=True)
+    assert choice.taken.path == shipped
+    assert choice.why() == "the file that comes with the project, and no run is finished"
+    run(folder / "snapshot/2", 1300)
+    assert weights.choose("voc-fcn8s", sample=True).taken.steps == 1300
+
+
+def test_the_shipped_net_segments():
+    """FCN-8s of the embedded task: what it was trained for, without any training here."""
+    path = ROOT / "voc-fcn8s/sample/voc-fcn8s.caffemodel.h5"
+    assert path.stat().st_size < 2_000_000
+    rng = np.random.RandomState(5)
+    pixels, labels = scenes.scene(rng, "infer")
+    net = prototxts.load(ROOT / "voc-fcn8s/sample/val.prototxt", path)
+    seg = segment(net, pixels, SAMPLE.mean)[""]
+    assert set(np.unique(labels)) - {0} and (seg == labels)[labels > 0].mean() > 0.8
 
 
 # ---- runs
