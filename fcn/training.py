@@ -37,13 +37,12 @@ def train_model(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
     not fit and for scored pictures that are trained on, MemoryError for a net that is too large.
     """
     folder = folder / ("sample" if args.sample else "")
-    with tells_how_to_get_scenes(args.sample):
-        try:
-            return begin(folder, recipe, args)
-        except FileNotFoundError as error:
-            if args.resume:
-                raise
-            raise all_missing(what_is_wanted(folder, recipe, args), error) from None
+    try:
+        return begin(folder, recipe, args)
+    except FileNotFoundError as error:
+        if args.resume:
+            raise
+        raise all_missing(what_is_wanted(folder, recipe, args), error) from None
 
 
 def begin(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
@@ -61,7 +60,8 @@ def begin(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
         if LOGS_TO_FILES:
             stack.enter_context(caffe.log_to_file(run.folder / "train.log"))
         settings = settings_of(run, args)
-        solver = caffe.get_solver(write_settings(run, settings))
+        with tells_how_to_get_scenes(args.sample):
+            solver = caffe.get_solver(write_settings(run, settings))
         if args.recompute:
             use_less_memory(solver, recipe.scored)
         ids = picture_ids(solver.test_nets[0], settings.test_iter[0])

@@ -59,10 +59,10 @@ def test_converted_net_computes_what_the_classifier_computed(command, tmp_path, 
 @pytest.mark.parametrize(
     "arguments, name, hint",
     [
-        ([], "VGG_ILSVRC_16_layers.caffemodel", "ilsvrc-nets/README.md"),
-        (["--model", "alexnet"], "bvlc_reference_caffenet.caffemodel", "ilsvrc-nets/README.md"),
+        ([], "VGG_ILSVRC_16_layers.caffemodel", "fcn get ilsvrc-nets/vgg16"),
+        (["--model", "alexnet"], "bvlc_reference_caffenet.caffemodel", "fcn get ilsvrc-nets/alexnet"),
         (["--sample"], "vgg16.caffemodel", "python ilsvrc-nets/solve.py --sample"),
-        (["given.caffemodel"], "given.caffemodel", "ilsvrc-nets/README.md"),
+        (["given.caffemodel"], "given.caffemodel", "fcn get ilsvrc-nets/vgg16"),
     ],
 )
 def test_missing_weights_exit_2(command, capsys, arguments, name, hint):
