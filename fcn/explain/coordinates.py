@@ -61,16 +61,12 @@ class CropPlace:
         if self.scale is None or self.shift is None:
             yield f"{self.layer}: {self.problem}"
             return
-        yield (
-            f"{self.layer}: [i] of {self.cropped} lies at {self.scale:g} i {self.shift:+g} "
-            f"of {self.onto}"
-        )
-        told = f"PROBLEM: {self.problem}" if self.problem else ""
-        yield (
-            f"  {told}"
-            if told
-            else (f"  so [{self.offset}] lies on [0]: offset {self.offset}, as in the file")
-        )
+        where = f"lies at {self.scale:g} i {self.shift:+g} of {self.onto}"
+        yield f"{self.layer}: [i] of {self.cropped} {where}"
+        if self.problem:
+            yield f"  PROBLEM: {self.problem}"
+        else:
+            yield f"  so [{self.offset}] lies on [0]: offset {self.offset}, as in the file"
 
 
 def crop_places(layers: Iterable[tuple[Any, Top]]) -> Iterator[CropPlace]:
