@@ -37,6 +37,7 @@ COMMANDS = {
     "doctor": Command("fcn.doctor.command", "look for what would spoil a training, before it"),
     "explain": Command("fcn.explain", "show a net as a table, and where its offsets come from"),
     "figure": Command("fcn.figure", "draw pictures as several models see them, or a layer's maps"),
+    "serve": Command("fcn.serving", "segment pictures on a page in the browser"),
     "data fetch": Command("fcn.datasets.fetch", "download a data set"),
     "data prepare": Command("fcn.datasets.prepare", "make the split lists of a data set"),
     "data check": Command("fcn.datasets.check", "read a data set and report what is wrong"),

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from fcn.options import device
+from fcn.options.numbers import at_least_one
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,20 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--features", metavar="LAYER", help="show what a layer makes of the picture")
     group.add_argument("--filters", metavar="LAYER", help="show the filters of a layer")
     parser.add_argument(
-        "--most", type=count, default=64, help="channels or filters, at most (%(default)s)"
+        "--most", type=at_least_one, default=64, help="channels or filters, at most (%(default)s)"
     )
     parser.add_argument(
         "--max-pixels",
-        type=count,
+        type=at_least_one,
         default=1_000_000,
         help="segment larger pictures at a smaller scale (%(default)s)",
     )
     device.add_options(parser)
-
-
-def count(text: str) -> int:
-    """A number above 0."""
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
