@@ -144,12 +144,21 @@ def test_size_that_does_not_fit_exits_2(capsys, file):
     assert "layer 'conv' (Convolution): no window fits" in capsys.readouterr().err
 
 
-def test_drawing(capsys, file, tmp_path):
+def test_drawing(capsys, file, tmp_path, monkeypatch):
+    """Of the net as it is explained: without a loss."""
+    loss = 'name: "loss" type: "SoftmaxWithLoss" bottom: "conv" bottom: "data"'
+    drawn = lambda net: " ".join(layer.name for layer in net.layer)  # noqa: E731
+    monkeypatch.setattr(caffe.draw, "svg", drawn, raising=False)
+    assert run(file(INPUT, CONV, loss), "--svg", tmp_path / "net.svg") == 0
+    assert (tmp_path / "net.svg").read_text() == "input conv"
+    assert f"wrote {tmp_path / 'net.svg'}" in capsys.readouterr().out
+
+
+def test_a_drawing_is_svg(file, tmp_path):
     if not hasattr(caffe.draw, "svg"):
         pytest.skip("caffe.draw.svg is not there")
-    assert run(file(INPUT, CONV), "--svg", tmp_path / "net.svg") == 0
-    assert "conv" in (tmp_path / "net.svg").read_text()
-    assert f"wrote {tmp_path / 'net.svg'}" in capsys.readouterr().out
+    assert run("voc-fcn8s", "--svg", tmp_path / "net.svg") == 0
+    assert "<svg" in (tmp_path / "net.svg").read_text()
 
 
 def test_numbers_for_people():

@@ -63,7 +63,7 @@ def test_uploads_that_are_no_picture(which, client, capsys):
     began = time.monotonic()
     status, answer = client.upload(data)
     assert status == wanted and sentence in answer["error"]
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10  # nothing large was decoded
     assert client.upload(whole())[0] == 200  # it goes on
     assert f"127.0.0.1: {wanted}: " in capsys.readouterr().out
 
