@@ -11,6 +11,7 @@ from .context import (
     set_random_seed,
 )
 from .detector import Detector
+from .files.upgrade import upgrade_net
 from .files.weights import weight_shapes
 from .glog import init_log, log, log_to_file
 from .layer import Layer, layer_type_list
@@ -38,7 +39,7 @@ from .updates import (
 )
 
 from . import coord_map, diagnosis, io, learnable  # isort: skip
-from .running import memory  # isort: skip
+from .running import memory, roofline  # isort: skip
 
 Tally = ConfusionMatrix  # its first name
 
@@ -76,6 +77,7 @@ __all__ = [
     "memory",
     "params",
     "predicted",
+    "roofline",
     "set_cuda_graphs",
     "set_device",
     "set_mode_cpu",
@@ -88,5 +90,6 @@ __all__ = [
     "solver_count",
     "solver_rank",
     "to_proto",
+    "upgrade_net",
     "weight_shapes",
 ]

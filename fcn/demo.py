@@ -14,13 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image
 
 import caffe
-from fcn import models, places, prototxts, runs, vis, weights
+from fcn import models, places, runs
 from fcn.datasets.upper_bound import upper_bound
-from fcn.infer import segment
+from fcn.figure.comparison import segmented, write_comparison
 from fcn.measures import MEASURES
 from fcn.pictures import read_picture
 from fcn.scoring import read_records
@@ -116,28 +115,12 @@ def print_table(scores: Mapping[str, Mapping[str, float]]) -> None:
 
 def draw_figure(path: Path) -> None:
     """Draw rows of pictures as in the paper: the input, strides 32, 16 and 8, and the truth."""
-    nets = [load(model) for model in STRIDES]
-    palette = vis.make_palette(256)
-    titles = ["input", *(f"stride {stride}" for stride in STRIDES.values()), "truth"]
-    figure = Figure(figsize=(2 * len(titles), 1.6 * ROWS))
-    axes = figure.subplots(ROWS, len(titles))
-    for axis, title in zip(axes[0], titles):
-        axis.set_title(title)
-    for row, name in zip(axes, ids("seg11valid")):
-        image = read_picture(VOC / "JPEGImages" / f"{name}.jpg")
-        segs = [segment(net, image, SAMPLE.mean)[""] for net in nets]
-        pictures = [image] + [vis.color_seg(seg, palette) for seg in (*segs, label_of(name))]
-        for axis, picture in zip(row, pictures):
-            axis.imshow(picture)
-            axis.set_axis_off()
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-
-
-def load(model: str) -> caffe.Net:
-    """A trained model, ready for pictures."""
-    file = weights.find(model, sample=True)
-    return prototxts.load(models.prototxt_of(model, sample=True), file)
+    names = ids("seg11valid")[:ROWS]
+    pictures = [read_picture(VOC / "JPEGImages" / f"{name}.jpg") for name in names]
+    columns = segmented(list(STRIDES), [None] * len(STRIDES), True, pictures)
+    titles = [f"stride {stride}" for stride in STRIDES.values()]
+    truths = [label_of(name) for name in names]
+    write_comparison(path, pictures, list(zip(titles, columns)), truths, "classes")
 
 
 def ids(split: str) -> list[str]:

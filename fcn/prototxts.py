@@ -21,16 +21,17 @@ def deploy(net: NetParameter, height: int = 500, width: int = 500) -> NetParamet
     """The deploy form of a train, val or test net: a NetParameter that reads pictures alone.
 
     Layers without a bottom (data layers) become one Input layer of the size given. Losses and
-    accuracies go, and so does Dropout, which does nothing in a TEST net.
+    accuracies go, layers of a training alone, and Dropout, which does nothing in a TEST net.
     """
     deployed = NetParameter()
-    sources = [top for layer in net.layer if not layer.bottom for top in layer.top]
+    # a top comes twice where training and test have a data layer each
+    sources = dict.fromkeys(top for layer in net.layer if not layer.bottom for top in layer.top)
     renamed: dict[str, str] = {}  # top -> bottom of a Dropout that is not in place
     kept = []
     for layer in net.layer:
         if layer.type == "Dropout":
             renamed[layer.top[0]] = renamed.get(layer.bottom[0], layer.bottom[0])
-        elif layer.bottom and not layer.type.endswith("Loss") and layer.type != "Accuracy":
+        elif layer.bottom and is_deployed(layer):
             kept.append(caffe_pb2.LayerParameter.FromString(layer.SerializeToString()))
             kept[-1].bottom[:] = [renamed.get(b, b) for b in layer.bottom]
     read = {bottom for layer in kept for bottom in layer.bottom}
@@ -40,6 +41,15 @@ def deploy(net: NetParameter, height: int = 500, width: int = 500) -> NetParamet
         source.input_param.shape.add(dim=[1, CHANNELS.get(top, 3), height, width])
     deployed.layer.extend(kept)
     return deployed
+
+
+def is_deployed(layer: Any) -> bool:
+    """Whether a layer computes something in a deploy net: it judges nothing, and phase TEST has it."""
+    phases = [rule.phase for rule in layer.include if rule.HasField("phase")]
+    excluded = any(rule.HasField("phase") and rule.phase == caffe.TEST for rule in layer.exclude)
+    left_out = excluded or (phases and caffe.TEST not in phases)
+    judges = layer.type.endswith("Loss") or layer.type in ("Accuracy", "HDF5Output")
+    return not (left_out or judges)
 
 
 def scored(net: NetParameter) -> dict[str, str]:
@@ -64,11 +74,14 @@ def read_text(path: Path | str, message: Any) -> Any:
         return text_format.Parse(Path(path).read_text(), message)
     except text_format.ParseError as error:
         raise ValueError(f"{path}:{error}") from None
+    except UnicodeDecodeError:
+        what = "no text, so no prototxt; a caffemodel holds weights, the net is in a prototxt"
+        raise ValueError(f"{path}: {what}") from None
 
 
 def read_net(path: Path | str) -> NetParameter:
-    """The NetParameter in a prototxt."""
-    return read_text(path, NetParameter())
+    """The NetParameter in a prototxt of any age, in the current format."""
+    return caffe.upgrade_net(read_text(path, NetParameter()), str(path))
 
 
 def load(prototxt: Path, weights: Path) -> caffe.Net:

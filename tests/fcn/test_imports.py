@@ -15,7 +15,9 @@ SCRIPTS = sorted(
     if path.name != "setup.py"
 )
 # Modules of pycaffe that may be imported from; of `caffe` itself, the names that it lists.
-PUBLIC_MODULES = {"caffe", "caffe.coord_map", "caffe.layers", "caffe.params", "caffe.proto"}
+PUBLIC_MODULES = {
+    *("caffe", "caffe.coord_map", "caffe.draw", "caffe.layers", "caffe.params", "caffe.proto")
+}
 
 
 def relative(path):

@@ -22,6 +22,26 @@ FLAGS = (
     *("--disable-background-networking", "--hide-scrollbars", "--remote-debugging-pipe"),
 )
 
+# Elements whose text sticks out of the window, apart from those in a part that scrolls
+OUTSIDE = """[...document.querySelectorAll("h1, h2, h3, p, li, td, th, dd, text, figcaption")]
+  .filter(e => e.getClientRects().length && !e.closest(".scroll")
+    && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.textContent)"""
+# The least contrast of text to what is behind it
+CONTRAST = """(() => {
+  const rgb = c => c.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255)
+    .map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+  const light = c => rgb(c).reduce((sum, v, k) => sum + v * [.2126, .7152, .0722][k], 0);
+  const color = e => getComputedStyle(e).backgroundColor;
+  const behind = e => !e.parentElement || color(e) !== "rgba(0, 0, 0, 0)" ? color(e)
+    : behind(e.parentElement);
+  const texts = document.querySelectorAll(
+    "p, a, td, th, text:not(.value), h1, strong, .badge, label, caption, option");
+  return Math.min(...[...texts].filter(e => e.textContent && e.getClientRects().length).map(e => {
+    const style = getComputedStyle(e), own = e instanceof SVGElement ? style.fill : style.color;
+    const [a, b] = [light(own), light(behind(e))].sort((x, y) => y - x);
+    return (a + .05) / (b + .05); }));
+})()"""
+
 
 class Browser:
     """A browser with one page."""
@@ -77,20 +97,53 @@ class Browser:
 
     def show(self, path, width, dark=False, media=""):
         """Load a file at a width, light or dark."""
+        self.visit(path.resolve().as_uri(), width, dark, media)
+
+    def visit(self, url, width, dark=False, media=""):
+        """Load the page at an address at a width, light or dark."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         self.events.clear()
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=url)
         while "Page.loadEventFired" not in [method for method, _ in self.events]:
             self.read()
 
     def value(self, expression):
-        """What a JavaScript expression is."""
-        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """What a JavaScript expression is, or its promise comes to."""
+        options = {"returnByValue": True, "awaitPromise": True}
+        result = self.call("Runtime.evaluate", expression=expression, **options)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
+
+    def until(self, expression, seconds=30):
+        """Wait until a JavaScript expression is true."""
+        end = time.monotonic() + seconds
+        while not self.value(expression):
+            assert time.monotonic() < end, f"not within {seconds} s: {expression}"
+            time.sleep(0.02)
+
+    def choose(self, selector, *paths):
+        """Choose files in an input of the page."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path) for path in paths])
+
+    def drop(self, path, kind="image/png"):
+        """Drop a file on the page."""
+        content = base64.b64encode(path.read_bytes()).decode()
+        self.value(f"""(() => {{
+          const bytes = Uint8Array.from(atob("{content}"), letter => letter.charCodeAt(0));
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([bytes], {json.dumps(path.name)}, {{ type: "{kind}" }}));
+          const init = {{ dataTransfer: transfer, bubbles: true, cancelable: true }};
+          for (const type of ["dragover", "drop"]) document.body.dispatchEvent(new DragEvent(type, init));
+        }})()""")
+
+    def move(self, x, y):
+        """Move the pointer to a place in the window."""
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
     def screenshot(self, path):
         """The whole page as a PNG."""

@@ -1,29 +1,12 @@
 """The page in a real browser: shown as a whole, at every width, light and dark, and nothing asked for."""
 
 import pytest
-from browser import CHROMIUM, Browser
+from browser import CHROMIUM, CONTRAST, OUTSIDE, Browser
 from run_folder import run_folder
 
 from fcn import report
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-
-# Elements whose text sticks out of the window, apart from those in a part that scrolls
-OUTSIDE = """[...document.querySelectorAll("h1, h2, h3, p, li, td, th, dd, text, figcaption")]
-  .filter(e => e.getClientRects().length && !e.closest(".scroll")
-    && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.textContent)"""
-# Contrast of text to the page, of every colour that text has
-CONTRAST = """(() => {
-  const rgb = c => c.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255)
-    .map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
-  const light = c => rgb(c).reduce((sum, v, k) => sum + v * [.2126, .7152, .0722][k], 0);
-  const back = light(getComputedStyle(document.documentElement).backgroundColor);
-  const texts = document.querySelectorAll("p, a, td, th, text:not(.value), h1, strong, .badge");
-  return Math.min(...[...texts].map(e => {
-    const style = getComputedStyle(e), own = e instanceof SVGElement ? style.fill : style.color;
-    const [a, b] = [light(own), back].sort((x, y) => y - x);
-    return (a + .05) / (b + .05); }));
-})()"""
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def test_offsets_of_the_published_nets_follow(model, capsys):
     out = capsys.readouterr().out
     lines = [line for line in out.splitlines() if "as in the file" in line]
     assert [int(line.split("offset ")[1].split(",")[0]) for line in lines] == MODELS[model]
-    assert "pictures fit from 1 pixels on" in out and "PROBLEM" not in out
+    assert "pictures of every size fit" in out and "PROBLEM" not in out
     smallest = 189 if model == "voc-fcn-alexnet" else 193  # fc6 covers 6 or 7 of pool5
     assert f"has pad 100; with pad {5 if smallest == 189 else 1}" in out
     assert f"pictures below {smallest} pixels" in out

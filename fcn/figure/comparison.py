@@ -1,0 +1,122 @@
+"""The paper's figure for anybody's pictures: a row a picture, a column a model."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from fcn.datasets.dataset import VOID
+from fcn.figure.grid import Cell, class_colors, write
+from fcn.infer import MAX_PIXELS
+from fcn.inputs import READ
+from fcn.pictures import UNREADABLE_ERRORS, Unreadable, read_values, reason
+from fcn.segmenting import Answer, Ready, ready
+from fcn.vis import color_seg, make_palette, vis_seg
+
+UNCOLOURED = {0, VOID}  # classes that an overlay leaves as the picture is
+MODELS = ["voc-fcn32s", "voc-fcn16s", "voc-fcn8s"]
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Write the figure of the pictures of a command line."""
+    names = args.models or MODELS
+    files = args.weights or [None] * len(names)
+    if len(files) != len(names):
+        raise ValueError(
+            f"--weights wants a file for each of the {len(names)} models, got {len(files)}"
+        )
+    if args.truth and len(args.truth) != len(args.images):
+        raise ValueError(
+            f"--truth wants a file for each of the {len(args.images)} pictures, got {len(args.truth)}"
+        )
+    pictures = [read(path) for path in args.images]
+    truths = [
+        read_truth(path, picture) for path, picture in zip(args.truth or (), pictures, strict=False)
+    ]
+    columns = segmented(names, files, args.sample, pictures, args.max_pixels)
+    titled = [(Path(name).name, column) for name, column in zip(names, columns)]
+    write_comparison(args.out, pictures, titled, truths, args.show)
+
+
+def write_comparison(
+    path: Path,
+    pictures: Sequence[np.ndarray],
+    columns: Sequence[tuple[str, Sequence[Answer]]],
+    truths: Sequence[np.ndarray] = (),
+    show: str = "overlay",
+) -> None:
+    """Draw the pictures, (title, answer to each picture) of each model, and the truth, if it is known."""
+    every = [(title, [one.classes for one in column]) for title, column in columns]
+    every += [("truth", list(truths))] if truths else []
+    rows = []
+    for k, picture in enumerate(pictures):
+        row = [Cell(picture, "" if k else "input")]
+        for title, column in every:
+            row.append(Cell(shown(picture, column[k], show), "" if k else title))
+        rows.append(row)
+    seen = {int(value) for _, column in every for one in column for value in np.unique(one)}
+    seen -= UNCOLOURED if show == "overlay" else set()
+    write(path, rows, class_colors(seen, columns[0][1][0].names))
+
+
+def segmented(
+    names: Sequence[str],
+    files: Sequence[Path | None],
+    sample: bool,
+    pictures: Sequence[np.ndarray],
+    max_pixels: int = MAX_PIXELS,
+) -> list[list[Answer]]:
+    """Each model's answer to each picture. One net is in memory at a time.
+
+    ValueError for models of different classes, which one legend cannot tell.
+    """
+    found: list[list[Answer]] = []
+    with tqdm(total=len(names) * len(pictures), unit="picture", disable=None, leave=False) as bar:
+        for name, file in zip(names, files):
+            found.append(answers(ready(name, file, sample), pictures, max_pixels, bar))
+            if found[-1][0].names != found[0][0].names:
+                raise ValueError(f"{names[0]} and {name} have different classes")
+    return found
+
+
+def answers(
+    model: Ready, pictures: Sequence[np.ndarray], max_pixels: int, bar: tqdm
+) -> list[Answer]:
+    """A model's answer to each picture: of several scores the first."""
+    found = []
+    for picture in pictures:
+        found.append(model.segment(picture, max_pixels)[0])
+        bar.update()
+    return found
+
+
+def shown(picture: np.ndarray, classes: np.ndarray, how: str) -> np.ndarray:
+    """Classes as a picture: their colours, or those over the picture (`how` is overlay)."""
+    palette = make_palette(256)
+    if how == "classes":
+        return color_seg(classes, palette)
+    return vis_seg(picture, np.where(np.isin(classes, list(UNCOLOURED)), 0, classes), palette)
+
+
+def read(path: Path, kind: str = "color") -> np.ndarray:
+    """A picture as a net reads it; Unreadable, which names the file."""
+    try:
+        return READ[kind](path)
+    except UNREADABLE_ERRORS as error:
+        raise Unreadable(f"{path}: cannot be read: {reason(error, path)}") from error
+
+
+def read_truth(path: Path, picture: np.ndarray) -> np.ndarray:
+    """The true classes of a picture, H x W; ValueError for colours, and for those of another size."""
+    try:
+        classes = read_values(path)
+    except UNREADABLE_ERRORS as error:
+        raise Unreadable(f"{path}: cannot be read: {reason(error, path)}") from error
+    if classes.ndim != 2 or classes.dtype.kind not in "iu":
+        raise ValueError(f"{path}: the truth is class indices, a palette or grey PNG, not colours")
+    if classes.shape != picture.shape[:2]:
+        sizes = " and ".join(f"{shape[1]}x{shape[0]}" for shape in (classes.shape, picture.shape))
+        raise ValueError(f"{path}: the truth and its picture differ in size: {sizes}")
+    return classes
