@@ -61,6 +61,7 @@ setup(
         "caffe.proto": ["caffe.proto", "*.pyi"],
         "caffe.kernels": ["*.c", "*.h"],
         "fcn.report": ["templates/*"],
+        "fcn.serving": ["templates/*"],
     },
     py_modules=PUBLISHED_MODULES,
     cmdclass={"build_py": BuildWithModels},
