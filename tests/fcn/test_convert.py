@@ -60,7 +60,11 @@ def test_converted_net_computes_what_the_classifier_computed(command, tmp_path, 
     "arguments, name, hint",
     [
         ([], "VGG_ILSVRC_16_layers.caffemodel", "fcn get ilsvrc-nets/vgg16"),
-        (["--model", "alexnet"], "bvlc_reference_caffenet.caffemodel", "fcn get ilsvrc-nets/alexnet"),
+        (
+            ["--model", "alexnet"],
+            "bvlc_reference_caffenet.caffemodel",
+            "fcn get ilsvrc-nets/alexnet",
+        ),
         (["--sample"], "vgg16.caffemodel", "python ilsvrc-nets/solve.py --sample"),
         (["given.caffemodel"], "given.caffemodel", "fcn get ilsvrc-nets/vgg16"),
     ],
