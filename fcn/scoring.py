@@ -47,9 +47,9 @@ class ArrayConfusionMatrix:
         return self.hist, self.total
 
 
-def array_predicted(blob: Any) -> np.ndarray:
+def array_predicted(blob: Any, item: int = 0) -> np.ndarray:
     """`caffe.predicted` in NumPy, for BVLC's pycaffe."""
-    return blob.data[0].argmax(0)
+    return blob.data[item].argmax(0)
 
 
 ConfusionMatrix = getattr(caffe, "ConfusionMatrix", ArrayConfusionMatrix)

@@ -8,7 +8,7 @@ from colours import indices
 from PIL import Image
 
 import caffe
-from fcn import infer, inputs, prototxts
+from fcn import any_net, inputs, prototxts
 from fcn.cli import script
 from fcn.datasets.nyud import NYUDSegDataLayer
 
@@ -63,14 +63,14 @@ def nyud_model(tmp_path, monkeypatch):
 def test_depth_beside_colours(nyud_model, capsys, more):
     model = nyud_model({"color": "color", "depth": "depth"})
     assert run("--model", model, "c.png", "--depth", "d.png", *more) == 0
-    seg = indices("c_classes.png")
+    seg = indices("results/c_classes.png")
     assert seg.shape == (20, 30) and (seg[7:13, 13:] == 7).all() and (seg[:3] == 0).all()
     assert "wall" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kinds", [{"data": "hha"}, {"color": "color", "hha": "hha"}])
 def test_what_a_net_is_given_is_what_the_data_layer_yields(nyud_model, kinds):
-    found = infer.input_kinds(nyud_model(kinds) / "test.prototxt")
+    found = any_net.input_kinds(nyud_model(kinds) / "test.prototxt")
     assert found == kinds
     Path("data/hha").mkdir(parents=True)
     layer = NYUDSegDataLayer.reader(nyud_dir=".", split="test", tops=["color", "hha", "depth"])
@@ -84,7 +84,12 @@ def test_what_a_net_is_given_is_what_the_data_layer_yields(nyud_model, kinds):
 @pytest.mark.parametrize(
     "kinds, arguments, status, said",
     [
-        ({"color": "color", "hha": "hha"}, ["c.png"], 2, "--hha wants a file for each of the 1"),
+        (
+            {"color": "color", "hha": "hha"},
+            ["c.png"],
+            2,
+            "--hha (hha=) wants one for each of the 1",
+        ),
         ({"color": "color", "depth": "depth"}, ["c.png", "c.png", "--depth", "d.png"], 2, "got 1"),
         ({"data": "hha"}, ["h.png", "--depth", "d.png"], 2, "reads hha, so not --depth"),
         ({"a": "color", "b": "depth"}, ["c.png", "--depth", "h.png"], 1, "3 channels, not one"),
