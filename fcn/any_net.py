@@ -49,7 +49,7 @@ class AnyNet(NamedTuple):
     def names_of(self, blob: str, channels: int) -> tuple[str, ...]:
         """The class names of a score blob; ValueError if there are not as many as its channels."""
         names, where = self.names, "--names (names=)"
-        if names is None:
+        if names is None or blob.endswith("_geo"):  # given names are of the first scores
             names, where = self._found_names(blob)
         if len(names) == channels <= MOST_CLASSES:
             return names

@@ -6,19 +6,22 @@ What it takes and writes is in fcn/options/infer.py, its help page. The NYUDv2 m
 
 import argparse
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 import caffe
 from fcn import devices, picture_files
 from fcn.equal_scores import AllEqual
 from fcn.finite_scores import NotFinite, require_finite
-from fcn.pictures import Unreadable
-from fcn.scoring import predicted
+from fcn.pictures import Unreadable, from_array
+from fcn.predictions import predicted
 from fcn.segmentation import Segmentation, unknown_class
 from fcn.segmenter import MAX_PIXELS, Scene, Segmenter, enlarged, forward, scaled
 
@@ -28,6 +31,7 @@ FAILED = 1  # exit code: a picture was not segmented, or its results not written
 def run(args: argparse.Namespace) -> int:
     """Segment the pictures; returns the exit code. One that fails does not stop the others."""
     caffe.init_log(1)  # warnings, not how the net is built
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the user's own large pictures
     found = picture_files.find(args.images, args.out, once=not (args.depth or args.hha))
     if not found.pictures:
         left_out = f"all {found.results} are results of earlier runs" if found.results else ""
@@ -66,7 +70,7 @@ def plural(count: int, what: str) -> str:
 
 def require_classes(segmenter: Segmenter, names: Sequence[str] | None) -> None:
     """ValueError for names that are no classes of the net."""
-    known = [name for listed in segmenter.scores.values() for name in listed]
+    known = [name for listed in segmenter.score_names.values() for name in listed]
     for name in names or ():
         if name not in known:
             raise ValueError(f"--classes: {unknown_class(name, known)}")
@@ -100,7 +104,7 @@ class Run:
     ) -> None:
         """With a bar on a terminal."""
         self.segmenter, self.args, self.pictures = segmenter, args, pictures
-        endings = [segmenter.ending(blob) for blob in segmenter.scores]
+        endings = [segmenter.ending(blob) for blob in segmenter.score_names]
         self.stems = picture_files.stems(pictures, args.out, endings)
         self.failed = False
         self.bar = tqdm(total=len(pictures), unit="picture", leave=False, disable=None)
@@ -132,7 +136,7 @@ class Run:
                 self.fail(str(error))
                 self.bar.update()
             else:
-                yield scene._replace(number=number)
+                yield replace(scene, number=number)
 
     def segment(self, scenes: Sequence[Scene]) -> bool:
         """Segment pictures of one size, and write; false if all others will fail, too."""
@@ -186,13 +190,15 @@ class Run:
 
 
 def segment(
-    net: caffe.Net, image: np.ndarray, mean: Sequence[float], max_pixels: int = MAX_PIXELS
+    net: caffe.Net, image: Any, mean: Sequence[float], max_pixels: int = MAX_PIXELS
 ) -> dict[str, np.ndarray]:
     """The class of each pixel, H x W, for each score of a net that reads one colour picture.
 
-    The keys are the ends of the scores' names ("", "_sem"). Larger pictures than `max_pixels` are
-    segmented at a smaller scale. Raises NotFinite, a ValueError, if scores are not finite.
+    `image` is an array as `from_array` takes it. The keys are the ends of the scores' names ("",
+    "_sem"). Larger pictures than `max_pixels` are segmented at a smaller scale. Raises NotFinite, a
+    ValueError, if scores are not finite.
     """
+    image = from_array(image)
     blob, size = net.inputs[0], image.shape[:2]
     forward(net, [{blob: image}], {blob: "color"}, mean, scaled(size, max_pixels))
     segs = {}

@@ -60,10 +60,10 @@ def _named(word: str, problems: list[str], listed: bool = False) -> Iterator[tup
     """(file, the folder or pattern that it was found by, or itself) of a word; lists name no lists."""
     path = Path(word).expanduser()
     is_list = not listed and (path.suffix.lower() == ".txt" or word.startswith("@"))
-    if is_list and not (word.startswith("@") and path.is_file()):
-        yield from _of_list(Path(word.removeprefix("@")).expanduser(), problems)
-    elif path.is_dir():
+    if path.is_dir():
         yield from ((file, path) for file in _of_folder(path, problems))
+    elif is_list and not (word.startswith("@") and path.is_file()):
+        yield from _of_list(Path(word.removeprefix("@")).expanduser(), problems)
     elif has_magic(word) and not path.is_file():
         matches = [
             match for match in sorted(glob(str(path), recursive=True)) if Path(match).is_file()

@@ -166,6 +166,8 @@ def from_array(array: Any, notes: list[str] | None = None) -> np.ndarray:
             + _why_shape(values.shape)
         )
     pixels = np.ascontiguousarray(eight_bits(values, notes))
+    if channels == 3:
+        return pixels.copy() if pixels is array else pixels
     return rgb(Image.fromarray(pixels[:, :, 0] if values.ndim == 3 and channels == 1 else pixels))
 
 

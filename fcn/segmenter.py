@@ -3,8 +3,9 @@
 import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 from PIL import Image
@@ -15,7 +16,7 @@ from fcn.equal_scores import require_different
 from fcn.finite_scores import require_finite
 from fcn.inputs import PREPARE, is_path, name_of, read_inputs
 from fcn.pictures import Unreadable
-from fcn.scoring import predicted
+from fcn.predictions import predicted
 from fcn.segmentation import Answer, Segmentation
 
 MAX_PIXELS = 1_000_000  # FCN-8s needs 2.2 kB a pixel
@@ -26,7 +27,8 @@ AT_ONCE = {"cpu": 200_000, "gpu": MAX_PIXELS}
 MOST_AT_ONCE = 8
 
 
-class Scene(NamedTuple):
+@dataclass(frozen=True)
+class Scene:
     """A picture as it was read, with the depth or HHA that belongs to it."""
 
     label: str
@@ -70,8 +72,8 @@ class Segmenter:
         self.about = any_net.find(model, weights, names, mean, sample)
         with warnings_only():
             self.net = self.about.load()
-        self.scores = {blob: self._names(blob) for blob in self.net.outputs}
-        self.names = next(iter(self.scores.values()))
+        self.score_names = {blob: self._names(blob) for blob in self.net.outputs}
+        self.names = next(iter(self.score_names.values()))
 
     def _names(self, blob: str) -> tuple[str, ...]:
         """The class names of a score blob; ValueError if it is none."""
@@ -157,7 +159,7 @@ class Segmenter:
             scene = self.read(image, **more)
         except Unreadable as error:
             raise error if is_path(image) else Unreadable(f"picture {number}: {error}") from None
-        return scene if is_path(image) else scene._replace(label=f"picture {number}")
+        return scene if is_path(image) else replace(scene, label=f"picture {number}")
 
     # ---- segmenting
 
@@ -191,7 +193,7 @@ class Segmenter:
             self.about.mean,
             self.scaled(size),
         )
-        for blob in self.scores:
+        for blob in self.score_names:
             self._require_map(blob, self.scaled(size))
             require_finite(self.net, blob)
         return [self._segmentation(scene, item, scores) for item, scene in enumerate(scenes)]
@@ -209,7 +211,7 @@ class Segmenter:
     def _segmentation(self, scene: Scene, item: int, keep: bool) -> Segmentation:
         """What the last pass says of its picture number `item`."""
         answers = []
-        for blob, names in self.scores.items():
+        for blob, names in self.score_names.items():
             classes = predicted(self.net.blobs[blob], item)
             require_different(self.net, blob, classes, item)
             kept = self._item(blob, item) if keep else None
@@ -224,7 +226,7 @@ class Segmenter:
         """Each blob's scores of a scene, C x H x W."""
         size = self.scaled(scene.size)
         forward(self.net, [scene.pictures], self.about.kinds, self.about.mean, size)
-        return {blob: self._item(blob, 0) for blob in self.scores}
+        return {blob: self._item(blob, 0) for blob in self.score_names}
 
     def _item(self, blob: str, item: int) -> np.ndarray:
         return np.array(self.net.blobs[blob].data[item])
@@ -237,7 +239,7 @@ class Segmenter:
     def ending(self, blob: str) -> str:
         """What the names of a blob's files end with: "" if it is the only one; `_geo` of score_geo."""
         name = blob.removeprefix("score").lstrip("_")
-        return f"_{name}" if name and len(self.scores) > 1 else ""
+        return f"_{name}" if name and len(self.score_names) > 1 else ""
 
 
 @contextlib.contextmanager

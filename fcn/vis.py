@@ -1,9 +1,9 @@
 """Pictures of segmentations, in PASCAL VOC's colours."""
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
@@ -84,7 +84,8 @@ def add_legend(picture: Image.Image, rows: Sequence[tuple[int, str]]) -> Image.I
     """
     least, most = TEXT_SIZES
     size = min(max(picture.height // 25, least), most)
-    font = ImageFont.truetype(Path(matplotlib.get_data_path()) / FONT, size)
+    fonts = importlib.import_module("matplotlib").get_data_path()  # takes a while to import
+    font = ImageFont.truetype(Path(fonts) / FONT, size)
     line, indent = size * 3 // 2, size * 2
     longest = max((font.getlength(text) for _, text in rows), default=0)
     width = picture.width + indent + round(longest) + size // 2
