@@ -72,7 +72,9 @@ class Segmenter:
         self.about = any_net.find(model, weights, names, mean, sample)
         with warnings_only():
             self.net = self.about.load()
-        self.score_names = {blob: self._names(blob) for blob in self.net.outputs}
+        # in the order in which the net makes them: SIFT Flow's score_sem first
+        outputs = [blob for blob in self.net.blobs if blob in self.net.outputs]
+        self.score_names = {blob: self._names(blob) for blob in outputs}
         self.names = next(iter(self.score_names.values()))
 
     def _names(self, blob: str) -> tuple[str, ...]:
@@ -167,10 +169,13 @@ class Segmenter:
         """Neighbours of one size, as many as go through the net at once; at most `most`, if given."""
         group: list[Scene] = []
         for scene in scenes:
-            if group and (scene.size != group[0].size or len(group) >= self.room(scene, most)):
+            if group and scene.size != group[0].size:
                 yield group
                 group = []
             group.append(scene)
+            if len(group) == self.room(scene, most):
+                yield group
+                group = []
         if group:
             yield group
 
@@ -185,16 +190,11 @@ class Segmenter:
 
     def segment(self, scenes: Sequence[Scene], scores: bool = False) -> list[Segmentation]:
         """Segment scenes of one size in one pass; errors as in a call."""
-        size = scenes[0].size
-        forward(
-            self.net,
-            [s.pictures for s in scenes],
-            self.about.kinds,
-            self.about.mean,
-            self.scaled(size),
-        )
+        size = self.scaled(scenes[0].size)
+        pictures = [scene.pictures for scene in scenes]
+        forward(self.net, pictures, self.about.kinds, self.about.mean, size)
         for blob in self.score_names:
-            self._require_map(blob, self.scaled(size))
+            self._require_map(blob, size)
             require_finite(self.net, blob)
         return [self._segmentation(scene, item, scores) for item, scene in enumerate(scenes)]
 

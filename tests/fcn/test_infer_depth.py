@@ -8,7 +8,7 @@ from colours import indices
 from PIL import Image
 
 import caffe
-from fcn import any_net, inputs, prototxts
+from fcn import Segmenter, any_net, inputs, prototxts
 from fcn.cli import script
 from fcn.datasets.nyud import NYUDSegDataLayer
 
@@ -102,3 +102,32 @@ def test_wrong_inputs_are_told(nyud_model, capsys, kinds, arguments, status, sai
     model = nyud_model(kinds)
     assert run("--model", model, *arguments) == status
     assert said in capsys.readouterr().err
+
+
+def test_folders_belong_together_by_their_files_names(nyud_model, capsys):
+    model = nyud_model({"color": "color", "depth": "depth"})
+    for folder, file in (("colors", "c.png"), ("depths", "d.png")):
+        Path(folder).mkdir()
+        for name in ("1.png", "2.png"):
+            Path(folder, name).write_bytes(Path(file).read_bytes())
+    assert run("--model", model, "colors", "--depth", "depths") == 0
+    assert (indices("results/2_classes.png")[7:13, 13:] == 7).all()
+    Path("depths/2.png").rename("depths/3.png")
+    assert run("--model", model, "colors", "--depth", "depths") == 2
+    assert "colors/2.png and --depth depths/3.png are not called alike" in capsys.readouterr().err
+    depths = ["depths/1.png", "depths/3.png"]
+    assert run("--model", model, "colors/1.png", "colors/2.png", "--depth", *depths) == 0
+
+
+def test_from_python(nyud_model):
+    net = Segmenter(nyud_model({"color": "color", "depth": "depth"}))
+    depth = np.asarray(Image.open("d.png"))
+    wanted = net("c.png", depth="d.png")
+    assert (wanted.classes[7:13, 13:] == 7).all() and wanted.shares.keys() == {"wall", "door"}
+    for given in (depth, depth.astype(float), Image.open("d.png")):
+        assert np.array_equal(net("c.png", depth=given).classes, wanted.classes)
+    both = net(["c.png", "c.png"], depth=["d.png", np.full((20, 30), 9000, np.uint16)], batch=2)
+    assert np.array_equal(both[0].classes, wanted.classes) and (both[1].classes == 7).all()
+    for wrong in ({}, {"hha": "h.png"}):
+        with pytest.raises(ValueError, match="nyud-tiny reads color and depth"):
+            net("c.png", **wrong)

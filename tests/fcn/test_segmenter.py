@@ -232,6 +232,27 @@ def test_the_log_is_quiet_while_a_net_is_built_and_only_then(model, capsys, monk
         caffe.init_log(0)
 
 
+def test_two_scores(model, scene, tmp_path):
+    """The first that the net makes is the answer, and `also` has the others."""
+    net = prototxts.deploy(prototxts.read_net(model / "val.prototxt"))
+    net.layer[-1].name, net.layer[-1].top[0] = "score_sem", "score_sem"
+    shares = net.layer.add(
+        name="score_geo", type="Softmax", bottom=["score_sem"], top=["score_geo"]
+    )
+    shares.bottom[0] = net.layer[-2].bottom[1]  # the picture: three channels, too
+    (model / "val.prototxt").write_text(prototxts.text_of(net))
+    (model / "geo_classes.txt").write_text("low\nmiddle\nhigh\n")
+    segmenter_ = Segmenter(model, mean=tiny_model.MEAN)
+    result = segmenter_(scene)
+    assert list(segmenter_.score_names) == ["score_sem", "score_geo"]
+    assert result.names == NAMES and result.also["score_geo"].names == ("low", "middle", "high")
+    assert set(result.also["score_geo"].shares) == {"low", "middle", "high"}  # blue, green, red
+    result.save("results/s")
+    assert {path.name for path in (tmp_path / "results").iterdir()} == {
+        f"s_{which}_{what}.png" for which in ("sem", "geo") for what in ("classes", "overlay")
+    }
+
+
 def test_repr(tiny, model):
     assert repr(tiny) == f"<Segmenter {model}: 3 classes, {model / 'voc-tiny.caffemodel'}>"
 
