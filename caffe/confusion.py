@@ -11,13 +11,13 @@ from .blob import Blob
 _BLOCK = 1 << 14
 
 
-def predicted(blob: Blob) -> np.ndarray:
-    """The class of the largest score (axis 1) at each cell of the first item; of equal ones the first."""
-    return _fetch(_largest(blob), blob.shape[1])
+def predicted(blob: Blob, item: int = 0) -> np.ndarray:
+    """The class of the largest score (axis 1) at each cell of an item; of equal ones the first."""
+    return _fetch(_largest(blob, item), blob.shape[1])
 
 
-def _largest(blob):
-    scores = blob.x[0]
+def _largest(blob, item=0):
+    scores = blob.x[item]
     if context.on_gpu():
         return scores.max(0).indices
     return torch.from_numpy(_first_of_largest(scores.numpy())).long()

@@ -1,186 +1,209 @@
 """Segments pictures: `fcn infer image.jpg [more.jpg ...]`, with FCN-8s if no other model is named.
 
-For each picture two files are written: NAME_classes.png, whose pixels are class indices in VOC's
-palette, and NAME_overlay.png, the colours over the picture. The NYUDv2 models read HHA pictures
+What it takes and writes is in fcn/options/infer.py, its help page. The NYUDv2 models read HHA pictures
 (-hha), or depth or HHA beside the colours: `--depth` or `--hha`, one file for each picture.
 """
 
 import argparse
-import ast
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 import caffe
-from fcn import devices, models, prototxts, weights
+from fcn import devices, picture_files
+from fcn.equal_scores import AllEqual
 from fcn.finite_scores import NotFinite, require_finite
-from fcn.inputs import PREPARE, READ, read_inputs
-from fcn.pictures import Unreadable
-from fcn.scoring import predicted
-from fcn.tasks import Task, task_of
-from fcn.vis import make_palette, save_classes, vis_seg
+from fcn.pictures import Unreadable, from_array
+from fcn.predictions import predicted
+from fcn.segmentation import Segmentation, unknown_class
+from fcn.segmenter import MAX_PIXELS, Scene, Segmenter, enlarged, forward, scaled
 
-FAILED = 1  # exit code: a picture could not be read, was too large, or has scores that are NaN
-MAX_PIXELS = 1_000_000  # FCN-8s needs 2.2 kB a pixel
+FAILED = 1  # exit code: a picture was not segmented, or its results not written
 
 
 def run(args: argparse.Namespace) -> int:
     """Segment the pictures; returns the exit code. One that fails does not stop the others."""
     caffe.init_log(1)  # warnings, not how the net is built
-    model = models.model_name(args.model)
-    file = weights.given_or_found(args.weights, model, args.sample)
-    prototxt = models.prototxt_of(model, args.sample)
-    kinds = input_kinds(prototxt)
-    files = input_files(list(kinds.values()), model, args)
-    task = task_of(model, args.sample)
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the user's own large pictures
+    found = picture_files.find(args.images, args.out, once=not (args.depth or args.hha))
+    if not found.pictures:
+        left_out = f"all {found.results} are results of earlier runs" if found.results else ""
+        raise ValueError("; ".join([*found.problems, left_out or "no picture to segment"]))
     args.out.mkdir(parents=True, exist_ok=True)
     devices.use(args)
-    print(f"{model}: {file}", flush=True)
-    net = prototxts.load(prototxt, file)
-    failed = False
-    for paths, stem in zip(files, file_stems(args.images)):
-        try:
-            pictures = read_inputs(paths, kinds)
-            image = pictures[net.inputs[0]]
-            if image.shape[0] * image.shape[1] > args.max_pixels:
-                print(f"{paths[0]}: over {args.max_pixels} pixels, so segmented at a smaller scale")
-            segs = segment_inputs(net, pictures, kinds, task.mean, args.max_pixels)
-        except Unreadable as error:
-            failed = True
-            print(error, file=sys.stderr, flush=True)
-        except NotFinite as error:
-            failed = True
-            print(f"{paths[0]}: {error}", file=sys.stderr, flush=True)
-            if error.weights:  # those of all pictures
-                print(f"the weights are those of {file}", file=sys.stderr, flush=True)
+    segmenter = Segmenter(
+        args.model,
+        weights=args.weights,
+        names=args.names,
+        mean=args.mean,
+        sample=args.sample,
+        max_pixels=args.max_pixels,
+    )
+    require_classes(segmenter, args.classes)
+    kinds = list(segmenter.about.kinds.values())
+    if kinds[0] == "hha":
+        print(f"{segmenter.about.model} reads HHA pictures, not colours")
+    print(f"{segmenter.about.model}: {segmenter.about.weights}", flush=True)
+    left_out = f"; {plural(found.results, 'result')} of earlier runs left out"
+    print(plural(len(found.pictures), "picture") + left_out * bool(found.results), flush=True)
+    others = others_of(segmenter, found.pictures, args)
+    with Run(segmenter, args, found.pictures) as work:
+        for problem in found.problems:
+            work.fail(problem)
+        for group in segmenter.batches(work.scenes(others), args.batch):
+            if not work.segment(group):
                 break
-        except MemoryError as error:
-            failed = True
-            text = f"{paths[0]}: {error}; --max-pixels makes it smaller"
-            print(text, file=sys.stderr, flush=True)
-        else:
-            write_results(paths[0], image, segs, args.out / stem, task)
-    return FAILED if failed else 0
+    return FAILED if work.failed else 0
 
 
-# ---- what a net reads
+def plural(count: int, what: str) -> str:
+    """`1 picture`, `2 pictures`."""
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
-def input_kinds(prototxt: Path) -> dict[str, str]:
-    """Input blob -> "color", "depth" or "hha", of the deploy form of a net.
-
-    An NYUDv2 net's data layer says in its param_str what its tops are. Other nets read colours.
-    """
-    net = prototxts.read_net(prototxt)
-    kinds: dict[str, str] = {}
-    for layer in net.layer:
-        if layer.type == "Python" and layer.python_param.param_str.strip():
-            params = ast.literal_eval(layer.python_param.param_str)
-            kinds.update(zip(layer.top, params.get("tops", ())))
-    inputs = prototxts.deploy(net).layer[0].top
-    return {blob: kinds.get(blob, blob if blob in READ else "color") for blob in inputs}
+def require_classes(segmenter: Segmenter, names: Sequence[str] | None) -> None:
+    """ValueError for names that are no classes of the net."""
+    known = [name for listed in segmenter.score_names.values() for name in listed]
+    for name in names or ():
+        if name not in known:
+            raise ValueError(f"--classes: {unknown_class(name, known)}")
+    if names == []:
+        raise ValueError("--classes wants names, with commas between them")
 
 
-def input_files(kinds: Sequence[str], model: str, args: argparse.Namespace) -> list[tuple]:
-    """The files of each picture, one of each kind: IMAGE first, then those of --depth or --hha.
-
-    ValueError if the options are not those that the model reads.
-    """
-    first, *more = kinds
+def others_of(
+    segmenter: Segmenter, pictures: Sequence[Path], args: argparse.Namespace
+) -> dict[str, Sequence[Any]]:
+    """The files of --depth or --hha, as many as the pictures; ValueError if they do not belong together."""
+    given: dict[str, list[Path] | None] = {}
     for kind in ("depth", "hha"):
-        given = getattr(args, kind)
-        if kind in more and len(given or ()) != len(args.images):
-            raise ValueError(
-                f"{model} reads {first} and {kind}: --{kind} wants a file for each of the "
-                f"{len(args.images)} pictures, got {len(given or ())}"
+        words = getattr(args, kind)
+        given[kind] = words and picture_files.find(words, args.out, once=False).pictures
+    others = segmenter.more_kinds(len(pictures), **given)
+    for kind, files in others.items():
+        counted = len(getattr(args, kind)) == len(files) and len(args.images) == len(pictures)
+        for picture, file in zip(pictures, () if counted else files):
+            if picture.stem != file.stem:  # files of a folder belong together by their names
+                text = f"{picture} and --{kind} {file} are not called alike"
+                raise ValueError(f"{text}. Way out: name the files in order, or in two lists")
+    return others
+
+
+class Run:
+    """One run of the command: reads, segments and writes, and says what comes of it."""
+
+    def __init__(
+        self, segmenter: Segmenter, args: argparse.Namespace, pictures: Sequence[Path]
+    ) -> None:
+        """With a bar on a terminal."""
+        self.segmenter, self.args, self.pictures = segmenter, args, pictures
+        endings = [segmenter.ending(blob) for blob in segmenter.score_names]
+        self.stems = picture_files.stems(pictures, args.out, endings)
+        self.failed = False
+        self.bar = tqdm(total=len(pictures), unit="picture", leave=False, disable=None)
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.close()
+
+    def say(self, text: str) -> None:
+        """A line on standard output, above the bar."""
+        tqdm.write(text, sys.stdout)
+        sys.stdout.flush()
+
+    def fail(self, text: str) -> None:
+        """A line on standard error; the exit code will be 1."""
+        self.failed = True
+        tqdm.write(text, sys.stderr)
+        sys.stderr.flush()
+
+    def scenes(self, others: Mapping[str, Sequence[Any]]) -> Iterator[Scene]:
+        """The pictures that can be read."""
+        for number, path in enumerate(self.pictures):
+            try:
+                more = {kind: files[number] for kind, files in others.items()}
+                scene = self.segmenter.read(path, **more)
+            except Unreadable as error:
+                self.fail(str(error))
+                self.bar.update()
+            else:
+                yield replace(scene, number=number)
+
+    def segment(self, scenes: Sequence[Scene]) -> bool:
+        """Segment pictures of one size, and write; false if all others will fail, too."""
+        try:
+            results = self.segmenter.segment(scenes, scores=self.args.probabilities)
+        except (NotFinite, AllEqual, MemoryError) as error:
+            if len(scenes) > 1:  # the fault of one may not be the others'
+                return all(self.segment([scene]) for scene in scenes)
+            smaller = "; --max-pixels makes it smaller" if isinstance(error, MemoryError) else ""
+            self.fail(f"{scenes[0].label}: {error}{smaller}")
+            self.bar.update()
+            if getattr(error, "weights", False):
+                self.fail(f"the weights are those of {self.segmenter.about.weights}")
+                return False
+        else:
+            for scene, result in zip(scenes, results):
+                self.write(result, scene.number)
+        return True
+
+    def write(self, result: Segmentation, number: int) -> None:
+        """Write a picture's files and print its lines; what cannot be written is said."""
+        args, path = self.args, self.pictures[number]
+        for note in result.notes:
+            self.say(f"{path}: {note}")
+        try:
+            result.save(
+                args.out / self.stems[number],
+                only=args.classes,
+                overlay=args.overlay,
+                legend=args.legend,
+                as_json=args.json,
+                probabilities=args.probabilities,
+                source=picture_files.source(path),
+                about={
+                    "model": self.segmenter.about.model,
+                    "weights": str(self.segmenter.about.weights),
+                },
             )
-        if given and kind not in more:
-            raise ValueError(f"{model} reads {' and '.join(kinds)}, so not --{kind}")
-    if first == "hha":
-        print(f"{model} reads HHA pictures, not colours")
-    return list(zip(args.images, *(getattr(args, kind) for kind in more)))
+        except OSError as error:
+            name = error.filename or args.out / self.stems[number]
+            self.fail(f"{path}: {name} cannot be written: {error.strerror or error}")
+        for each in (result, *result.also.values()):
+            only = args.classes and [name for name in args.classes if name in each.names]
+            self.say(each.summary(only))
+            if args.legend and (legend := each.legend(only)):
+                self.say(legend)
+        self.bar.update()
 
 
-# ---- segmentation
+# ---- from Python, for a net that one has already
 
 
 def segment(
-    net: caffe.Net, image: np.ndarray, mean: Sequence[float], max_pixels: int = MAX_PIXELS
+    net: caffe.Net, image: Any, mean: Sequence[float], max_pixels: int = MAX_PIXELS
 ) -> dict[str, np.ndarray]:
-    """`segment_inputs` for a net that reads one colour picture."""
-    blob = net.inputs[0]
-    return segment_inputs(net, {blob: image}, {blob: "color"}, mean, max_pixels)
+    """The class of each pixel, H x W, for each score of a net that reads one colour picture.
 
-
-def segment_inputs(
-    net: caffe.Net,
-    pictures: Mapping[str, np.ndarray],
-    kinds: Mapping[str, str],
-    mean: Sequence[float],
-    max_pixels: int = MAX_PIXELS,
-) -> dict[str, np.ndarray]:
-    """The class of each pixel, H x W, for each score of the net, by the end of its name ("", "_sem").
-
-    `pictures` and `kinds` are by input blob. Larger pictures than `max_pixels` are segmented at a
-    smaller scale. Raises NotFinite, a ValueError, if scores are not finite.
+    `image` is an array as `from_array` takes it. The keys are the ends of the scores' names ("",
+    "_sem"). Larger pictures than `max_pixels` are segmented at a smaller scale. Raises NotFinite, a
+    ValueError, if scores are not finite.
     """
-    height, width = pictures[net.inputs[0]].shape[:2]
-    scale = min(1, (max_pixels / (height * width)) ** 0.5)
-    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-    for blob, kind in kinds.items():
-        picture = pictures[blob]
-        if scale < 1:
-            # Between two depths that are there, interpolation would give one that is not.
-            method = Image.Resampling.NEAREST if kind == "depth" else None
-            picture = np.asarray(Image.fromarray(picture).resize((columns, rows), method))
-        data = PREPARE[kind](picture, mean)
-        net.blobs[blob].reshape(1, *data.shape)
-        net.blobs[blob].data[...] = data
-    net.forward()
+    image = from_array(image)
+    blob, size = net.inputs[0], image.shape[:2]
+    forward(net, [{blob: image}], {blob: "color"}, mean, scaled(size, max_pixels))
     segs = {}
     for name in net.outputs:
         require_finite(net, name)
         seg = predicted(net.blobs[name]).astype(np.uint8)
-        if scale < 1:
-            seg = np.asarray(Image.fromarray(seg).resize((width, height), Image.Resampling.NEAREST))
-        segs[name.removeprefix("score")] = seg
+        segs[name.removeprefix("score")] = enlarged(seg, size)
     return segs
-
-
-# ---- results
-
-
-def write_results(
-    path: Path, image: np.ndarray, segs: Mapping[str, np.ndarray], stem: Path, task: Task
-) -> None:
-    """Write STEM_classes.png and STEM_overlay.png of each score, and print the classes' shares."""
-    for end, seg in segs.items():
-        save_classes(seg, f"{stem}{end}_classes.png")
-        overlay = vis_seg(image, seg, make_palette(256))
-        Image.fromarray(overlay).save(f"{stem}{end}_overlay.png")
-        print_shares(path, image, seg, task.names_of(end))
-
-
-def print_shares(path: Path, image: np.ndarray, seg: np.ndarray, names: Sequence[str]) -> None:
-    """Print which classes cover which share of the picture, the largest first."""
-    count = np.bincount(seg.ravel(), minlength=len(names))
-    shares = [
-        f"{names[k]} {100 * count[k] / seg.size:.1f}%" for k in (-count).argsort() if count[k]
-    ]
-    height, width = image.shape[:2]
-    print(f"{path} ({width}x{height}): {', '.join(shares)}", flush=True)
-
-
-def file_stems(paths: Iterable[Path]) -> list[str]:
-    """The names of the results: the pictures' own, numbered where two are the same."""
-    stems: list[str] = []
-    for path in paths:
-        stem, number = path.stem, 1
-        while stem in stems:
-            number += 1
-            stem = f"{path.stem}_{number}"
-        stems.append(stem)
-    return stems

@@ -1,13 +1,17 @@
 """Reads pictures of every kind, the same way for training, scoring, checking and inference.
 
 A picture is turned upright as its EXIF says, and so are labels and depth: whoever draws or measures
-sees the upright picture. Transparency lies on white, 16 bits are scaled to 8, and grey, palette and
-CMYK pictures become RGB.
+sees the upright picture. Transparency lies on white, and grey, palette and CMYK pictures become RGB.
+Of an animation, or of several pages, the first is read. More than 8 bits are scaled to 8: of a picture
+that stays below 4096 they are 12, and of one below 256 they are 8, whatever its file has room for.
+What is not plain is said: functions that take `notes`, a list, add a sentence to it.
 """
 
+import importlib
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -15,6 +19,20 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 UNREADABLE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # Pillow's
 ORIENTATION = 0x0112  # EXIF's tag: 1 is upright, 2 to 4 mirrored or upside down, 5 to 8 sideways
 SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange height and width
+DEPTHS = (8, 12, 16)  # bits of a value; the least that holds all of a picture's is taken
+HEIC = (
+    b"heic",
+    b"heix",
+    b"heim",
+    b"heis",
+    b"hevc",
+    b"hevx",
+    b"mif1",
+    b"msf1",
+)  # brands in the header
+HEIC_READERS = ("pi_heif", "pillow_heif")
+# Keys of Image.info that `open_picture` adds
+FRAMES, DEEP = "fcn frames", "fcn 16-bit colours"
 
 
 class Unreadable(ValueError):
@@ -30,8 +48,37 @@ def open_picture(path: Path | str) -> Image.Image:
     Raises what Pillow raises for a file that it cannot read (UNREADABLE_ERRORS).
     """
     with open(path, "rb") as file:
-        image = Image.open(file)
+        image = _identified(file)
+        several = image.format != "MPO"  # a photograph and what the camera adds to it
+        frames = getattr(image, "n_frames", 1) if several else 1
+        # Of 16 bits Pillow keeps 8, unless there is one channel alone.
+        deep = len(image.getbands()) > 1 and any(
+            "16" in str(tile[-1]) for tile in getattr(image, "tile", ())
+        )
         image.load()
+    image.info |= {FRAMES: frames, DEEP: deep}
+    return upright(image)
+
+
+def _identified(file: BinaryIO) -> Image.Image:
+    """A picture whose header is read; ValueError for HEIC if nothing is installed that reads it."""
+    try:
+        return Image.open(file)
+    except UnidentifiedImageError:
+        file.seek(0)
+        header = file.read(12)
+        if header[4:8] != b"ftyp" or header[8:] not in HEIC:
+            raise
+    reader = next((name for name in HEIC_READERS if importlib.util.find_spec(name)), None)
+    if reader is None:
+        raise ValueError("HEIC, which Pillow reads with the help of pi-heif: pip install pi-heif")
+    importlib.import_module(reader).register_heif_opener()
+    file.seek(0)
+    return Image.open(file)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """A picture turned as its EXIF says."""
     return image if stored_orientation(image) == 1 else ImageOps.exif_transpose(image)
 
 
@@ -45,19 +92,92 @@ def read_values(path: Path | str) -> np.ndarray:
     return np.asarray(open_picture(path))
 
 
-def rgb(image: Image.Image) -> np.ndarray:
+# ---- pixels
+
+
+def rgb(image: Image.Image, notes: list[str] | None = None) -> np.ndarray:
     """A decoded picture of any mode as H x W x 3 uint8 RGB, transparency on white."""
-    if image.mode.startswith("I"):  # 16 bits a pixel, in whatever integer type Pillow has them
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
-    elif image.mode == "F":  # floating point: fractions of white, or 0 to 255
-        values = np.nan_to_num(np.asarray(image))
-        scale = 255 if values.max() <= 1 else 1
-        image = Image.fromarray((values * scale).clip(0, 255).astype(np.uint8))
+    notes = [] if notes is None else notes
+    frames, deep = image.info.get(FRAMES, 1), image.info.get(DEEP, False)
+    if frames > 1:
+        notes.append(f"of its {frames} frames or pages the first is read")
+    if image.mode.startswith(("I", "F")):  # integers of 16 or 32 bits, or floating point
+        image = Image.fromarray(eight_bits(np.asarray(image), notes))
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    if deep and 0 < pixels.max(initial=0) < 16:
+        notes.append(
+            "its 16-bit colours stay below 4096: read as 12 bits, of which Pillow keeps the upper 4; "
+            "8-bit colours would be exact"
+        )
+        return pixels * np.uint8(17)  # 15 becomes white
+    return pixels
+
+
+def eight_bits(values: np.ndarray, notes: list[str] | None = None) -> np.ndarray:
+    """Numbers of any type as uint8: integers by their bits, floats as shares of white or 0 to 255.
+
+    ValueError for numbers that are neither.
+    """
+    notes = [] if notes is None else notes
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), 0, values)
+    low, high = values.min(initial=0), values.max(initial=0)
+    if values.dtype.kind == "f":
+        if low < 0 or high > 255:
+            raise ValueError(
+                f"its values are from {low:g} to {high:g}: floating point is read as 0 to 1, or as "
+                "0 to 255. Way out: give the pixels, before any mean was subtracted"
+            )
+        return (values * (255 if high <= 1 else 1)).astype(np.uint8)
+    bits = next((bits for bits in DEPTHS if high < 2**bits), None)
+    if low < 0 or bits is None:
+        raise ValueError(f"its values are from {low} to {high}: pixels have 8, 12 or 16 bits")
+    if bits < 16:
+        notes.append(f"its values stay below {2**bits}: read as {bits} bits")
+    return (values * (255 / (2**bits - 1))).round().astype(np.uint8)
+
+
+def from_array(array: Any, notes: list[str] | None = None) -> np.ndarray:
+    """An array or tensor as H x W x 3 uint8 RGB; see `eight_bits` for its numbers.
+
+    It is H x W, or H x W x C with 1 (grey), 3 (RGB) or 4 (RGBA) channels. A PyTorch tensor may be
+    C x H x W. ValueError for any other.
+    """
+    if hasattr(array, "detach"):  # a tensor
+        array = array.detach().cpu().numpy()
+        if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] not in (1, 3, 4):
+            array = array.transpose(1, 2, 0)
+    values = np.asarray(array)
+    if values.dtype.kind not in "uif":
+        hint = (
+            "; a mask: .astype(np.uint8) * 255 makes it a picture" if values.dtype == bool else ""
+        )
+        raise ValueError(f"an array of {values.dtype} is no picture{hint}")
+    channels = values.shape[2] if values.ndim == 3 else 1
+    if values.ndim not in (2, 3) or channels not in (1, 3, 4) or not values.size:
+        raise ValueError(
+            f"an array of shape {values.shape} is no picture: it is H x W, or H x W x 3 in RGB"
+            + _why_shape(values.shape)
+        )
+    pixels = np.ascontiguousarray(eight_bits(values, notes))
+    if channels == 3:
+        return pixels.copy() if pixels is array else pixels
+    return rgb(Image.fromarray(pixels[:, :, 0] if values.ndim == 3 and channels == 1 else pixels))
+
+
+def _why_shape(shape: tuple[int, ...]) -> str:
+    """What such a shape usually is, and the way out; "" if nobody knows."""
+    if len(shape) == 3 and shape[0] in (1, 3, 4):
+        return ". Its channels come first: array.transpose(1, 2, 0) puts them last"
+    if len(shape) == 4:
+        return ". Several pictures are given as a list: list(array)"
+    return ""
 
 
 def subtract_mean(pixels: np.ndarray, mean: Any) -> np.ndarray:
@@ -73,6 +193,8 @@ def reason(error: Exception, path: Path | str) -> str:
     """An error's text without the path, which is printed before it."""
     if isinstance(error, UnidentifiedImageError):
         return "no picture, or of a kind that Pillow does not know"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it has over {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels. Way out: make it smaller"
     text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
     return text.replace(f" {str(path)!r}", " this file")
 

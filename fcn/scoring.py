@@ -15,6 +15,7 @@ import caffe
 from fcn import devices, finite_scores, leakage, models, prototxts, results, runs, stages, weights
 from fcn.datasets.sample import tells_how_to_get_scenes
 from fcn.measures import collapsed, fast_hist, scores
+from fcn.predictions import array_predicted
 from fcn.report.pictures import Keeper
 from fcn.tasks import task_of
 from fcn.vis import save_classes
@@ -47,13 +48,7 @@ class ArrayConfusionMatrix:
         return self.hist, self.total
 
 
-def array_predicted(blob: Any) -> np.ndarray:
-    """`caffe.predicted` in NumPy, for BVLC's pycaffe."""
-    return blob.data[0].argmax(0)
-
-
 ConfusionMatrix = getattr(caffe, "ConfusionMatrix", ArrayConfusionMatrix)
-predicted = getattr(caffe, "predicted", array_predicted)
 
 
 def compute_hist(

@@ -43,7 +43,7 @@ def test_classes_overlay_and_shares(model, scene, tmp_path, capsys):
 def test_any_size(model, tmp_path, size):
     Image.fromarray(np.full((*size, 3), GREEN, np.uint8)).save(tmp_path / "g.png")
     assert run("--model", model, "g.png") == 0
-    with Image.open("g_classes.png") as image:
+    with Image.open("results/g_classes.png") as image:
         seg = np.asarray(image)
     assert seg.shape == size and (seg == 1).all()
 
@@ -55,17 +55,21 @@ def test_the_embedded_task_s_net_takes_any_size(size, tmp_path, monkeypatch):
     (tmp_path / "deploy.prototxt").write_text(
         prototxts.text_of(prototxts.deploy(prototxts.read_net(prototxt)))
     )
-    caffe.Net("deploy.prototxt", caffe.TEST).save("w.caffemodel")
+    net = caffe.Net("deploy.prototxt", caffe.TEST)
+    rng = np.random.RandomState(0)
+    for blobs in net.params.values():
+        blobs[0].data[...] = rng.standard_normal(blobs[0].shape) / blobs[0].data[0].size ** 0.5
+    net.save("w.caffemodel")
     Image.new("RGB", size[::-1]).save("s.png")
     assert run("--sample", "--weights", "w.caffemodel", "s.png") == 0
-    assert indices("s_classes.png").shape == size
+    assert indices("results/s_classes.png").shape == size
 
 
 def test_large_pictures_are_segmented_smaller_but_answered_in_full(model, scene, tmp_path, capsys):
     large = np.repeat(np.repeat(scene, 5, 0), 5, 1)
     Image.fromarray(large).save(tmp_path / "large.png")
     assert run("--model", model, "--max-pixels", 2400, "large.png") == 0
-    with Image.open("large_classes.png") as image:
+    with Image.open("results/large_classes.png") as image:
         seg = np.asarray(image)
     assert seg.shape == (200, 300) and "over 2400 pixels" in capsys.readouterr().out
     assert (seg[15:140, 10:85] == 1).all() and (seg[15:140, 115:290] == 2).all()
@@ -82,8 +86,8 @@ def test_an_unreadable_picture_does_not_stop_the_others(model, scene, tmp_path, 
         assert f"{name}: cannot be read: " in said.err
     assert "absent.jpg: cannot be read: No such file or directory" in said.err
     assert "text.jpg: cannot be read: no picture" in said.err
-    assert "good.png (60x40)" in said.out and (tmp_path / "good_classes.png").exists()
-    assert not (tmp_path / "cut_classes.png").exists()
+    assert "good.png (60x40)" in said.out and (tmp_path / "results/good_classes.png").exists()
+    assert not (tmp_path / "results/cut_classes.png").exists()
 
 
 def test_a_picture_too_large_for_the_memory_does_not_stop_the_others(
@@ -98,7 +102,7 @@ def test_a_picture_too_large_for_the_memory_does_not_stop_the_others(
     assert re.fullmatch(
         r".*large\.png: .* with data .* needs about .*GiB.* fits; .*--max-pixels.*\n", err
     )
-    made = {path.name for path in tmp_path.glob("*_classes.png")}
+    made = {path.name for path in tmp_path.glob("results/*_classes.png")}
     assert made == {"small_classes.png"}
 
 
@@ -108,7 +112,7 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(model, tmp_path):
         Image.fromarray(np.full((9, 9, 3), colour, np.uint8)).save(tmp_path / folder / "x.png")
     assert run("--model", model, "a/x.png", "b/x.png") == 0
     for name, wanted in (("x", 1), ("x_2", 2)):
-        with Image.open(f"{name}_classes.png") as image:
+        with Image.open(f"results/{name}_classes.png") as image:
             assert (np.asarray(image) == wanted).all()
 
 
@@ -136,8 +140,12 @@ def test_weights_that_do_not_do_are_told(model, scene, tmp_path, capsys):
     said = capsys.readouterr().err
     assert "cut.caffemodel: damaged" in said and "truncated" in said
     tiny_model.write_weights(model, weights)
-    assert run("--model", model, "s.png") == 0
-    assert f"{weights} leaves score_fr at zero" in capsys.readouterr().err
+    assert run("--model", model, "s.png") == 1
+    said = capsys.readouterr().err
+    assert f"{weights} leaves score_fr at zero" in said
+    assert "score gives all 3 classes the same score at every pixel" in said
+    assert "the weights of layer 'score_fr' (Convolution) are zero" in said
+    assert f"the weights are those of {weights}" in said and not list(tmp_path.glob("results/*"))
 
 
 def test_a_prototxt_that_does_not_parse_is_told_with_its_line(model, capsys):

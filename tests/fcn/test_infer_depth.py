@@ -8,7 +8,7 @@ from colours import indices
 from PIL import Image
 
 import caffe
-from fcn import infer, inputs, prototxts
+from fcn import Segmenter, any_net, inputs, prototxts
 from fcn.cli import script
 from fcn.datasets.nyud import NYUDSegDataLayer
 
@@ -63,14 +63,14 @@ def nyud_model(tmp_path, monkeypatch):
 def test_depth_beside_colours(nyud_model, capsys, more):
     model = nyud_model({"color": "color", "depth": "depth"})
     assert run("--model", model, "c.png", "--depth", "d.png", *more) == 0
-    seg = indices("c_classes.png")
+    seg = indices("results/c_classes.png")
     assert seg.shape == (20, 30) and (seg[7:13, 13:] == 7).all() and (seg[:3] == 0).all()
     assert "wall" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kinds", [{"data": "hha"}, {"color": "color", "hha": "hha"}])
 def test_what_a_net_is_given_is_what_the_data_layer_yields(nyud_model, kinds):
-    found = infer.input_kinds(nyud_model(kinds) / "test.prototxt")
+    found = any_net.input_kinds(nyud_model(kinds) / "test.prototxt")
     assert found == kinds
     Path("data/hha").mkdir(parents=True)
     layer = NYUDSegDataLayer.reader(nyud_dir=".", split="test", tops=["color", "hha", "depth"])
@@ -84,7 +84,12 @@ def test_what_a_net_is_given_is_what_the_data_layer_yields(nyud_model, kinds):
 @pytest.mark.parametrize(
     "kinds, arguments, status, said",
     [
-        ({"color": "color", "hha": "hha"}, ["c.png"], 2, "--hha wants a file for each of the 1"),
+        (
+            {"color": "color", "hha": "hha"},
+            ["c.png"],
+            2,
+            "--hha (hha=) wants one for each of the 1",
+        ),
         ({"color": "color", "depth": "depth"}, ["c.png", "c.png", "--depth", "d.png"], 2, "got 1"),
         ({"data": "hha"}, ["h.png", "--depth", "d.png"], 2, "reads hha, so not --depth"),
         ({"a": "color", "b": "depth"}, ["c.png", "--depth", "h.png"], 1, "3 channels, not one"),
@@ -97,3 +102,32 @@ def test_wrong_inputs_are_told(nyud_model, capsys, kinds, arguments, status, sai
     model = nyud_model(kinds)
     assert run("--model", model, *arguments) == status
     assert said in capsys.readouterr().err
+
+
+def test_folders_belong_together_by_their_files_names(nyud_model, capsys):
+    model = nyud_model({"color": "color", "depth": "depth"})
+    for folder, file in (("colors", "c.png"), ("depths", "d.png")):
+        Path(folder).mkdir()
+        for name in ("1.png", "2.png"):
+            Path(folder, name).write_bytes(Path(file).read_bytes())
+    assert run("--model", model, "colors", "--depth", "depths") == 0
+    assert (indices("results/2_classes.png")[7:13, 13:] == 7).all()
+    Path("depths/2.png").rename("depths/3.png")
+    assert run("--model", model, "colors", "--depth", "depths") == 2
+    assert "colors/2.png and --depth depths/3.png are not called alike" in capsys.readouterr().err
+    depths = ["depths/1.png", "depths/3.png"]
+    assert run("--model", model, "colors/1.png", "colors/2.png", "--depth", *depths) == 0
+
+
+def test_from_python(nyud_model):
+    net = Segmenter(nyud_model({"color": "color", "depth": "depth"}))
+    depth = np.asarray(Image.open("d.png"))
+    wanted = net("c.png", depth="d.png")
+    assert (wanted.classes[7:13, 13:] == 7).all() and wanted.shares.keys() == {"wall", "door"}
+    for given in (depth, depth.astype(float), Image.open("d.png")):
+        assert np.array_equal(net("c.png", depth=given).classes, wanted.classes)
+    both = net(["c.png", "c.png"], depth=["d.png", np.full((20, 30), 9000, np.uint16)], batch=2)
+    assert np.array_equal(both[0].classes, wanted.classes) and (both[1].classes == 7).all()
+    for wrong in ({}, {"hha": "h.png"}):
+        with pytest.raises(ValueError, match="nyud-tiny reads color and depth"):
+            net("c.png", **wrong)

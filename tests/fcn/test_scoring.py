@@ -9,6 +9,7 @@ from PIL import Image
 import caffe
 from caffe.blob import Blob
 from fcn import measures, scoring
+from fcn.predictions import predicted
 
 # truth down, prediction across: class 2 is never there, class 3 neither there nor given
 HIST = np.array([[6, 2, 0, 0], [1, 3, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
@@ -44,7 +45,7 @@ def test_tallies_agree_on_ties_void_and_any_label(kind, net, device):
         prediction = net.blobs["score"].data[0].argmax(0)
         total += measures.fast_hist(net.blobs["label"].data[0, 0], prediction, 3)
         assert (tally.prediction() == prediction).all()
-        assert (scoring.predicted(net.blobs["score"]) == prediction).all()
+        assert (predicted(net.blobs["score"]) == prediction).all()
     hist, loss = tally.result()
     assert hist.tolist() == total.tolist() and hist.dtype == np.int64
     assert loss == pytest.approx(2 * float(net.blobs["loss"].data), rel=1e-6)

@@ -78,12 +78,17 @@ def test_only_the_published_modules_are_at_the_top(wheel):
 def test_segments_a_picture_in_an_empty_folder(fcn, tmp_path):
     deployed = prototxts.deploy(prototxts.read_net(ROOT / "voc-fcn8s/sample/val.prototxt"))
     (tmp_path / "net.prototxt").write_text(prototxts.text_of(deployed))
-    caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST).save(str(tmp_path / "w.caffemodel"))
+    net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
+    for name in ("upscore2", "upscore_pool4", "upscore8"):
+        net.params[name][0].data[range(11), range(11)] = 1
+    net.params["score_fr"][1].data[0] = 1  # background
+    net.save(str(tmp_path / "w.caffemodel"))
     Image.new("RGB", (60, 40)).save(fcn.folder / "photo.png")
     weights = ["--model", "voc-fcn8s", "--sample", "--weights", tmp_path / "w.caffemodel"]
     assert "photo.png (60x40): background" in fcn("infer", "photo.png", *weights, "--cpu")
-    made = {path.name for path in fcn.folder.iterdir()}
-    assert made == {"photo.png", "photo_classes.png", "photo_overlay.png"}
+    made = {str(path.relative_to(fcn.folder)) for path in fcn.folder.rglob("*")}
+    results = {f"results/photo_{what}.png" for what in ("classes", "overlay")}
+    assert made == {"photo.png", "results"} | results
 
 
 def test_explains_and_helps(fcn):

@@ -7,6 +7,6 @@ RED, GREEN, BLUE = (200, 20, 20), (20, 200, 20), (20, 20, 200)
 
 
 def indices(path):
-    """The class indices in a palette PNG."""
+    """The pixels of a file as they are stored: the class indices in a palette PNG."""
     with Image.open(path) as image:
         return np.asarray(image)
