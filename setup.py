@@ -83,6 +83,7 @@ setup(
         "lmdb": ["lmdb>=1.4"],
         "completion": ["argcomplete>=3"],
         "tensorboard": ["tensorboard>=2.16"],
+        "heic": ["pi-heif>=0.16"],
         "dev": [
             "pytest",
             "pytest-cov",

@@ -122,6 +122,17 @@ class Segmenter:
                 bar.update(len(group))
         return results
 
+    @property
+    def kind(self) -> str:
+        """What the net reads: "color", "depth" or "hha"; ValueError if it reads more than one."""
+        kinds = list(self.about.kinds.values())
+        if len(kinds) != 1:
+            raise ValueError(
+                f"{self.about.model} reads {' and '.join(kinds)}, and only models that read one "
+                "picture are taken here; fcn infer takes this one"
+            )
+        return kinds[0]
+
     # ---- reading
 
     def more_kinds(self, count: int, **given: Sequence[Any] | None) -> dict[str, Sequence[Any]]:

@@ -10,7 +10,7 @@ from fcn import devices
 from fcn.figure.comparison import MODELS, compare, read
 from fcn.figure.grid import check_ending, write
 from fcn.figure.maps import feature_rows, filter_rows
-from fcn.segmenting import Ready, ready
+from fcn.segmenter import Segmenter
 
 NO_PICTURE = "no picture is given; they come first: fcn figure photo.jpg --models voc-fcn8s"
 CELL = 1.0  # inches of a map or filter
@@ -41,7 +41,7 @@ def features(args: argparse.Namespace) -> None:
         raise ValueError(f"--features shows the maps of one picture, got {len(args.images)}")
     model = only_model(args, "--features")
     picture = read(args.images[0], model.kind)
-    rows, heading = feature_rows(model, picture, args.features, args.most, args.max_pixels)
+    rows, heading = feature_rows(model, picture, args.features, args.most)
     write(args.out, rows, heading=heading, column=CELL)
 
 
@@ -53,10 +53,10 @@ def filters(args: argparse.Namespace) -> None:
     write(args.out, rows, heading=heading, column=CELL / 2)
 
 
-def only_model(args: argparse.Namespace, option: str) -> Ready:
+def only_model(args: argparse.Namespace, option: str) -> Segmenter:
     """The model that is looked into."""
     names, files = args.models or MODELS[-1:], args.weights or [None]
     if len(names) != 1 or len(files) != 1:
         raise ValueError(f"{option} looks into one model; --models names it, --weights its file")
     devices.use(args)
-    return ready(names[0], files[0], args.sample)
+    return Segmenter(names[0], weights=files[0], sample=args.sample, max_pixels=args.max_pixels)

@@ -9,10 +9,10 @@ from tqdm import tqdm
 
 from fcn.datasets.dataset import VOID
 from fcn.figure.grid import Cell, class_colors, write
-from fcn.infer import MAX_PIXELS
 from fcn.inputs import READ
 from fcn.pictures import UNREADABLE_ERRORS, Unreadable, read_values, reason
-from fcn.segmenting import Answer, Ready, ready
+from fcn.segmentation import Segmentation
+from fcn.segmenter import MAX_PIXELS, Segmenter
 from fcn.vis import color_seg, make_palette, vis_seg
 
 UNCOLOURED = {0, VOID}  # classes that an overlay leaves as the picture is
@@ -43,7 +43,7 @@ def compare(args: argparse.Namespace) -> None:
 def write_comparison(
     path: Path,
     pictures: Sequence[np.ndarray],
-    columns: Sequence[tuple[str, Sequence[Answer]]],
+    columns: Sequence[tuple[str, Sequence[Segmentation]]],
     truths: Sequence[np.ndarray] = (),
     show: str = "overlay",
 ) -> None:
@@ -67,27 +67,28 @@ def segmented(
     sample: bool,
     pictures: Sequence[np.ndarray],
     max_pixels: int = MAX_PIXELS,
-) -> list[list[Answer]]:
+) -> list[list[Segmentation]]:
     """Each model's answer to each picture. One net is in memory at a time.
 
     ValueError for models of different classes, which one legend cannot tell.
     """
-    found: list[list[Answer]] = []
+    found: list[list[Segmentation]] = []
     with tqdm(total=len(names) * len(pictures), unit="picture", disable=None, leave=False) as bar:
         for name, file in zip(names, files):
-            found.append(answers(ready(name, file, sample), pictures, max_pixels, bar))
+            model = Segmenter(name, weights=file, sample=sample, max_pixels=max_pixels)
+            found.append(answers(model, pictures, bar))
             if found[-1][0].names != found[0][0].names:
                 raise ValueError(f"{names[0]} and {name} have different classes")
     return found
 
 
-def answers(
-    model: Ready, pictures: Sequence[np.ndarray], max_pixels: int, bar: tqdm
-) -> list[Answer]:
-    """A model's answer to each picture: of several scores the first."""
+def answers(model: Segmenter, pictures: Sequence[np.ndarray], bar: tqdm) -> list[Segmentation]:
+    """A model's answer to each picture; of several scores the first is drawn."""
+    if model.kind == "depth":
+        raise ValueError(f"{model.about.model} reads depth, and the figure shows pictures")
     found = []
     for picture in pictures:
-        found.append(model.segment(picture, max_pixels)[0])
+        found.append(model(picture))
         bar.update()
     return found
 

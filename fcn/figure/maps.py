@@ -12,7 +12,7 @@ from fcn import prototxts
 from fcn.explain.fields import Field, fields
 from fcn.explain.windows import AXES
 from fcn.figure.grid import Cell
-from fcn.segmenting import Ready
+from fcn.segmenter import Segmenter, forward
 
 SIDE = 16  # filters, and slices of each, that a grid shows of a layer that reads no colours
 
@@ -21,14 +21,16 @@ SIDE = 16  # filters, and slices of each, that a grid shows of a layer that read
 
 
 def feature_rows(
-    model: Ready, picture: np.ndarray, layer: str, most: int, max_pixels: int
+    model: Segmenter, picture: np.ndarray, layer: str, most: int
 ) -> tuple[list[list[Cell | None]], str]:
     """(cells, heading): the picture, then the channels of a layer's map, the strongest first.
 
     Each is scaled from its own least to its own greatest value. What lies over the net's padding is
     left out.
     """
-    model.segment(picture, max_pixels)
+    about, net = model.about, model.net
+    size = model.scaled(picture.shape[:2])
+    forward(net, [{net.inputs[0]: picture}], about.kinds, about.mean, size)
     blob = blob_of(model.net, layer)
     maps = np.array(model.net.blobs[blob].data[0])
     if maps.ndim != 3:
@@ -37,7 +39,7 @@ def feature_rows(
     maps = over_picture(model, blob, maps)
     order = np.abs(maps).mean(axis=(1, 2)).argsort()[::-1][:most]
     cells = [Cell(picture, "input"), *(Cell(stretched(maps[k]), f"{k}") for k in order)]
-    heading = f"{layer} of {model.model}: {counted(len(order), len(maps), 'channel')}, "
+    heading = f"{layer} of {model.about.model}: {counted(len(order), len(maps), 'channel')}, "
     heading += "the strongest first, each from its least value (black) to its greatest"
     return wrapped(cells, maps.shape[1:]), heading
 
@@ -58,7 +60,7 @@ def no_layer(layer: str, names: Sequence[str]) -> str:
     return f"no layer {layer!r}{hint} (fcn explain lists a net's layers)"
 
 
-def over_picture(model: Ready, blob: str, maps: np.ndarray) -> np.ndarray:
+def over_picture(model: Segmenter, blob: str, maps: np.ndarray) -> np.ndarray:
     """The part of maps that lies over the picture; all where nobody can tell, or nothing would be left."""
     size = model.net.blobs[model.net.inputs[0]].shape[2:]
     parts = [slice(None)]
@@ -99,7 +101,7 @@ def counted(shown: int, there: int, noun: str) -> str:
 # ---- filters
 
 
-def filter_rows(model: Ready, layer: str, most: int) -> tuple[list[list[Cell | None]], str]:
+def filter_rows(model: Segmenter, layer: str, most: int) -> tuple[list[list[Cell | None]], str]:
     """(cells, heading): a layer's filters, the strongest first.
 
     Those that read the picture's colours are in colour; of others a row is a filter, and its cells
@@ -111,7 +113,7 @@ def filter_rows(model: Ready, layer: str, most: int) -> tuple[list[list[Cell | N
         order = order[:most]
         rgb = weights[:, ::-1] if model.kind == "color" else weights  # colours are read as BGR
         cells = [Cell(balanced(rgb[k]).transpose(1, 2, 0), f"{k}") for k in order]
-        heading = f"{layer} of {model.model}: {counted(len(order), len(weights), 'filter')}, "
+        heading = f"{layer} of {model.about.model}: {counted(len(order), len(weights), 'filter')}, "
         return wrapped(cells, (1, 1)), heading + "the strongest first; grey is 0"
     order = order[: min(most, SIDE)]
     rows: list[list[Cell | None]] = []
@@ -120,25 +122,23 @@ def filter_rows(model: Ready, layer: str, most: int) -> tuple[list[list[Cell | N
         planes = balanced(weights[k])
         titles = [f"{k}: {i}" if n == 0 else f"{i}" for n, i in enumerate(inputs)]
         rows.append([Cell(planes[i], title) for i, title in zip(inputs, titles)])
-    heading = (
-        f"{layer} of {model.model}: {counted(len(order), len(weights), 'filter')}, a row each "
-    )
+    heading = f"{layer} of {model.about.model}: {counted(len(order), len(weights), 'filter')}, a row each "
     return rows, heading + "(filter: input) over the inputs that it weighs most; grey is 0"
 
 
-def layers_of(model: Ready) -> list[Any]:
+def layers_of(model: Segmenter) -> list[Any]:
     """The layers of a model's deploy form, as the prototxt states them."""
-    return list(prototxts.deploy(prototxts.read_net(model.prototxt)).layer)
+    return list(prototxts.deploy(prototxts.read_net(model.about.prototxt)).layer)
 
 
-def reads_colours(model: Ready, layer: str) -> bool:
+def reads_colours(model: Segmenter, layer: str) -> bool:
     """Whether a layer's filters read the three channels of the picture."""
     stated = next(each for each in layers_of(model) if each.name == layer)
     shape = model.net.params[layer][0].shape
     return stated.bottom[0] in model.net.inputs and stated.type == "Convolution" and shape[1] == 3
 
 
-def filters_of(model: Ready, layer: str) -> np.ndarray:
+def filters_of(model: Segmenter, layer: str) -> np.ndarray:
     """The weights of a layer, filters x inputs x height x width; ValueError if it has none such."""
     net, stated = model.net, {each.name: each for each in layers_of(model)}
     holders = [name for name, blobs in net.params.items() if len(blobs[0].shape) == 4]

@@ -16,7 +16,8 @@ from PIL import Image
 
 import caffe
 from fcn import devices
-from fcn.segmenting import Answer, ready
+from fcn.segmentation import Segmentation
+from fcn.segmenter import Segmenter
 from fcn.serving.answers import Limits, Service
 from fcn.serving.page import renderer
 from fcn.serving.server import Server
@@ -27,18 +28,22 @@ def run(args: argparse.Namespace) -> int:
     caffe.init_log(1)  # warnings, not how the net is built
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     devices.use(args)
-    model = ready(args.model, args.weights, args.sample)
+    model = Segmenter(
+        args.model, weights=args.weights, sample=args.sample, max_pixels=args.max_pixels
+    )
+    name = model.about.model
 
-    def segment(image: np.ndarray) -> list[Answer]:
-        return model.segment(image, args.max_pixels)
+    def segment(image: np.ndarray) -> list[Segmentation]:
+        first = model(image)
+        return [first, *first.also.values()]
 
     limits = Limits(args.max_bytes, args.refuse_pixels, args.queue)
     service = Service(segment, limits)
-    page = renderer(model.model, limits, model.kind)
+    page = renderer(name, limits, model.kind)
     try:
         with listening(args.host, args.port, service, page) as server:
             address = url(server)
-            print(f"{model.model} at {address}\n{reach(server)}\nCtrl-C ends it", flush=True)
+            print(f"{name} at {address}\n{reach(server)}\nCtrl-C ends it", flush=True)
             if args.open:
                 webbrowser.open(address)
             server.serve_forever()

@@ -11,15 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from fcn.equal_scores import AllEqual
 from fcn.finite_scores import NotFinite
-from fcn.segmenting import Answer
+from fcn.segmentation import Segmentation
 from fcn.serving.uploads import Refused, read_picture
 from fcn.vis import make_palette
 
 SHOWN = 1400  # pixels of the longer side of what the page shows
 QUALITY = 90  # of the JPEG that it shows
 
-Segment = Callable[[np.ndarray], Sequence[Answer]]
+Segment = Callable[[np.ndarray], Sequence[Segmentation]]
 
 
 class Limits(NamedTuple):
@@ -65,7 +66,7 @@ class Service:
         start = time.perf_counter()
         try:
             answers = self.segment(image)
-        except NotFinite as error:
+        except (NotFinite, AllEqual) as error:
             raise Refused(500, f"The net gives no answer: {error}.") from error
         except MemoryError as error:
             text = f"There is not enough memory for this picture: {error}".rstrip(": ")
@@ -77,7 +78,7 @@ class Service:
         self.thread.shutdown(wait=False, cancel_futures=True)
 
 
-def as_json(image: np.ndarray, answers: Sequence[Answer], seconds: float) -> dict[str, Any]:
+def as_json(image: np.ndarray, answers: Sequence[Segmentation], seconds: float) -> dict[str, Any]:
     """A picture and its answers: what the page shows, at most SHOWN a side, and PNGs of full size."""
     height, width = image.shape[:2]
     picture = Image.fromarray(image)
@@ -95,7 +96,7 @@ def as_json(image: np.ndarray, answers: Sequence[Answer], seconds: float) -> dic
     }
 
 
-def one_answer(answer: Answer, size: tuple[int, int]) -> dict[str, Any]:
+def one_answer(answer: Segmentation, size: tuple[int, int]) -> dict[str, Any]:
     """A score's classes: their shares, the runs of what is shown, row after row, and the PNG."""
     classes = Image.fromarray(answer.classes)
     small = np.asarray(classes.resize(size, Image.Resampling.NEAREST)).ravel()

@@ -1,6 +1,7 @@
 """`fcn figure`: rows of pictures, a column a model, with models whose answer is known."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from PIL import Image
 
 from fcn.cli import main
 from fcn.figure import comparison, grid
-from fcn.segmenting import Answer
+from fcn.segmentation import Answer
+from fcn.segmenter import Segmenter
 
 AEROPLANE, BICYCLE, BLACK = (128, 0, 0), (0, 128, 0), (0, 0, 0)
 
@@ -103,18 +105,19 @@ def test_mistakes_are_sentences(which, model, picture, capsys):
     assert sentence in err and err.count("\n") == 1
 
 
-def test_models_that_read_two_pictures_are_refused(picture, capsys):
-    assert run(picture, "--models", "nyud-fcn32s-color-hha") == 2
-    assert "nyud-fcn32s-color-hha reads color and hha" in capsys.readouterr().err
+def test_models_that_read_two_pictures_are_refused():
+    two = SimpleNamespace(about=SimpleNamespace(model="m", kinds={"a": "color", "b": "hha"}))
+    with pytest.raises(ValueError, match="m reads color and hha, and only models that read one"):
+        Segmenter.kind.fget(two)
 
 
 def test_models_of_different_classes_are_refused(monkeypatch, scene):
     answers = {"a": ("x", "y"), "b": ("x", "z")}
-    monkeypatch.setattr(comparison, "ready", lambda name, file, sample: name)
+    monkeypatch.setattr(comparison, "Segmenter", lambda name, **more: name)
     monkeypatch.setattr(
         comparison,
         "answers",
-        lambda name, *rest: [Answer("", np.zeros((40, 60), np.uint8), answers[name])],
+        lambda name, *rest: [Answer("score", "", np.zeros((40, 60), np.uint8), answers[name])],
     )
     with pytest.raises(ValueError, match="a and b have different classes"):
         comparison.segmented(["a", "b"], [None, None], False, [scene])

@@ -1,6 +1,7 @@
 """`fcn figure --features` and `--filters`: what is inside of a net."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from caffe import layers as L
 from fcn import prototxts
 from fcn.cli import main
 from fcn.figure.maps import balanced, feature_rows, filter_rows, stretched
-from fcn.segmenting import Ready, ready
+from fcn.segmenter import Segmenter
 
 
 def run(*arguments):
@@ -24,26 +25,26 @@ def tiny(model):
     """The tiny model with a body that passes blue on twice as strong, and red half."""
     body = np.diag([2, 1, 0.5]) / 100
     tiny_model.write_weights(model, model / "voc-tiny.caffemodel", body=body, score=np.eye(3))
-    return ready(str(model))
+    return Segmenter(model)
 
 
 def test_the_strongest_channels_come_first(tiny):
     """White, of which the mean is taken: 2, 1 and a half of about 160."""
-    rows, heading = feature_rows(tiny, np.full((40, 60, 3), 255, np.uint8), "body", 64, 10**6)
+    rows, heading = feature_rows(tiny, np.full((40, 60, 3), 255, np.uint8), "body", 64)
     cells = [cell for row in rows for cell in row]
     assert [cell.title for cell in cells] == ["input", "0", "1", "2"]
-    assert heading.startswith(f"body of {tiny.model}: 3 channels, ")
+    assert heading.startswith(f"body of {tiny.about.model}: 3 channels, ")
     # body pads by 20, and the picture is 40 x 60: the padding is left out
     assert all(cell.picture.shape == (40, 60) for cell in cells[1:])
 
 
 def test_as_many_channels_as_are_asked_for(tiny, scene):
-    rows, heading = feature_rows(tiny, scene, "body", 2, 10**6)
+    rows, heading = feature_rows(tiny, scene, "body", 2)
     assert sum(map(len, rows)) == 3 and "2 of 3 channels" in heading
 
 
 def test_each_channel_is_scaled_for_itself(tiny, scene):
-    rows, _ = feature_rows(tiny, scene, "score_fr", 3, 10**6)
+    rows, _ = feature_rows(tiny, scene, "score_fr", 3)
     for cell in [cell for row in rows for cell in row][1:]:
         assert (cell.picture.min(), cell.picture.max()) == (0, 1)
     assert (stretched(np.full((2, 3), 7.0)) == 0.5).all()
@@ -52,7 +53,7 @@ def test_each_channel_is_scaled_for_itself(tiny, scene):
 
 def test_a_map_lies_over_the_picture(tiny, scene):
     """Red is on the right, above: channel 2 of BGR."""
-    rows, _ = feature_rows(tiny, scene, "body", 3, 10**6)
+    rows, _ = feature_rows(tiny, scene, "body", 3)
     red = next(cell.picture for row in rows for cell in row if cell.title == "2")
     assert (red[:30, 20:] == 1).all() and (red[:30, :20] < 0.5).all() and (red[30:] < 0.5).all()
 
@@ -93,7 +94,9 @@ def test_a_deconvolution_s_filters_are_its_outputs(tmp_path):
 
 def ready_of(path, net):
     """A model that is no folder."""
-    return Ready("up", path, net, "color", (0, 0, 0), {"": ()})
+    kinds = dict.fromkeys(net.inputs, "color")
+    about = SimpleNamespace(model="up", prototxt=path, kinds=kinds, mean=(0, 0, 0))
+    return SimpleNamespace(about=about, net=net, kind="color", scaled=lambda size: size)
 
 
 def test_balanced_keeps_zero_grey():
@@ -143,4 +146,4 @@ def test_blobs_without_height_and_width(tmp_path, scene):
     path.write_text(prototxts.text_of(n.to_proto()))
     model = ready_of(path, caffe.Net(str(path), caffe.TEST))
     with pytest.raises(ValueError, match="score: its values are 1x2, no maps with a height"):
-        feature_rows(model, scene, "score", 4, 10**6)
+        feature_rows(model, scene, "score", 4)

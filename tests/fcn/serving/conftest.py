@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fcn.segmenting import Answer
+from fcn.segmentation import Answer
 from fcn.serving.answers import Limits, Service
 from fcn.serving.page import renderer
 from fcn.serving.server import Server
@@ -20,7 +20,7 @@ NAMES = ("background", "aeroplane", "bicycle")
 def by_colour(image):
     """Class 1 where green is strongest, 2 where red is, else 0."""
     best = image.argmax(axis=2)
-    return [Answer("", np.select([best == 1, best == 0], [1, 2]).astype(np.uint8), NAMES)]
+    return [Answer("score", "", np.select([best == 1, best == 0], [1, 2]).astype(np.uint8), NAMES)]
 
 
 class Client:

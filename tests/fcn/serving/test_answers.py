@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from fcn.finite_scores import NotFinite
-from fcn.segmenting import Answer
+from fcn.segmentation import Answer
 from fcn.serving.answers import Limits, Service
 from fcn.serving.uploads import Refused
 
@@ -90,8 +90,8 @@ def test_nets_with_two_scores_give_two_answers(serve):
     def two(image):
         classes = np.zeros(image.shape[:2], np.uint8)
         return [
-            Answer("_sem", classes, ("sky", "sea")),
-            Answer("_geo", classes + 1, ("up", "down")),
+            Answer("score", "_sem", classes, ("sky", "sea")),
+            Answer("score", "_geo", classes + 1, ("up", "down")),
         ]
 
     with serve.serving(two) as client:

@@ -7,7 +7,7 @@ import pytest
 from browser import CHROMIUM, CONTRAST, OUTSIDE, Browser
 from PIL import Image
 
-from fcn.segmenting import Answer
+from fcn.segmentation import Answer
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
@@ -196,7 +196,10 @@ def test_a_net_with_two_scores_has_a_choice(browser, picture, serve):
     def two(image):
         classes = serve.by_colour(image)[0].classes
         ground = np.ones_like(classes)
-        return [Answer("_sem", classes, serve.names), Answer("_geo", ground, ("sky", "ground"))]
+        return [
+            Answer("score", "_sem", classes, serve.names),
+            Answer("score", "_geo", ground, ("sky", "ground")),
+        ]
 
     with serve.serving(two) as client:
         browser.visit(client.url, 900)

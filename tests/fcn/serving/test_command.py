@@ -20,7 +20,7 @@ from places import ROOT
 
 from fcn import serving
 from fcn.cli import build_parser, main
-from fcn.segmenting import ready
+from fcn.segmenter import Segmenter
 from fcn.serving.answers import Limits, Service
 
 
@@ -36,7 +36,7 @@ def service():
 
 
 def test_serves_until_ctrl_c_and_ends_with_130(model, scene):
-    """A process of its own, with a net: the classes are those of `Ready.segment`."""
+    """A process of its own, with a net: the classes are those of a Segmenter."""
     command = [sys.executable, "-m", "fcn", "serve", "--model", str(model), "--port", "0", "--cpu"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -58,7 +58,7 @@ def test_serves_until_ctrl_c_and_ends_with_130(model, scene):
     assert process.returncode == 130 and errors == "fcn serve: interrupted\n"
     (found,) = answer["answers"]
     classes = np.asarray(Image.open(io.BytesIO(base64.b64decode(found["png"]))))
-    assert np.array_equal(classes, ready(str(model)).segment(scene)[0].classes)
+    assert np.array_equal(classes, Segmenter(model)(scene).classes)
     assert {"background", "aeroplane", "bicycle"} == {one["name"] for one in found["classes"]}
 
 
@@ -73,11 +73,6 @@ def test_a_port_that_is_taken(model, capsys):
 def test_a_host_that_is_none(model, capsys):
     assert run("--model", model, "--host", "no.such.host.invalid", "--port", 0) == 2
     assert "fcn serve: no.such.host.invalid, port 0: " in capsys.readouterr().err
-
-
-def test_a_model_that_reads_two_pictures(capsys):
-    assert run("--model", "nyud-fcn32s-color-hha") == 2
-    assert "reads color and hha, and only models that read one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
