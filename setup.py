@@ -54,7 +54,22 @@ setup(
     name="fcn-caffe",
     version="1.0.0",
     description="Fully Convolutional Networks for semantic segmentation, Caffe-faithful on PyTorch",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The authors of this project",  # as in LICENSE
     license="BSD-2-Clause",
+    keywords=["caffe", "pycaffe", "FCN", "semantic segmentation", "PyTorch"],
+    classifiers=[
+        "Development Status :: 5 - Production/Stable",
+        "Intended Audience :: Science/Research",
+        "Intended Audience :: Developers",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3 :: Only",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12, 13)),
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.10",
     packages=find_packages(include=["caffe", "caffe.*", "fcn", "fcn.*"]),
     package_data={

@@ -7,12 +7,14 @@ import sysconfig
 import venv
 import zipfile
 
+import numpy as np
 import pytest
 from PIL import Image
 from places import ROOT
 
 import caffe
 from fcn import prototxts
+from fcn.datasets.sample import scenes
 
 TOP_LEVEL = {
     *("caffe", "fcn", "fcn_caffe-1.0.0.dist-info"),
@@ -73,6 +75,31 @@ def test_only_the_published_modules_are_at_the_top(wheel):
     folders = {path.parent.name for path in ROOT.glob("*-*/net.py")}
     assert models == folders | {"data"} and len(folders) == 16
     assert not [name for name in names if name.endswith((".caffemodel", ".jpg", ".mat"))]
+
+
+def test_pip_show_says_what_it_is(wheel):
+    with zipfile.ZipFile(wheel) as content:
+        text = content.read("fcn_caffe-1.0.0.dist-info/METADATA").decode()
+    for field in (
+        "Summary: Fully",
+        "Author: The",
+        "Keywords: caffe",
+        "Classifier: Topic",
+        "Requires-Py",
+    ):
+        assert f"\n{field}" in text
+    assert "# Fully Convolutional Networks" in text  # the README
+
+
+def test_segments_with_the_shipped_net(fcn, tmp_path):
+    """A minute after installation, and nothing else."""
+    pixels, labels = scenes.scene(np.random.RandomState(5), "infer")
+    Image.fromarray(pixels).save(fcn.folder / "scene.png")
+    fcn("infer", "scene.png", "--sample", "--cpu", "--out", tmp_path)
+    (fcn.folder / "scene.png").unlink()
+    with Image.open(tmp_path / "scene_classes.png") as image:
+        found = np.asarray(image)
+    assert (found == labels)[labels > 0].mean() > 0.8
 
 
 def test_segments_a_picture_in_an_empty_folder(fcn, tmp_path):
