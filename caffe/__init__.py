@@ -1,5 +1,6 @@
 """pycaffe's public names, on an engine of PyTorch tensors."""
 
+from .background import Background
 from .classifier import Classifier
 from .confusion import ConfusionMatrix, predicted
 from .context import (
@@ -48,6 +49,7 @@ __all__ = [
     "AdaDeltaSolver",
     "AdaGradSolver",
     "AdamSolver",
+    "Background",
     "Classifier",
     "ConfusionMatrix",
     "Detector",

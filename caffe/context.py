@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import warnings
 from collections.abc import Iterator
@@ -22,6 +23,19 @@ _dtype = torch.float32
 _cuda_graphs = False
 _generators: dict[torch.device, torch.Generator] = {}
 _seed: int | None = None
+
+
+def _one_thread() -> None:
+    """Compute in one thread, as a process made by fork must.
+
+    fork copies the threads' pool without its threads: a parallel loop would wait for them for ever.
+    A process made by spawn has all threads.
+    """
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_one_thread)
 
 
 def set_mode_cpu() -> None:
