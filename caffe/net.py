@@ -14,11 +14,12 @@ from . import context
 from .arrays import LazyArrays, copied, count_of, join, split
 from .blob import Blob, BlobVec
 from .build import build
-from .files import read, weights
+from .files import read
 from .files.paths import Path, require_file
-from .files.stored import CopyReport
 from .layers.input import MemoryData
 from .names import did_you_mean
+from .net_files import NetFiles
+from .one_thread import OneThread, alone
 from .proto import caffe_pb2
 from .running import Running
 from .running.runner import Loss
@@ -28,7 +29,7 @@ class LayerVec(list[Any]):
     """A net's layers, in file order; a Python layer's class may have any attributes."""
 
 
-class Net:
+class Net(NetFiles):
     """A net of one phase, with pycaffe's interface.
 
     `blobs`, `params`, `layer_dict`, `top_names`, `bottom_names` and `blob_loss_weights` map names in
@@ -72,6 +73,7 @@ class Net:
         net = self._topology = build(param, folder)
         self._running = Running(net, param.debug_info)
         self.name = net.name
+        self._one_thread = OneThread(net.name)
         self.phase = net.phase
         self.layers = LayerVec(net.layers)
         self.learnable_params = net.learnable_params
@@ -134,16 +136,19 @@ class Net:
 
     # ---- running
 
+    @alone
     def _forward(self, start: int, end: int) -> float:
         """Run layers start..end; the sum over weighted tops of value times loss weight."""
         loss = float(self._forward_async(start, end))
         self._raise_deferred()
         return loss
 
+    @alone
     def _forward_async(self, start: int, end: int) -> Loss:
         """`_forward` without waiting for a GPU: the loss is a tensor there, or 0.0."""
         return self._running.forward(start, end)
 
+    @alone
     def _forward_backward_async(self) -> Loss:
         """Run all layers in both directions, without waiting for a GPU; the loss."""
         return self._running.forward_backward()
@@ -153,6 +158,7 @@ class Net:
         for layer in self.layers:
             layer.raise_deferred()
 
+    @alone
     def _backward(self, start: int, end: int) -> None:
         """Run layers start..end backward, in falling order."""
         self._running.backward(start, end)
@@ -164,6 +170,7 @@ class Net:
             raise ValueError(f"no layer {name!r} in net {self.name!r}{hint}")
         return names.index(name)
 
+    @alone
     def forward(
         self,
         blobs: Iterable[str] | None = None,
@@ -186,6 +193,7 @@ class Net:
         self._forward_async(first, last)
         return self._arrays(outputs, "data")
 
+    @alone
     def backward(
         self,
         diffs: Iterable[str] | None = None,
@@ -230,6 +238,7 @@ class Net:
                 )
             getattr(blob, side)[...] = array
 
+    @alone
     def forward_all(
         self, blobs: Iterable[str] | None = None, **kwargs: np.ndarray
     ) -> dict[str, np.ndarray]:
@@ -238,6 +247,7 @@ class Net:
         passes = (self.forward(blobs=blobs, **batch) for batch in batches)
         return join(names, passes, count_of(kwargs))
 
+    @alone
     def forward_backward_all(
         self,
         blobs: Iterable[str] | None = None,
@@ -262,11 +272,13 @@ class Net:
     def _batches(self, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
         return split(arrays, next(iter(self.blobs.values())).num)
 
+    @alone
     def reshape(self) -> None:
         """Let every layer adapt its tops to its bottoms, as the next forward would."""
         for layer, bottom, top in zip(self.layers, self._topology.bottoms, self._topology.tops):
             layer.reshape(bottom, top)
 
+    @alone
     def reuse_memory(self, keep: Collection[str] = ()) -> None:
         """Let later maps take over the memory of maps that were read for the last time.
 
@@ -275,6 +287,7 @@ class Net:
         """
         self._running.reuse_memory(keep)
 
+    @alone
     def recompute(self, keep: Collection[str] = ()) -> None:
         """Compute maps again in backward instead of keeping them: less memory, a third more time, the
         same gradients bit for bit (on a GPU under `torch.backends.cudnn.deterministic`).
@@ -284,12 +297,14 @@ class Net:
         """
         self._running.recompute(keep)
 
+    @alone
     def clear_param_diffs(self) -> None:
         """Zero the derivatives of all learnable parameters; those never touched are zero already."""
         touched = [blob.dx for blob in self.learnable_params if blob._diff.newest is not None]
         if touched:
             torch._foreach_zero_(touched)
 
+    @alone
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         """Feed a net whose first layer is MemoryData; the arrays are kept, not copied."""
         layer = self.layers[0] if self.layers else None
@@ -314,31 +329,3 @@ class Net:
     def after_backward(self, call: Callable[[int], object]) -> None:
         """Call `call(layer index)` after each layer's backward."""
         self._running.callbacks.add("after_backward", call)
-
-    # ---- weights
-
-    def copy_from(self, path: Path, report: bool = False) -> CopyReport | None:
-        """Load weights by layer name from a caffemodel (of any age) or an HDF5 file.
-
-        Layers of the file that the net lacks are skipped; with `report`, what was copied, coerced to
-        another shape, missing and ignored is returned. Raises RuntimeError when there is no such file,
-        ValueError for a corrupt one or blobs that do not fit; then nothing was changed.
-        """
-        done = weights.load(self.layers, self._topology.shared_params, path)
-        return done if report else None
-
-    def load_hdf5(self, path: Path) -> None:
-        """Load weights by layer name from an HDF5 file; errors as `copy_from`."""
-        weights.load_hdf5(self.layers, self._topology.shared_params, path)
-
-    def share_with(self, other: Net) -> None:
-        """Use `other`'s weights, in the same memory, for all layers of equal name."""
-        weights.share(self.layers, other.layers)
-
-    def save(self, path: Path, write_diff: bool = False) -> None:
-        """Write the weights, and each layer's definition, as a binary caffemodel."""
-        weights.save(self.layers, self.name, path, write_diff)
-
-    def save_hdf5(self, path: Path, write_diff: bool = False) -> None:
-        """Write the weights as HDF5; weights shared by name once."""
-        weights.save_hdf5(self.layers, self._topology.shared_params, path, write_diff)

@@ -16,6 +16,7 @@ from .files.paths import Path, require_file
 from .glog import info, number
 from .lr_policy import learning_rate
 from .net import Net
+from .one_thread import OneThread, alone
 from .proto import caffe_pb2
 from .smoothed_loss import SmoothedLoss
 from .solver_nets import test_nets, train_net
@@ -83,10 +84,15 @@ class Solver:
     # ---- training
 
     @property
+    def _one_thread(self) -> OneThread:
+        return self.net._one_thread
+
+    @property
     def lr(self) -> float:
         """The rate of this iteration."""
         return learning_rate(self)
 
+    @alone
     def step(self, iterations: int) -> None:
         """Train for so many iterations: test and display where due, update, snapshot where due."""
         if type(iterations) is not int:
@@ -173,6 +179,7 @@ class Solver:
 
     # ---- the update
 
+    @alone
     def apply_update(self) -> None:
         """Update the parameters from their diffs and count the iteration.
 

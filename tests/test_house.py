@@ -25,7 +25,7 @@ CODE = [name for name in PYTHON if name.startswith(("caffe/", "fcn/"))]
 
 # The engine's floors, from the ground up: a module imports from its own floor and from those below.
 FLOORS = [
-    ("proto", "names", "c_math", "glog", "context", "timer", "background"),
+    ("proto", "names", "c_math", "glog", "context", "timer", "background", "one_thread"),
     ("files", "graph", "net_spec", "coord_map", "draw", "io", "kernels"),
     ("syncedmem", "blob"),
     ("layer", "filler"),
@@ -33,7 +33,7 @@ FLOORS = [
     ("layers",),
     ("topology", "build"),
     ("running",),
-    ("arrays", "net"),
+    ("arrays", "net_files", "net"),
     ("diagnosis", "learnable"),
     ("gradients", "smoothed_loss", "lr_policy", "solver_nets", "solver", "updates"),
     ("classifier", "detector", "confusion", "nccl", "pycaffe"),
