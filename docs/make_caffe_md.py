@@ -114,6 +114,19 @@ DEVIATIONS = [
         "hours are lost on constant losses; all other lines are Caffe's",
     ),
     (
+        "a Crop without crop_param cuts at offset 0; in the branch of 2015 that it came from, at the "
+        "offset by the coordinate map",
+        "by the coordinate map where both bottoms lead to one picture, told in a line; else at 0, with "
+        "a warning; at 0 wherever crop_param is stated",
+        "1.0's own tools always write crop_param: without one it is an old net, whose scores would "
+        "lie up to 39 pixels off",
+    ),
+    (
+        "two threads in one net overwrite each other's maps",
+        "RuntimeError for the second, which names both threads",
+        "wrong scores, and nothing told",
+    ),
+    (
         "random numbers come from boost and cuRAND",
         "the distributions are the same, the numbers PyTorch's; one seed gives one run on a device",
         "the numbers depend on the build there as well",
