@@ -36,6 +36,10 @@ class LazyArrays(Mapping[str, np.ndarray]):
     def __repr__(self) -> str:
         return repr(dict(self))
 
+    def __reduce__(self):
+        """For copy and pickle: the arrays, fetched."""
+        return dict, (dict(self),)
+
 
 def count_of(arrays: Arrays) -> int:
     """The number of items, along the first axis; 0 without arrays."""

@@ -183,6 +183,17 @@ class Blob:
         if self._diff.newest is not None:
             self.dx.zero_()
 
+    # ---- copies
+
+    def copied_data(self) -> np.ndarray | None:
+        """A copy of the values, which changes nothing; None of a blob that no one has touched."""
+        values = self._data.copied(self._count)
+        return None if values is None else values.reshape(self._shape)
+
+    def __reduce__(self):
+        """For copy and pickle: shape, values and derivatives."""
+        return _blob_of, (self._shape, self.copied_data(), self._diff.copied(self._count))
+
     # ---- sharing
 
     def share_data(self, other: Blob) -> None:
@@ -200,3 +211,13 @@ class Blob:
             raise ValueError(
                 f"blobs of shapes {list(self._shape)} and {list(other._shape)} cannot share memory"
             )
+
+
+def _blob_of(shape: tuple[int, ...], data: np.ndarray | None, diff: np.ndarray | None) -> Blob:
+    """A blob of its own memory, as one was when it was copied."""
+    blob = Blob(shape)
+    for memory, values in ((blob._data, data), (blob._diff, diff)):
+        if values is not None:
+            memory.dtype = torch.from_numpy(values).dtype
+            memory.array(values.size)[...] = values.reshape(-1)
+    return blob

@@ -192,3 +192,17 @@ def generator(where: torch.device | None = None) -> torch.Generator:
         seed = secrets.randbits(63) if _seed is None else _seed
         _generators[where] = torch.Generator(where).manual_seed(seed)
     return _generators[where]
+
+
+@contextlib.contextmanager
+def same_generators() -> Iterator[None]:
+    """Whatever is drawn inside, what is drawn afterwards is the same."""
+    before = {where: each.get_state() for where, each in _generators.items()}
+    try:
+        yield
+    finally:
+        for where in list(_generators):
+            if where in before:
+                _generators[where].set_state(before[where])
+            else:
+                del _generators[where]

@@ -70,6 +70,7 @@ class Net(NetFiles):
         return net
 
     def _build(self, param: caffe_pb2.NetParameter, folder: str | None) -> None:
+        self._definition, self._folder = param.SerializeToString(), folder
         net = self._topology = build(param, folder)
         self._running = Running(net, param.debug_info)
         self.name = net.name
@@ -94,6 +95,7 @@ class Net(NetFiles):
         )
         self.inputs = [names[i] for i in net.input_ids]
         self.outputs = [names[i] for i in net.output_ids]
+        self._own = frozenset(vars(self))
 
     # ---- what pycaffe's scripts reach for
 

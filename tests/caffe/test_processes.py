@@ -85,23 +85,20 @@ assert read() == wanted
 """
 
 SPAWN = """
-import multiprocessing, sys
+import multiprocessing
 import numpy as np
 import caffe
 
-def score(seed):
-    net = caffe.Net("net.prototxt", "w.caffemodel", caffe.TEST)
+def score(net, seed):
     data = np.random.RandomState(seed).rand(*net.blobs["data"].shape)
     return net.forward(data=data)["ip"].copy()
 
 if __name__ == "__main__":
-    caffe.set_random_seed(1)
     net = caffe.Net("net.prototxt", caffe.TEST)
     net.params["ip"][0].data[...] = 1e-3
-    net.save("w.caffemodel")
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        got = pool.map(score, range(2))
-    np.testing.assert_allclose(got, [score(0), score(1)], rtol=1e-5)
+        got = pool.starmap(score, [(net, 0), (net, 1)])
+    np.testing.assert_allclose(got, [score(net, 0), score(net, 1)], rtol=1e-5)
 """
 
 
