@@ -1,5 +1,9 @@
 """pycaffe's public names, on an engine of PyTorch tensors."""
 
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .arguments import OF_CAFFE, missing
 from .background import Background
 from .classifier import Classifier
 from .confusion import ConfusionMatrix, predicted
@@ -38,7 +42,7 @@ from .updates import (
     get_solver,
 )
 
-from . import coord_map, diagnosis, io, learnable  # isort: skip
+from . import coord_map, diagnosis, draw, io, learnable  # isort: skip
 from .running import memory  # isort: skip
 
 Tally = ConfusionMatrix  # its first name
@@ -66,6 +70,7 @@ __all__ = [
     "Timer",
     "coord_map",
     "diagnosis",
+    "draw",
     "get_solver",
     "has_nccl",
     "init_log",
@@ -92,3 +97,9 @@ __all__ = [
     "to_proto",
     "weight_shapes",
 ]
+
+if not TYPE_CHECKING:  # to which every name would be there
+
+    def __getattr__(name: str) -> Any:
+        """Answers names of older versions; others raise AttributeError, too."""
+        raise missing("module 'caffe'", name, OF_CAFFE, sys.modules[__name__])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable
 
 import numpy as np
@@ -47,13 +48,19 @@ class Blob:
     assigning (`blob.x = y`) replaces the values, and may take over the tensor's memory.
     """
 
-    def __init__(self, shape=None):
+    def __init__(self, shape=None, name=""):
+        self._name: str = name  # in its net
         self._shape: tuple[int, ...] = ()
         self._count = 0
         self._capacity = 0
         self._data = self._diff = Memory(0)
         if shape is not None:
             self.set_shape(shape)
+
+    @property
+    def _label(self) -> str:
+        """What messages call it."""
+        return f"blob '{self._name}'" if self._name else "a blob"
 
     # ---- shape
 
@@ -75,28 +82,39 @@ class Blob:
     def reshape(self, *dims: int, **kwargs: object) -> None:
         """Change the shape; memory that is large enough stays, with its values in flat order.
 
-        Raises TypeError unless every dimension is an int, ValueError for a negative one.
+        Raises TypeError unless every dimension is a whole number, ValueError for a negative one.
         """
         if kwargs:
             raise RuntimeError("Blob.reshape takes no kwargs")
-        if not all(type(d) is int for d in dims):
+        if len(dims) == 1 and isinstance(dims[0], (list, tuple, np.ndarray)):
+            given = np.ravel(dims[0]).tolist()
             raise TypeError(
-                f"Blob.reshape takes plain ints, as in reshape(1, 3, 500, 500), got {dims}"
+                f"{self._label}: reshape takes its dimensions one by one: "
+                f"reshape({', '.join(map(str, given))}), or reshape(*shape); got {dims[0]!r}"
             )
         self.set_shape(dims)
 
     def set_shape(self, shape: Iterable[int]) -> None:
         """`reshape` for engine code: any sequence of integers."""
-        shape = tuple(int(d) for d in shape)
+        try:
+            shape = tuple(map(operator.index, shape))
+        except TypeError:
+            raise TypeError(
+                f"{self._label}: dimensions are whole numbers, got {tuple(shape)}"
+            ) from None
         if shape == self._shape and self._capacity:
             return
         if len(shape) > MAX_AXES:
-            raise ValueError(f"a blob has at most {MAX_AXES} axes, got {len(shape)}")
+            raise ValueError(f"{self._label}: at most {MAX_AXES} axes, got {len(shape)}")
         if any(d < 0 for d in shape):
-            raise ValueError(f"a blob's dimensions cannot be negative, got shape {list(shape)}")
+            raise ValueError(
+                f"{self._label}: no dimension can be negative, got shape {list(shape)}"
+            )
         count = math.prod(shape)
         if count > INT_MAX:
-            raise ValueError(f"shape {list(shape)} holds {count} values, a blob at most {INT_MAX}")
+            raise ValueError(
+                f"{self._label}: shape {list(shape)} holds {count} values, a blob at most {INT_MAX}"
+            )
         self._shape, self._count = shape, count
         if count > self._capacity:
             self._capacity = count
@@ -145,10 +163,26 @@ class Blob:
         """The values as a writable NumPy view."""
         return self._data.array(self._count).reshape(self._shape)
 
+    @data.setter
+    def data(self, values: object) -> None:
+        self._refuse_another("data", self.data, values)
+
     @property
     def diff(self) -> np.ndarray:
         """The derivatives as a writable NumPy view."""
         return self._diff.array(self._count).reshape(self._shape)
+
+    @diff.setter
+    def diff(self, values: object) -> None:
+        self._refuse_another("diff", self.diff, values)
+
+    def _refuse_another(self, side: str, own: np.ndarray, values: object) -> None:
+        """Raise AttributeError unless the values are the blob's own: `blob.data *= 2` assigns them."""
+        mine = isinstance(values, np.ndarray) and values.shape == own.shape
+        if not mine or values.ctypes.data != own.ctypes.data:  # type: ignore[attr-defined]
+            raise AttributeError(
+                f"{self._label}: {side} is written into, not replaced: blob.{side}[...] = array"
+            )
 
     @property
     def x(self) -> torch.Tensor:
@@ -192,7 +226,12 @@ class Blob:
 
     def __reduce__(self):
         """For copy and pickle: shape, values and derivatives."""
-        return _blob_of, (self._shape, self.copied_data(), self._diff.copied(self._count))
+        return _blob_of, (
+            self._name,
+            self._shape,
+            self.copied_data(),
+            self._diff.copied(self._count),
+        )
 
     # ---- sharing
 
@@ -213,9 +252,11 @@ class Blob:
             )
 
 
-def _blob_of(shape: tuple[int, ...], data: np.ndarray | None, diff: np.ndarray | None) -> Blob:
+def _blob_of(
+    name: str, shape: tuple[int, ...], data: np.ndarray | None, diff: np.ndarray | None
+) -> Blob:
     """A blob of its own memory, as one was when it was copied."""
-    blob = Blob(shape)
+    blob = Blob(shape, name)
     for memory, values in ((blob._data, data), (blob._diff, diff)):
         if values is not None:
             memory.dtype = torch.from_numpy(values).dtype

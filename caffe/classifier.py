@@ -8,8 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import io
+from .arguments import OF_CLASSIFIER, refuse_keywords
 from .net import Net
 from .proto.caffe_pb2 import TEST
+
+_KEYWORDS = ("image_dims", "mean", "input_scale", "raw_scale", "channel_swap")
 
 
 def input_transformer(
@@ -50,7 +53,9 @@ class Classifier(Net):
         input_scale=None,
         raw_scale=None,
         channel_swap=None,
+        **others,
     ):
+        refuse_keywords("caffe.Classifier", others, _KEYWORDS, OF_CLASSIFIER)
         super().__init__(model_file, TEST, weights=pretrained_file)
         self.transformer = input_transformer(self, mean, input_scale, raw_scale, channel_swap)
         self.crop_dims = np.array(self.blobs[self.inputs[0]].data.shape[2:])

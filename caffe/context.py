@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import torch
 
+from .arguments import whole_number
+
 CPU = torch.device("cpu")
 
 # What a precision's convolutions and inner products multiply in; sums, maps, weights and history are
@@ -58,8 +60,9 @@ def set_mode_gpu() -> None:
 def set_device(gpu: int) -> None:
     """Choose the GPU by its number. Raises RuntimeError where there is none of that number."""
     global _gpu
+    gpu = whole_number(gpu, "caffe.set_device")
     require_gpu(gpu)
-    _gpu = int(gpu)
+    _gpu = gpu
     if _device.type == "cuda":
         set_mode_gpu()
 
@@ -67,7 +70,7 @@ def set_device(gpu: int) -> None:
 def require_gpu(gpu: int) -> None:
     """Raise RuntimeError if PyTorch sees no GPU of that number."""
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if gpu >= found:
+    if not 0 <= gpu < found:
         build = "without CUDA" if torch.version.cuda is None else f"for CUDA {torch.version.cuda}"
         raise RuntimeError(
             f"GPU {gpu} was asked for, but PyTorch {torch.__version__} (built {build}) sees {found} "
@@ -180,7 +183,7 @@ def double_precision() -> Iterator[None]:
 def set_random_seed(seed: int) -> None:
     """Seed every later draw: fillers, Dropout, DummyData, shuffling."""
     global _seed
-    _seed = int(seed)
+    _seed = whole_number(seed, "caffe.set_random_seed")
     for generator in _generators.values():
         generator.manual_seed(_seed)
 

@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 
 from . import io
+from .arguments import OF_CLASSIFIER, refuse_keywords
 from .classifier import input_transformer
 from .net import Net
 from .proto.caffe_pb2 import TEST
+
+_KEYWORDS = ("mean", "input_scale", "raw_scale", "channel_swap", "context_pad")
 
 
 class Detector(Net):
@@ -33,7 +36,9 @@ class Detector(Net):
         raw_scale=None,
         channel_swap=None,
         context_pad=None,
+        **others,
     ):
+        refuse_keywords("caffe.Detector", others, _KEYWORDS, OF_CLASSIFIER)
         super().__init__(model_file, TEST, weights=pretrained_file)
         self.transformer = input_transformer(self, mean, input_scale, raw_scale, channel_swap)
         self.configure_crop(context_pad)

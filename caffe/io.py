@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from caffe.arguments import OF_IO, missing
 from caffe.proto import caffe_pb2
 
 GREY = np.array([0.2125, 0.7154, 0.0721])  # of R, G, B: scikit-image's, which pycaffe loads with
+
+
+def __getattr__(name: str) -> Any:
+    """Answers names of older versions; others raise AttributeError, too."""
+    raise missing("module 'caffe.io'", name, OF_IO, sys.modules[__name__])
+
 
 # -- messages --
 
@@ -234,6 +243,11 @@ class Transformer:
         """Mean to subtract: one value a channel, or a picture (channels, height, width), which is
         resized to the input's size."""
         self._check_input(in_)
+        if isinstance(mean, (str, os.PathLike)):
+            raise TypeError(
+                f"set_mean takes an array, not a file: numpy.load({mean!r}).mean(axis=(1, 2)) is one "
+                "value a channel"
+            )
         shape, mean = tuple(self.inputs[in_][1:]), np.asarray(mean)
         if mean.ndim == 1:
             if mean.shape[0] != shape[0]:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
 
-from . import context
-from .arrays import LazyArrays, copied, count_of, join, split
-from .blob import Blob, BlobVec
+from . import arguments, context
+from .arrays import LazyArrays, copied, count_of, fill, join, split
+from .blob import BlobVec
 from .build import build
 from .files import read
 from .files.paths import Path, require_file
 from .layers.input import MemoryData
+from .named import OrderedDict
 from .names import did_you_mean
 from .net_files import NetFiles
 from .one_thread import OneThread, alone
@@ -36,15 +36,27 @@ class Net(NetFiles):
     the net's order; `inputs` and `outputs` are lists of blob names.
     """
 
+    @overload
+    def __init__(
+        self,
+        network_file: Path,
+        phase: int,
+        level: int = 0,
+        stages: Sequence[str] | None = None,
+        weights: Path | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(self, network_file: Path, weights: Path, phase: int) -> None: ...
+
     def __init__(self, network_file: Path, *args: Any, **kwargs: Any):
         """Net(network_file, phase, level=0, stages=None, weights=None), or the older
-        Net(network_file, weights_file, phase).
+        Net(network_file, weights, phase).
 
-        Raises RuntimeError for a file that is not there, ValueError for whatever does not fit.
+        Raises RuntimeError for a file that is not there, TypeError for other arguments, ValueError
+        for whatever does not fit.
         """
-        if len(args) == 2 and isinstance(args[0], (str, os.PathLike)) and not kwargs:
-            args, kwargs = (args[1],), {"weights": args[0]}
-        self._open(network_file, *args, **kwargs)
+        self._open(network_file, **arguments.of_net(network_file, args, kwargs))
 
     def _open(self, network_file, phase, level=0, stages=None, weights=None):
         for path in (network_file, weights):
@@ -81,23 +93,29 @@ class Net(NetFiles):
         self.params_lr = [1.0 if v is None else v for v in net.params_lr]
         self.params_weight_decay = [1.0 if v is None else v for v in net.params_weight_decay]
         names, layer_names = net.blob_names, net.layer_names
-        self.blobs: OrderedDict[str, Blob] = OrderedDict(zip(names, net.blobs))
-        self.blob_loss_weights = OrderedDict(zip(names, net.loss_weights))
-        self.layer_dict = OrderedDict(zip(layer_names, self.layers))
-        self.params: OrderedDict[str, BlobVec] = OrderedDict(
-            (name, layer.blobs) for name, layer in zip(layer_names, net.layers) if len(layer.blobs)
-        )
-        self.top_names, self.bottom_names = (
-            OrderedDict(
-                (name, [names[i] for i in of_layer]) for name, of_layer in zip(layer_names, ids)
-            )
+        with_params = (pair for pair in zip(layer_names, self.layers) if len(pair[1].blobs))
+        tops, bottoms = (
+            [[names[i] for i in of_layer] for of_layer in ids]
             for ids in (net.top_ids, net.bottom_ids)
         )
+        self.blobs = OrderedDict("blob", self.name, zip(names, net.blobs))
+        self.blob_loss_weights = OrderedDict("blob", self.name, zip(names, net.loss_weights))
+        self.layer_dict = OrderedDict("layer", self.name, zip(layer_names, self.layers))
+        self.params = OrderedDict(
+            "layer with parameters", self.name, ((name, layer.blobs) for name, layer in with_params)
+        )
+        self.top_names = OrderedDict("layer", self.name, zip(layer_names, tops))
+        self.bottom_names = OrderedDict("layer", self.name, zip(layer_names, bottoms))
         self.inputs = [names[i] for i in net.input_ids]
         self.outputs = [names[i] for i in net.output_ids]
         self._own = frozenset(vars(self))
 
     # ---- what pycaffe's scripts reach for
+
+    if not TYPE_CHECKING:  # to which every attribute would be there
+
+        def __getattr__(self, name):
+            raise arguments.missing("'Net' object", name, arguments.OF_A_NET, self)
 
     @property
     def _blobs(self) -> BlobVec:
@@ -168,9 +186,18 @@ class Net(NetFiles):
     def _position(self, name: str) -> int:
         names = self._layer_names
         if name not in names:
-            hint = did_you_mean(name, names, "; the nearest known is '{}'", cutoff=0)
+            hint = did_you_mean(str(name), names, "; the nearest known is '{}'", cutoff=0)
             raise ValueError(f"no layer {name!r} in net {self.name!r}{hint}")
         return names.index(name)
+
+    def _known(self, names: Iterable[str] | None) -> set[str]:
+        """Names of blobs as a set. TypeError for a single one, KeyError for one that there is not."""
+        if isinstance(names, str):
+            raise TypeError(f"a list of blobs' names is wanted, [{names!r}], got {names!r}")
+        found = set(names or ())
+        for name in found:
+            self.blobs[name]
+        return found
 
     @alone
     def forward(
@@ -188,9 +215,8 @@ class Net(NetFiles):
         first = 0 if start is None else self._position(start)
         last = self._topology.last if end is None else self._position(end)
         named = self.outputs if end is None else self.top_names[end]
-        outputs = set(named) | set(blobs or ())
-        if kwargs:
-            self._fill(kwargs, self.inputs, "data", "Input blob arguments do not match net inputs.")
+        outputs = set(named) | self._known(blobs)
+        fill(self.blobs, kwargs, self.inputs, "data")
         self._running.policy.returned = outputs
         self._forward_async(first, last)
         return self._arrays(outputs, "data")
@@ -211,9 +237,8 @@ class Net(NetFiles):
         first = self._topology.last if start is None else self._position(start)
         last = 0 if end is None else self._position(end)
         named = self.inputs if end is None else self.bottom_names[end]
-        outputs = set(named) | set(diffs or ())
-        if kwargs:
-            self._fill(kwargs, self.outputs, "diff", "Top diff arguments do not match net outputs.")
+        outputs = set(named) | self._known(diffs)
+        fill(self.blobs, kwargs, self.outputs, "diff")
         self._running.policy.returned = outputs
         self._backward(first, last)
         return self._arrays(outputs, "diff")
@@ -224,21 +249,6 @@ class Net(NetFiles):
                 names, self._raise_deferred, lambda name: getattr(self.blobs[name], side)
             )
         return {name: getattr(self.blobs[name], side) for name in names}
-
-    def _fill(
-        self, arrays: Mapping[str, np.ndarray], names: Sequence[str], side: str, mismatch: str
-    ) -> None:
-        if set(arrays) != set(names):
-            raise KeyError(f"{mismatch} Got {sorted(arrays)}, the net has {sorted(names)}.")
-        for name, array in arrays.items():
-            blob = self.blobs[name]
-            if array.shape[0] != blob.shape[0]:
-                kind = "Input" if side == "data" else "Diff"
-                raise ValueError(
-                    f"{kind} is not batch sized: '{name}' got {array.shape[0]} along its first axis, "
-                    f"the blob has {blob.shape[0]}; blobs['{name}'].reshape(...) changes that"
-                )
-            getattr(blob, side)[...] = array
 
     @alone
     def forward_all(

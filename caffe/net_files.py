@@ -49,6 +49,8 @@ class NetFiles:
     @alone
     def share_with(self, other: NetFiles) -> None:
         """Use `other`'s weights, in the same memory, for all layers of equal name."""
+        if not isinstance(other, NetFiles):
+            raise TypeError(f"share_with takes a net, copy_from a file: got {other!r}")
         weights.share(self.layers, other.layers)
 
     @alone

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from . import context, gradients
+from .arguments import whole_number
 from .blob import Blob
 from .files import read, snapshot
 from .files.paths import Path, require_file
@@ -102,9 +103,8 @@ class Solver:
     @alone
     def step(self, iterations: int) -> None:
         """Train for so many iterations: test and display where due, update, snapshot where due."""
-        if type(iterations) is not int:
-            raise TypeError(f"step takes a whole number of iterations, got {iterations!r}")
-        p, start, stop = self.param, self.iter, self.iter + iterations
+        p, start = self.param, self.iter
+        stop = start + whole_number(iterations, "step")
         self._smoothed = SmoothedLoss()
         self._displayed_at, self._clock = self.iter, time.perf_counter()
         while self.iter < stop:

@@ -25,7 +25,10 @@ CODE = [name for name in PYTHON if name.startswith(("caffe/", "fcn/"))]
 
 # The engine's floors, from the ground up: a module imports from its own floor and from those below.
 FLOORS = [
-    ("proto", "names", "c_math", "glog", "context", "timer", "background", "one_thread"),
+    (
+        *("proto", "names", "c_math", "glog", "context", "timer"),
+        *("arguments", "background", "named", "one_thread"),
+    ),
     ("files", "graph", "net_spec", "coord_map", "draw", "io", "kernels"),
     ("syncedmem", "blob"),
     ("layer", "filler"),
@@ -40,7 +43,17 @@ FLOORS = [
     ("", "__main__", "commands"),
 ]
 # The side of prototxts: no tensors, so that a net can be written where there is no PyTorch
-WITHOUT_TORCH = ("proto", "files", "graph", "net_spec", "coord_map", "names", "c_math")
+WITHOUT_TORCH = (
+    "proto",
+    "files",
+    "graph",
+    "net_spec",
+    "coord_map",
+    "names",
+    "c_math",
+    "arguments",
+    "named",
+)
 
 
 def module_of(name):
