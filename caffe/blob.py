@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from . import context
+from . import context, views
 from .syncedmem import Memory
 
 MAX_AXES = 32
@@ -35,6 +35,10 @@ class RawBlobVec(list["Blob"]):
 class BlobVec(list["Blob"]):
     """A layer's parameters."""
 
+    def _repr_html_(self) -> str:
+        rows = views.named_rows({blob._name: blob for blob in self})
+        return views.html_table(["blob", "shape", "size"], rows)
+
     def add_blob(self, *shape: int) -> None:
         """Append a zero blob of the shape; for use in a layer's setup."""
         self.append(Blob(shape))
@@ -56,6 +60,12 @@ class Blob:
         self._data = self._diff = Memory(0)
         if shape is not None:
             self.set_shape(shape)
+
+    def __repr__(self) -> str:
+        return views.blob_text(self)
+
+    def _repr_html_(self) -> str:
+        return views.html_table(["blob", "shape", "size"], views.named_rows({self._name: self}))
 
     @property
     def _label(self) -> str:

@@ -68,6 +68,10 @@ class Layer:
         if field:
             self.param = getattr(layer_param, field)
 
+    def __repr__(self) -> str:
+        param = getattr(self, "layer_param", None)  # a user's class may forget it
+        return f"<{param.type} '{param.name}'>" if param else f"<{type(self).__name__}>"
+
     @property
     def type(self) -> str:
         """The layer type, as the prototxt names it."""

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import collections
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 import torch
 
 from . import arguments, context
 from .arrays import LazyArrays, copied, count_of, fill, join, split
-from .blob import BlobVec
 from .build import build
 from .files import read
 from .files.paths import Path, require_file
 from .layers.input import MemoryData
 from .named import OrderedDict
 from .names import did_you_mean
+from .net_face import NetFace
 from .net_files import NetFiles
 from .one_thread import OneThread, alone
 from .proto import caffe_pb2
@@ -29,7 +30,7 @@ class LayerVec(list[Any]):
     """A net's layers, in file order; a Python layer's class may have any attributes."""
 
 
-class Net(NetFiles):
+class Net(NetFace, NetFiles):
     """A net of one phase, with pycaffe's interface.
 
     `blobs`, `params`, `layer_dict`, `top_names`, `bottom_names` and `blob_loss_weights` map names in
@@ -99,51 +100,16 @@ class Net(NetFiles):
             for ids in (net.top_ids, net.bottom_ids)
         )
         self.blobs = OrderedDict("blob", self.name, zip(names, net.blobs))
-        self.blob_loss_weights = OrderedDict("blob", self.name, zip(names, net.loss_weights))
-        self.layer_dict = OrderedDict("layer", self.name, zip(layer_names, self.layers))
+        self.blob_loss_weights = collections.OrderedDict(zip(names, net.loss_weights))
+        self.layer_dict = collections.OrderedDict(zip(layer_names, self.layers))
         self.params = OrderedDict(
             "layer with parameters", self.name, ((name, layer.blobs) for name, layer in with_params)
         )
-        self.top_names = OrderedDict("layer", self.name, zip(layer_names, tops))
-        self.bottom_names = OrderedDict("layer", self.name, zip(layer_names, bottoms))
+        self.top_names = collections.OrderedDict(zip(layer_names, tops))
+        self.bottom_names = collections.OrderedDict(zip(layer_names, bottoms))
         self.inputs = [names[i] for i in net.input_ids]
         self.outputs = [names[i] for i in net.output_ids]
         self._own = frozenset(vars(self))
-
-    # ---- what pycaffe's scripts reach for
-
-    if not TYPE_CHECKING:  # to which every attribute would be there
-
-        def __getattr__(self, name):
-            raise arguments.missing("'Net' object", name, arguments.OF_A_NET, self)
-
-    @property
-    def _blobs(self) -> BlobVec:
-        return self._topology.blobs
-
-    @property
-    def _blob_names(self) -> list[str]:
-        return self._topology.blob_names
-
-    @property
-    def _layer_names(self) -> list[str]:
-        return self._topology.layer_names
-
-    @property
-    def _inputs(self) -> list[int]:
-        return self._topology.input_ids
-
-    @property
-    def _outputs(self) -> list[int]:
-        return self._topology.output_ids
-
-    def _bottom_ids(self, index: int) -> list[int]:
-        """Positions in `_blobs` of a layer's bottoms."""
-        return self._topology.bottom_ids[index]
-
-    def _top_ids(self, index: int) -> list[int]:
-        """Positions in `_blobs` of a layer's tops."""
-        return self._topology.top_ids[index]
 
     @property
     def debug_info(self) -> bool:

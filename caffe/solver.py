@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from . import context, gradients
+from . import context, gradients, views
 from .arguments import whole_number
 from .blob import Blob
 from .files import read, snapshot
@@ -66,6 +66,12 @@ class Solver:
             Blob(blob.shape) for _ in range(self.histories) for blob in self.net.learnable_params
         ]
         info("solver.cpp:57", "Solver scaffolding done.")
+
+    def __repr__(self) -> str:
+        return views.solver_text(self)
+
+    def _repr_html_(self) -> str:
+        return views.solver_html(self)
 
     def __reduce__(self):
         """Raises TypeError: a solver is neither copied nor pickled."""

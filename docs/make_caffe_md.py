@@ -163,6 +163,11 @@ DEVIATIONS = [
         "nobody looks for them in /tmp",
     ),
     (
+        "in a notebook as everywhere",
+        "in a notebook warnings alone, unless GLOG_minloglevel is 0 or `caffe.init_log(0)` is called",
+        "a net's log fills pages there",
+    ),
+    (
         "after a resume the first displayed speed counts from iteration 0",
         "from the resumed iteration",
         "it was a wrong number",

@@ -27,7 +27,7 @@ CODE = [name for name in PYTHON if name.startswith(("caffe/", "fcn/"))]
 FLOORS = [
     (
         *("proto", "names", "c_math", "glog", "context", "timer"),
-        *("arguments", "background", "named", "one_thread"),
+        *("arguments", "background", "named", "one_thread", "views"),
     ),
     ("files", "graph", "net_spec", "coord_map", "draw", "io", "kernels"),
     ("syncedmem", "blob"),
@@ -36,7 +36,7 @@ FLOORS = [
     ("layers",),
     ("topology", "build"),
     ("running",),
-    ("arrays", "net_files", "net"),
+    ("arrays", "net_face", "net_files", "net"),
     ("diagnosis", "learnable"),
     ("gradients", "smoothed_loss", "lr_policy", "solver_nets", "solver", "updates"),
     ("classifier", "detector", "confusion", "nccl", "pycaffe"),

@@ -1,0 +1,54 @@
+"""The part of a Net that shows it, and the private names that pycaffe's scripts reach for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import arguments, views
+from .blob import BlobVec
+from .topology import Topology
+
+
+class NetFace:
+    """How a net shows itself; pycaffe's private names; answers to calls from before 1.0."""
+
+    _topology: Topology
+
+    def __repr__(self) -> str:
+        return views.net_text(self)
+
+    def _repr_html_(self) -> str:
+        return views.net_html(self)
+
+    if not TYPE_CHECKING:  # to which every attribute would be there
+
+        def __getattr__(self, name):
+            raise arguments.missing("'Net' object", name, arguments.OF_A_NET, self)
+
+    @property
+    def _blobs(self) -> BlobVec:
+        return self._topology.blobs
+
+    @property
+    def _blob_names(self) -> list[str]:
+        return self._topology.blob_names
+
+    @property
+    def _layer_names(self) -> list[str]:
+        return self._topology.layer_names
+
+    @property
+    def _inputs(self) -> list[int]:
+        return self._topology.input_ids
+
+    @property
+    def _outputs(self) -> list[int]:
+        return self._topology.output_ids
+
+    def _bottom_ids(self, index: int) -> list[int]:
+        """Positions in `_blobs` of a layer's bottoms."""
+        return self._topology.bottom_ids[index]
+
+    def _top_ids(self, index: int) -> list[int]:
+        """Positions in `_blobs` of a layer's tops."""
+        return self._topology.top_ids[index]
