@@ -52,8 +52,8 @@ class Blob:
     assigning (`blob.x = y`) replaces the values, and may take over the tensor's memory.
     """
 
-    def __init__(self, shape=None, name=""):
-        self._name: str = name  # in its net
+    def __init__(self, shape: Iterable[int] | None = None, name: str = "") -> None:
+        self._name = name  # in its net
         self._shape: tuple[int, ...] = ()
         self._count = 0
         self._capacity = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -112,7 +112,9 @@ def load_image(filename: Any, color: bool = True) -> np.ndarray:
     return pixels.astype(np.float32)
 
 
-def resize_image(im: np.ndarray, new_dims: Sequence[int], interp_order: int = 1) -> np.ndarray:
+def resize_image(
+    im: np.ndarray, new_dims: Sequence[int] | np.ndarray, interp_order: int = 1
+) -> np.ndarray:
     """A (height, width, channels) picture at another (height, width), float32.
 
     With one or three channels as scikit-image 0.14 does it: pixel centres correspond, no smoothing
@@ -139,7 +141,9 @@ def resize_image(im: np.ndarray, new_dims: Sequence[int], interp_order: int = 1)
     return (resized * (high - low) + low).astype(np.float32)
 
 
-def oversample(images: Sequence[np.ndarray] | np.ndarray, crop_dims: Sequence[int]) -> np.ndarray:
+def oversample(
+    images: Sequence[np.ndarray] | np.ndarray, crop_dims: Sequence[int] | np.ndarray
+) -> np.ndarray:
     """Ten crops of each picture: corners and centre, then the same mirrored.
 
     images: (height, width, channels) arrays of one shape; result: (10 * pictures, *crop_dims,
@@ -164,15 +168,15 @@ class Transformer:
     `inputs` maps names of inputs to the shapes of their blobs.
     """
 
-    def __init__(self, inputs):
+    def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:
         self.inputs = inputs
-        self.transpose = {}
-        self.channel_swap = {}
-        self.raw_scale = {}
-        self.mean = {}
-        self.input_scale = {}
+        self.transpose: dict[str, Sequence[int]] = {}
+        self.channel_swap: dict[str, Sequence[int]] = {}
+        self.raw_scale: dict[str, float] = {}
+        self.mean: dict[str, np.ndarray] = {}
+        self.input_scale: dict[str, float] = {}
 
-    def _check_input(self, in_):
+    def _check_input(self, in_: str) -> None:
         if in_ not in self.inputs:
             # pycaffe's own type, as are the others here
             raise Exception(f"{in_} is not one of the net inputs: {self.inputs}")

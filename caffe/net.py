@@ -12,6 +12,7 @@ import torch
 
 from . import arguments, context
 from .arrays import LazyArrays, copied, count_of, fill, join, split
+from .blob import BlobVec
 from .build import build
 from .files import read
 from .files.paths import Path, require_file
@@ -102,7 +103,7 @@ class Net(NetFace, NetFiles):
         self.blobs = OrderedDict("blob", self.name, zip(names, net.blobs))
         self.blob_loss_weights = collections.OrderedDict(zip(names, net.loss_weights))
         self.layer_dict = collections.OrderedDict(zip(layer_names, self.layers))
-        self.params = OrderedDict(
+        self.params: OrderedDict[BlobVec] = OrderedDict(
             "layer with parameters", self.name, ((name, layer.blobs) for name, layer in with_params)
         )
         self.top_names = collections.OrderedDict(zip(layer_names, tops))
