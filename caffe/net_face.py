@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import arguments, views
+from . import arguments, draw, views
 from .blob import BlobVec
+from .proto import caffe_pb2
 from .topology import Topology
 
 
@@ -18,7 +19,21 @@ class NetFace:
         return views.net_text(self)
 
     def _repr_html_(self) -> str:
-        return views.net_html(self)
+        shapes = {name: blob.shape for name, blob in zip(self._blob_names, self._blobs)}
+        return views.net_html(self, draw.svg(self._as_written(), shapes=shapes))
+
+    def _as_written(self) -> caffe_pb2.NetParameter:
+        """The net's layers without the splits that Caffe inserts."""
+        net = caffe_pb2.NetParameter(name=self._topology.name)
+        split_from: dict[str, str] = {}
+        for layer in (layer.layer_param for layer in self._topology.layers):
+            if layer.type == "Split":
+                split_from.update(dict.fromkeys(layer.top, layer.bottom[0]))
+                continue
+            written = net.layer.add()
+            written.CopyFrom(layer)
+            written.bottom[:] = [split_from.get(blob, blob) for blob in layer.bottom]
+        return net
 
     if not TYPE_CHECKING:  # to which every attribute would be there
 

@@ -127,8 +127,8 @@ def _net_head(net):
     return f"{name}, {phase}: {layers}, {learned}, about {size} of memory"
 
 
-def net_html(net: Any) -> str:
-    """The head of `net_text`, and a table of the layers."""
+def net_html(net: Any, drawing: str) -> str:
+    """The head of `net_text`, and, folded, a table of the layers and an SVG of the net."""
     rows = []
     for layer, name in zip(net.layers, net._layer_names):
         if layer.type == "Split":  # which Caffe inserted
@@ -138,7 +138,8 @@ def net_html(net: Any) -> str:
         blobs = ", ".join(shape_text(blob.shape) for blob in layer.blobs)
         rows.append([name, layer.type, ", ".join(tops), shapes, blobs])
     table = html_table(["layer", "type", "tops", "shape", "parameters"], rows)
-    return f"<div><p>{html.escape(_net_head(net))}</p>{_folded('layers', table)}</div>"
+    folded = _folded("layers", table) + _folded("drawing", drawing)
+    return f"<div><p>{html.escape(_net_head(net))}</p>{folded}</div>"
 
 
 def _folded(title, body):
@@ -158,7 +159,7 @@ def solver_text(solver: Any) -> str:
 def solver_html(solver: Any) -> str:
     """The same lines, and the net as it shows itself."""
     lines = "<br>".join(map(html.escape, _solver_lines(solver)))
-    return f"<div><p>{lines}</p>{net_html(solver.net)}</div>"
+    return f"<div><p>{lines}</p>{solver.net._repr_html_()}</div>"
 
 
 def _solver_lines(solver):

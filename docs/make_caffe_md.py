@@ -206,7 +206,8 @@ DEVIATIONS = [
     ),
     (
         "caffe.draw needs pydot and Graphviz",
-        "without them it gives DOT text; `caffe.draw.dot` always does",
+        "without them it draws .svg itself (`caffe.draw.svg`) and gives DOT text for other formats "
+        "(`caffe.draw.dot`)",
         "a graph is better than an error",
     ),
 ]

@@ -29,7 +29,7 @@ FLOORS = [
         *("proto", "names", "c_math", "glog", "context", "timer"),
         *("arguments", "background", "layer_functions", "named", "one_thread", "views"),
     ),
-    ("files", "graph", "net_spec", "coord_map", "draw", "io", "kernels"),
+    ("files", "graph", "net_spec", "coord_map", "layout", "svg", "draw", "io", "kernels"),
     ("syncedmem", "blob"),
     ("layer", "filler"),
     ("files.weights",),  # of a net's layers
