@@ -1,5 +1,10 @@
 """pycaffe's public names, on an engine of PyTorch tensors."""
 
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .arguments import OF_CAFFE, missing
+from .background import Background
 from .classifier import Classifier
 from .confusion import ConfusionMatrix, predicted
 from .context import (
@@ -38,7 +43,7 @@ from .updates import (
     get_solver,
 )
 
-from . import coord_map, diagnosis, io, learnable  # isort: skip
+from . import coord_map, diagnosis, draw, io, learnable  # isort: skip
 from .running import memory, roofline  # isort: skip
 
 Tally = ConfusionMatrix  # its first name
@@ -49,6 +54,7 @@ __all__ = [
     "AdaDeltaSolver",
     "AdaGradSolver",
     "AdamSolver",
+    "Background",
     "Classifier",
     "ConfusionMatrix",
     "Detector",
@@ -65,6 +71,7 @@ __all__ = [
     "Timer",
     "coord_map",
     "diagnosis",
+    "draw",
     "get_solver",
     "has_nccl",
     "init_log",
@@ -93,3 +100,9 @@ __all__ = [
     "upgrade_net",
     "weight_shapes",
 ]
+
+if not TYPE_CHECKING:  # to which every name would be there
+
+    def __getattr__(name: str) -> Any:
+        """Answers names of older versions; others raise AttributeError, too."""
+        raise missing("module 'caffe'", name, OF_CAFFE, sys.modules[__name__])

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 
+from .blob import Blob
+
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -35,6 +37,41 @@ class LazyArrays(Mapping[str, np.ndarray]):
 
     def __repr__(self) -> str:
         return repr(dict(self))
+
+    def __reduce__(self):
+        """For copy and pickle: the arrays, fetched."""
+        return dict, (dict(self),)
+
+
+_MISMATCH = {
+    "data": "Input blob arguments do not match net inputs.",
+    "diff": "Top diff arguments do not match net outputs.",
+}
+
+
+def fill(blobs: Mapping[str, Blob], arrays: Arrays, names: Collection[str], side: str) -> None:
+    """Write arrays into blobs' "data" or "diff"; all blobs of `names`, or none.
+
+    Raises KeyError for other names, ValueError for an array that does not fit its blob.
+    """
+    if not arrays:
+        return
+    if set(arrays) != set(names):
+        raise KeyError(f"{_MISMATCH[side]} Got {sorted(arrays)}, the net has {sorted(names)}.")
+    for name, values in arrays.items():
+        array, shape = np.asarray(values), list(blobs[name].shape)
+        about = f"blob '{name}' has shape {shape}, got an array of shape {list(array.shape)}"
+        fits = f"net.blobs['{name}'].reshape{array.shape} before forward makes room for it"
+        if array.ndim == 0 or array.shape[0] != shape[0]:
+            kind = {"data": "Input", "diff": "Diff"}[side]
+            way = (
+                "array[numpy.newaxis] is a batch of one" if list(array.shape) == shape[1:] else fits
+            )
+            raise ValueError(f"{kind} is not batch sized: {about}; {way}")
+        try:
+            getattr(blobs[name], side)[...] = array
+        except ValueError as error:
+            raise ValueError(f"{about} ({error}); {fits}") from None
 
 
 def count_of(arrays: Arrays) -> int:

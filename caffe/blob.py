@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable
 
 import numpy as np
 import torch
 
-from . import context
+from . import context, views
 from .syncedmem import Memory
 
 MAX_AXES = 32
@@ -34,6 +35,10 @@ class RawBlobVec(list["Blob"]):
 class BlobVec(list["Blob"]):
     """A layer's parameters."""
 
+    def _repr_html_(self) -> str:
+        rows = views.named_rows({blob._name: blob for blob in self})
+        return views.html_table(["blob", "shape", "size"], rows)
+
     def add_blob(self, *shape: int) -> None:
         """Append a zero blob of the shape; for use in a layer's setup."""
         self.append(Blob(shape))
@@ -47,13 +52,25 @@ class Blob:
     assigning (`blob.x = y`) replaces the values, and may take over the tensor's memory.
     """
 
-    def __init__(self, shape=None):
+    def __init__(self, shape: Iterable[int] | None = None, name: str = "") -> None:
+        self._name = name  # in its net
         self._shape: tuple[int, ...] = ()
         self._count = 0
         self._capacity = 0
         self._data = self._diff = Memory(0)
         if shape is not None:
             self.set_shape(shape)
+
+    def __repr__(self) -> str:
+        return views.blob_text(self)
+
+    def _repr_html_(self) -> str:
+        return views.html_table(["blob", "shape", "size"], views.named_rows({self._name: self}))
+
+    @property
+    def _label(self) -> str:
+        """What messages call it."""
+        return f"blob '{self._name}'" if self._name else "a blob"
 
     # ---- shape
 
@@ -75,28 +92,39 @@ class Blob:
     def reshape(self, *dims: int, **kwargs: object) -> None:
         """Change the shape; memory that is large enough stays, with its values in flat order.
 
-        Raises TypeError unless every dimension is an int, ValueError for a negative one.
+        Raises TypeError unless every dimension is a whole number, ValueError for a negative one.
         """
         if kwargs:
             raise RuntimeError("Blob.reshape takes no kwargs")
-        if not all(type(d) is int for d in dims):
+        if len(dims) == 1 and isinstance(dims[0], (list, tuple, np.ndarray)):
+            given = np.ravel(dims[0]).tolist()
             raise TypeError(
-                f"Blob.reshape takes plain ints, as in reshape(1, 3, 500, 500), got {dims}"
+                f"{self._label}: reshape takes its dimensions one by one: "
+                f"reshape({', '.join(map(str, given))}), or reshape(*shape); got {dims[0]!r}"
             )
         self.set_shape(dims)
 
     def set_shape(self, shape: Iterable[int]) -> None:
         """`reshape` for engine code: any sequence of integers."""
-        shape = tuple(int(d) for d in shape)
+        try:
+            shape = tuple(map(operator.index, shape))
+        except TypeError:
+            raise TypeError(
+                f"{self._label}: dimensions are whole numbers, got {tuple(shape)}"
+            ) from None
         if shape == self._shape and self._capacity:
             return
         if len(shape) > MAX_AXES:
-            raise ValueError(f"a blob has at most {MAX_AXES} axes, got {len(shape)}")
+            raise ValueError(f"{self._label}: at most {MAX_AXES} axes, got {len(shape)}")
         if any(d < 0 for d in shape):
-            raise ValueError(f"a blob's dimensions cannot be negative, got shape {list(shape)}")
+            raise ValueError(
+                f"{self._label}: no dimension can be negative, got shape {list(shape)}"
+            )
         count = math.prod(shape)
         if count > INT_MAX:
-            raise ValueError(f"shape {list(shape)} holds {count} values, a blob at most {INT_MAX}")
+            raise ValueError(
+                f"{self._label}: shape {list(shape)} holds {count} values, a blob at most {INT_MAX}"
+            )
         self._shape, self._count = shape, count
         if count > self._capacity:
             self._capacity = count
@@ -145,10 +173,26 @@ class Blob:
         """The values as a writable NumPy view."""
         return self._data.array(self._count).reshape(self._shape)
 
+    @data.setter
+    def data(self, values: object) -> None:
+        self._refuse_another("data", self.data, values)
+
     @property
     def diff(self) -> np.ndarray:
         """The derivatives as a writable NumPy view."""
         return self._diff.array(self._count).reshape(self._shape)
+
+    @diff.setter
+    def diff(self, values: object) -> None:
+        self._refuse_another("diff", self.diff, values)
+
+    def _refuse_another(self, side: str, own: np.ndarray, values: object) -> None:
+        """Raise AttributeError unless the values are the blob's own: `blob.data *= 2` assigns them."""
+        mine = isinstance(values, np.ndarray) and values.shape == own.shape
+        if not mine or values.ctypes.data != own.ctypes.data:  # type: ignore[attr-defined]
+            raise AttributeError(
+                f"{self._label}: {side} is written into, not replaced: blob.{side}[...] = array"
+            )
 
     @property
     def x(self) -> torch.Tensor:
@@ -183,6 +227,22 @@ class Blob:
         if self._diff.newest is not None:
             self.dx.zero_()
 
+    # ---- copies
+
+    def copied_data(self) -> np.ndarray | None:
+        """A copy of the values, which changes nothing; None of a blob that no one has touched."""
+        values = self._data.copied(self._count)
+        return None if values is None else values.reshape(self._shape)
+
+    def __reduce__(self):
+        """For copy and pickle: shape, values and derivatives."""
+        return _blob_of, (
+            self._name,
+            self._shape,
+            self.copied_data(),
+            self._diff.copied(self._count),
+        )
+
     # ---- sharing
 
     def share_data(self, other: Blob) -> None:
@@ -200,3 +260,15 @@ class Blob:
             raise ValueError(
                 f"blobs of shapes {list(self._shape)} and {list(other._shape)} cannot share memory"
             )
+
+
+def _blob_of(
+    name: str, shape: tuple[int, ...], data: np.ndarray | None, diff: np.ndarray | None
+) -> Blob:
+    """A blob of its own memory, as one was when it was copied."""
+    blob = Blob(shape, name)
+    for memory, values in ((blob._data, data), (blob._diff, diff)):
+        if values is not None:
+            memory.dtype = torch.from_numpy(values).dtype
+            memory.array(values.size)[...] = values.reshape(-1)
+    return blob

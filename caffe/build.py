@@ -120,7 +120,7 @@ class Builder:
         return blob_id
 
     def _new_blob(self, name):
-        self.net.blobs.append(Blob())
+        self.net.blobs.append(Blob(name=name))
         self.net.blob_names.append(name)
         self.net.loss_weights.append(0.0)
         self._blob_need_backward.append(False)
@@ -188,6 +188,7 @@ class Builder:
         specs += [_DEFAULT_SPEC] * (len(layer.blobs) - len(specs))
         layer.param_propagate_down = [spec.lr_mult != 0 for spec in specs]
         for i, spec in enumerate(specs):
+            layer.blobs[i]._name = f"{layer.name}[{i}]"
             if spec.name and spec.name in self._owners:
                 self._share(layer, i, spec)
                 continue

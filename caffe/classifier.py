@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from . import io
+from .arguments import OF_CLASSIFIER, refuse_keywords
+from .files.paths import Path
 from .net import Net
 from .proto.caffe_pb2 import TEST
+
+_KEYWORDS = ("image_dims", "mean", "input_scale", "raw_scale", "channel_swap")
 
 
 def input_transformer(
@@ -43,14 +48,16 @@ class Classifier(Net):
 
     def __init__(
         self,
-        model_file,
-        pretrained_file,
-        image_dims=None,
-        mean=None,
-        input_scale=None,
-        raw_scale=None,
-        channel_swap=None,
-    ):
+        model_file: Path,
+        pretrained_file: Path,
+        image_dims: Sequence[int] | None = None,
+        mean: np.ndarray | None = None,
+        input_scale: float | None = None,
+        raw_scale: float | None = None,
+        channel_swap: Sequence[int] | None = None,
+        **others: Any,
+    ) -> None:
+        refuse_keywords("caffe.Classifier", others, _KEYWORDS, OF_CLASSIFIER)
         super().__init__(model_file, TEST, weights=pretrained_file)
         self.transformer = input_transformer(self, mean, input_scale, raw_scale, channel_swap)
         self.crop_dims = np.array(self.blobs[self.inputs[0]].data.shape[2:])

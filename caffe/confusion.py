@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
 from . import context
 from .blob import Blob
+from .net import Net
 
 _BLOCK = 1 << 14
 
@@ -49,13 +52,15 @@ class ConfusionMatrix:
     Nothing is fetched from a GPU before `result`, but for predictions that are asked for.
     """
 
-    def __init__(self, net, scores, truth, loss=None):
+    def __init__(self, net: Net, scores: str, truth: str, loss: str | None = None) -> None:
         """Of the blobs of these names: `scores` has the classes on axis 1, `truth` class numbers."""
         self.net = net
         self.scores, self.truth = net.blobs[scores], net.blobs[truth]
-        self.loss = loss and net.blobs[loss]
+        self.loss = net.blobs[loss] if loss else None
         self.classes = self.scores.shape[1]
-        self._counts, self._loss, self._predicted = None, 0.0, None
+        self._counts: Any = None  # tensors, once something was added
+        self._predicted: Any = None
+        self._loss: Any = 0.0
 
     def add(self) -> None:
         """Count what the last forward made of its first item; cells whose truth is no class do not."""

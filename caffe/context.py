@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import warnings
 from collections.abc import Iterator
 
 import torch
+
+from .arguments import whole_number
 
 CPU = torch.device("cpu")
 
@@ -22,6 +25,19 @@ _dtype = torch.float32
 _cuda_graphs = False
 _generators: dict[torch.device, torch.Generator] = {}
 _seed: int | None = None
+
+
+def _one_thread() -> None:
+    """Compute in one thread, as a process made by fork must.
+
+    fork copies the threads' pool without its threads: a parallel loop would wait for them for ever.
+    A process made by spawn has all threads.
+    """
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_one_thread)
 
 
 def set_mode_cpu() -> None:
@@ -44,8 +60,9 @@ def set_mode_gpu() -> None:
 def set_device(gpu: int) -> None:
     """Choose the GPU by its number. Raises RuntimeError where there is none of that number."""
     global _gpu
+    gpu = whole_number(gpu, "caffe.set_device")
     require_gpu(gpu)
-    _gpu = int(gpu)
+    _gpu = gpu
     if _device.type == "cuda":
         set_mode_gpu()
 
@@ -53,7 +70,7 @@ def set_device(gpu: int) -> None:
 def require_gpu(gpu: int) -> None:
     """Raise RuntimeError if PyTorch sees no GPU of that number."""
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if gpu >= found:
+    if not 0 <= gpu < found:
         build = "without CUDA" if torch.version.cuda is None else f"for CUDA {torch.version.cuda}"
         raise RuntimeError(
             f"GPU {gpu} was asked for, but PyTorch {torch.__version__} (built {build}) sees {found} "
@@ -166,7 +183,7 @@ def double_precision() -> Iterator[None]:
 def set_random_seed(seed: int) -> None:
     """Seed every later draw: fillers, Dropout, DummyData, shuffling."""
     global _seed
-    _seed = int(seed)
+    _seed = whole_number(seed, "caffe.set_random_seed")
     for generator in _generators.values():
         generator.manual_seed(_seed)
 
@@ -178,3 +195,17 @@ def generator(where: torch.device | None = None) -> torch.Generator:
         seed = secrets.randbits(63) if _seed is None else _seed
         _generators[where] = torch.Generator(where).manual_seed(seed)
     return _generators[where]
+
+
+@contextlib.contextmanager
+def same_generators() -> Iterator[None]:
+    """Whatever is drawn inside, what is drawn afterwards is the same."""
+    before = {where: each.get_state() for where, each in _generators.items()}
+    try:
+        yield
+    finally:
+        for where in list(_generators):
+            if where in before:
+                _generators[where].set_state(before[where])
+            else:
+                del _generators[where]

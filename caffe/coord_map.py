@@ -8,13 +8,16 @@ hold one value, or one for each of those axes. Works on net_spec's Tops, as pyca
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from google.protobuf.json_format import MessageToDict
 
 from caffe.net_spec import layers as L
 
-from .net_spec import Top
+from .net_spec import Function, Top
+from .proto import caffe_pb2
 
 PASS_THROUGH_LAYERS = [
     "AbsVal", "BatchNorm", "Bias", "BNLL", "Clip", "Dropout", "Eltwise", "ELU", "Exp", "Log", "LRN",
@@ -123,8 +126,8 @@ def coord_map_from_to(top_from: Top, top_to: Top) -> tuple[Any, Any, Any]:
     )
 
 
-def crop(top_from: Top, top_to: Top) -> Top:
-    """A Crop layer that cuts `top_from` to lie exactly on `top_to`.
+def axis_and_offset(top_from: Top, top_to: Top) -> tuple[int, list[int]]:
+    """crop_param's axis and offset that put `top_from` exactly on `top_to`.
 
     AssertionError, as pycaffe, where the scales differ or the offset is negative or fractional.
     """
@@ -134,10 +137,35 @@ def crop(top_from: Top, top_to: Top) -> Top:
     _check(shift <= 0, f"cannot crop negative offset (b = {shift})")
     _check(np.round(shift) == shift, f"cannot crop noninteger offset (b = {shift})")
     first = 2 if axis is None else axis + 1  # no axis stated on the way: Crop's default
-    offset = [int(-value) for value in np.round(shift)]
-    return L.Crop(top_from, top_to, crop_param=dict(axis=first, offset=offset))
+    return first, [int(-value) for value in np.round(shift)]
+
+
+def crop(top_from: Top, top_to: Top) -> Top:
+    """A Crop layer that cuts `top_from` to lie exactly on `top_to`; errors as `axis_and_offset`."""
+    axis, offset = axis_and_offset(top_from, top_to)
+    return L.Crop(top_from, top_to, crop_param=dict(axis=axis, offset=offset))
 
 
 def _check(holds, message):
     if not holds.all():
         raise AssertionError(message)
+
+
+def functions_of(
+    net: caffe_pb2.NetParameter,
+) -> Iterator[tuple[caffe_pb2.LayerParameter, Function]]:
+    """Each layer of a net, and the same as a Function, whose inputs are Tops and whose params are
+    the messages that maps depend on."""
+    tops: dict[str, Top] = {}
+    for layer in net.layer:
+        stated = {field.name: value for field, value in layer.ListFields()}
+        params: dict[str, Any] = {
+            name: MessageToDict(stated[name], preserving_proto_field_name=True)
+            for name in ("convolution_param", "pooling_param", "crop_param")
+            if name in stated
+        }
+        # a bottom that no layer computes is refused when the net is built
+        inputs = [tops.get(name) or Function("", (), {}).tops[0] for name in layer.bottom]
+        fn = Function(layer.type, inputs, params | {"ntop": len(layer.top)})
+        tops.update(zip(layer.top, fn.tops))
+        yield layer, fn

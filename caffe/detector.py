@@ -12,9 +12,13 @@ from typing import Any
 import numpy as np
 
 from . import io
+from .arguments import OF_CLASSIFIER, refuse_keywords
 from .classifier import input_transformer
+from .files.paths import Path
 from .net import Net
 from .proto.caffe_pb2 import TEST
+
+_KEYWORDS = ("mean", "input_scale", "raw_scale", "channel_swap", "context_pad")
 
 
 class Detector(Net):
@@ -26,14 +30,16 @@ class Detector(Net):
 
     def __init__(
         self,
-        model_file,
-        pretrained_file,
-        mean=None,
-        input_scale=None,
-        raw_scale=None,
-        channel_swap=None,
-        context_pad=None,
-    ):
+        model_file: Path,
+        pretrained_file: Path,
+        mean: np.ndarray | None = None,
+        input_scale: float | None = None,
+        raw_scale: float | None = None,
+        channel_swap: Sequence[int] | None = None,
+        context_pad: int | None = None,
+        **others: Any,
+    ) -> None:
+        refuse_keywords("caffe.Detector", others, _KEYWORDS, OF_CLASSIFIER)
         super().__init__(model_file, TEST, weights=pretrained_file)
         self.transformer = input_transformer(self, mean, input_scale, raw_scale, channel_swap)
         self.configure_crop(context_pad)
@@ -110,7 +116,7 @@ class Detector(Net):
         result[before[0] : before[0] + inner[0], before[1] : before[1] + inner[1]] = warped
         return result
 
-    def configure_crop(self, context_pad: int) -> None:
+    def configure_crop(self, context_pad: int | None) -> None:
         """Set the width of the surroundings; the mean of the transformer fills what lies outside."""
         name = self.inputs[0]
         self.context_pad = context_pad

@@ -1,15 +1,21 @@
-"""A net's graph as DOT text, or as a picture through pydot (python/caffe/draw.py)."""
+"""A net's graph as SVG, as DOT text, or as a picture through pydot (python/caffe/draw.py)."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from google.protobuf import text_format
 
 from caffe.files import upgrade
 from caffe.glog import warning
+from caffe.layout import Edge
 from caffe.proto import caffe_pb2
+from caffe.svg import Box, Row
+from caffe.svg import svg as draw_boxes
 
 LAYER_STYLE_DEFAULT = {"shape": "record", "fillcolor": "#6495ED", "style": "filled"}
 NEURON_LAYER_STYLE = {"shape": "record", "fillcolor": "#90EE90", "style": "filled"}
@@ -108,6 +114,98 @@ def _drawn(net, phase):
             yield layer
 
 
+# ---- SVG
+
+
+def svg(
+    caffe_net: caffe_pb2.NetParameter,
+    rankdir: str = "TB",
+    phase: int | None = None,
+    display_lrm: bool = False,
+    shapes: Mapping[str, Iterable[int]] | None = None,
+) -> str:
+    """The graph as an SVG that needs nothing else: a box a layer, with those that work in place on it.
+
+    rankdir: TB, BT, LR or RL; phase: TRAIN, TEST or None for all layers. Pointing at a box shows the
+    layer's settings, at an edge the blob and, if `shapes` has it, its shape.
+    """
+    boxes: list[Box] = []
+    edges: list[Edge] = []
+    makers: dict[str, list[int]] = {}  # blob -> the boxes that make it
+    fresh: set[str] = set()  # blobs that no other box has read yet
+    for layer in _drawn(caffe_net, phase):
+        if _is_in_place(layer) and layer.bottom[0] in fresh and len(makers[layer.bottom[0]]) == 1:
+            boxes[makers[layer.bottom[0]][0]].rows.append(_svg_row(layer, display_lrm))
+            continue
+        edges += [Edge(i, len(boxes), blob) for blob in layer.bottom for i in makers.get(blob, ())]
+        fresh.difference_update(layer.bottom)
+        fresh.update(layer.top)
+        for blob in layer.top:
+            others = [] if blob in layer.bottom or not _is_in_some(layer) else makers.get(blob, [])
+            makers[blob] = [*others, len(boxes)]
+        boxes.append(Box([_svg_row(layer, display_lrm)]))
+    titles = [_edge_title(edge.port, shapes or {}) for edge in edges]
+    return draw_boxes(boxes, edges, titles, caffe_net.name or "Net", rankdir)
+
+
+def _is_in_place(layer):
+    return len(layer.bottom) == len(layer.top) == 1 and layer.bottom[0] == layer.top[0]
+
+
+def _is_in_some(layer):
+    """Whether a layer is in some phases' or stages' nets only: another may make the same blob."""
+    return bool(layer.include or layer.exclude)
+
+
+def _svg_row(layer, display_lrm):
+    """A layer's row: its name, its type with what tells layers of the type apart."""
+    rate = get_layer_lr_mult(layer) if display_lrm else 0
+    kind = " ".join([layer.type, *_settings(layer), *([f"lr mult {rate:g}"] if rate else [])])
+    stated = [field.name for field, _ in layer.ListFields() if field.name.endswith("_param")]
+    texts = (
+        f"{name} {{ {text_format.MessageToString(getattr(layer, name), as_one_line=True)}}}"
+        for name in stated
+    )
+    title = "\n".join([f"{layer.name} ({layer.type})", *texts])
+    if _is_in_place(layer):
+        return Row([f"{layer.name} {kind}"], NEURON_LAYER_STYLE["fillcolor"], title)
+    return Row([layer.name, kind], choose_color_by_layertype(layer.type), title)
+
+
+def _settings(layer):
+    """Outputs, kernel, stride, pad; method; offset: a few words."""
+    if layer.type in ("Convolution", "Deconvolution"):
+        p = layer.convolution_param
+        yield str(p.num_output)
+        yield from _window(list(p.kernel_size) or [p.kernel_h, p.kernel_w], p.stride, p.pad)
+    elif layer.type == "Pooling":
+        p = layer.pooling_param
+        yield get_pooling_types_dict()[p.pool]
+        size = [p.kernel_size] if p.kernel_size else [p.kernel_h, p.kernel_w]
+        yield from ["global"] if p.global_pooling else _window(size, [p.stride], [p.pad])
+    elif layer.type == "InnerProduct":
+        yield str(layer.inner_product_param.num_output)
+    elif layer.type == "Eltwise":
+        yield caffe_pb2.EltwiseParameter.EltwiseOp.Name(layer.eltwise_param.operation)
+    elif layer.type == "Crop":
+        yield f"at {', '.join(map(str, layer.crop_param.offset)) or 0}"
+
+
+def _window(kernel, stride, pad):
+    sides = kernel * 2 if len(kernel) == 1 else kernel
+    yield "x".join(map(str, sides))
+    for word, values, usual in (("stride", stride, 1), ("pad", pad, 0)):
+        if any(value != usual for value in values):
+            yield f"{word} {','.join(map(str, dict.fromkeys(values)))}"
+
+
+def _edge_title(blob, shapes):
+    return f"{blob}: {' x '.join(map(str, shapes[blob]))}" if blob in shapes else blob
+
+
+# ---- DOT
+
+
 def _quoted(text):
     return '"' + text.replace('"', r"\"") + '"'
 
@@ -171,11 +269,13 @@ def draw_net(
     phase: int | None = None,
     display_lrm: bool = False,
 ) -> bytes:
-    """The bytes of a picture of the graph; DOT text, with a warning, where pictures cannot be drawn."""
+    """The bytes of a picture of the graph; without Graphviz `svg`'s, or DOT text with a warning."""
     if ext not in _DOT_FORMATS:
         if can_draw():
             graph = get_pydot_graph(caffe_net, rankdir, phase=phase, display_lrm=display_lrm)
             return graph.create(format=ext)
+        if ext == "svg":
+            return svg(caffe_net, rankdir, phase, display_lrm).encode()
         text = f"no {ext}: pydot (pip install pydot) or Graphviz is not installed; this is DOT text"
         warning("draw.py:1", text)
     return dot(caffe_net, rankdir, phase=phase, display_lrm=display_lrm).encode()
@@ -190,15 +290,15 @@ def draw_net_to_file(
 ) -> str:
     """Draw to a file, whose ending is the format (dot, gv, raw: DOT text); returns the file's name.
 
-    Where pictures cannot be drawn the file is <filename without ending>.dot, with a warning.
+    Without Graphviz that is an .svg, or <filename without ending>.dot, with a warning.
     """
     stem, ending = os.path.splitext(filename)
     ext = ending[1:].lower()
-    if ext not in _DOT_FORMATS and not can_draw():
+    if ext not in (*_DOT_FORMATS, "svg") and not can_draw():
         warning(
             "draw.py:1",
             f"no {filename}: pydot (pip install pydot) or Graphviz is not installed; wrote {stem}.dot, "
-            f"which `dot -T{ext} {stem}.dot -o {filename}` draws",
+            f"which `dot -T{ext} {stem}.dot -o {filename}` draws; {stem}.svg needs neither",
         )
         filename, ext = f"{stem}.dot", "dot"
     picture = draw_net(caffe_net, rankdir, ext, phase, display_lrm)

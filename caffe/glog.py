@@ -1,9 +1,12 @@
 """Log lines as Caffe writes them, through `logging`: glog's prefix, on standard error.
 
 GLOG_minloglevel (0 info, 1 warning, 2 error, 3 nothing of ours) is read when `caffe` is imported.
+In a notebook, where a net would fill pages with its log, only warnings show: GLOG_minloglevel=0 in the
+environment, or `caffe.init_log(0)` at any time, gives the log back.
 Scripts that parse Caffe's logs depend on the wording and on the `file:line]` tags.
 """
 
+import builtins
 import contextlib
 import logging
 import os
@@ -21,8 +24,8 @@ class _Glog(logging.Handler):
     """Writes `I20261122 16:51:10.883697 26135 solver.cpp:45] text` to whatever sys.stderr is now."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record."""
-        print(prefixed(record), file=sys.stderr, flush=True)
+        """Write the record. A notebook collects lines by itself: each flush would be a block."""
+        print(prefixed(record), file=sys.stderr, flush=not in_notebook())
 
 
 class _LogFile(logging.FileHandler):
@@ -97,7 +100,10 @@ if not logger.handlers:
 
 
 def init_log(level: int = 0) -> None:
-    """Show messages of at least this glog level; the environment's GLOG_minloglevel if it is higher."""
+    """Show messages of at least this glog level; the environment's GLOG_minloglevel if it is higher.
+
+    0: Caffe's log, in a notebook, too; 1: warnings; 2: errors.
+    """
     try:
         least = int(os.environ.get("GLOG_minloglevel") or 0)
     except ValueError:
@@ -105,7 +111,15 @@ def init_log(level: int = 0) -> None:
     logger.setLevel(_LEVELS[max(0, min(max(level, least), len(_LEVELS) - 1))])
 
 
-init_log()
+def in_notebook() -> bool:
+    """Whether a kernel of Jupyter runs this process."""
+    shell = getattr(builtins, "get_ipython", lambda: None)()
+    if shell is None:
+        return "ipykernel" in sys.modules
+    return any(cls.__name__ == "ZMQInteractiveShell" for cls in type(shell).__mro__)
+
+
+init_log(1 if in_notebook() and not os.environ.get("GLOG_minloglevel") else 0)
 
 
 def info(where: str, text: str) -> None:

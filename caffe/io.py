@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from caffe.arguments import OF_IO, missing
 from caffe.proto import caffe_pb2
 
 GREY = np.array([0.2125, 0.7154, 0.0721])  # of R, G, B: scikit-image's, which pycaffe loads with
+
+
+def __getattr__(name: str) -> Any:
+    """Answers names of older versions; others raise AttributeError, too."""
+    raise missing("module 'caffe.io'", name, OF_IO, sys.modules[__name__])
+
 
 # -- messages --
 
@@ -103,7 +112,9 @@ def load_image(filename: Any, color: bool = True) -> np.ndarray:
     return pixels.astype(np.float32)
 
 
-def resize_image(im: np.ndarray, new_dims: Sequence[int], interp_order: int = 1) -> np.ndarray:
+def resize_image(
+    im: np.ndarray, new_dims: Sequence[int] | np.ndarray, interp_order: int = 1
+) -> np.ndarray:
     """A (height, width, channels) picture at another (height, width), float32.
 
     With one or three channels as scikit-image 0.14 does it: pixel centres correspond, no smoothing
@@ -130,7 +141,9 @@ def resize_image(im: np.ndarray, new_dims: Sequence[int], interp_order: int = 1)
     return (resized * (high - low) + low).astype(np.float32)
 
 
-def oversample(images: Sequence[np.ndarray] | np.ndarray, crop_dims: Sequence[int]) -> np.ndarray:
+def oversample(
+    images: Sequence[np.ndarray] | np.ndarray, crop_dims: Sequence[int] | np.ndarray
+) -> np.ndarray:
     """Ten crops of each picture: corners and centre, then the same mirrored.
 
     images: (height, width, channels) arrays of one shape; result: (10 * pictures, *crop_dims,
@@ -155,15 +168,15 @@ class Transformer:
     `inputs` maps names of inputs to the shapes of their blobs.
     """
 
-    def __init__(self, inputs):
+    def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:
         self.inputs = inputs
-        self.transpose = {}
-        self.channel_swap = {}
-        self.raw_scale = {}
-        self.mean = {}
-        self.input_scale = {}
+        self.transpose: dict[str, Sequence[int]] = {}
+        self.channel_swap: dict[str, Sequence[int]] = {}
+        self.raw_scale: dict[str, float] = {}
+        self.mean: dict[str, np.ndarray] = {}
+        self.input_scale: dict[str, float] = {}
 
-    def _check_input(self, in_):
+    def _check_input(self, in_: str) -> None:
         if in_ not in self.inputs:
             # pycaffe's own type, as are the others here
             raise Exception(f"{in_} is not one of the net inputs: {self.inputs}")
@@ -234,6 +247,11 @@ class Transformer:
         """Mean to subtract: one value a channel, or a picture (channels, height, width), which is
         resized to the input's size."""
         self._check_input(in_)
+        if isinstance(mean, (str, os.PathLike)):
+            raise TypeError(
+                f"set_mean takes an array, not a file: numpy.load({mean!r}).mean(axis=(1, 2)) is one "
+                "value a channel"
+            )
         shape, mean = tuple(self.inputs[in_][1:]), np.asarray(mean)
         if mean.ndim == 1:
             if mean.shape[0] != shape[0]:

@@ -11,19 +11,15 @@ from typing import Any
 
 import torch
 
-from . import context
+from . import context, layer_functions
 from .blob import Blob, BlobVec
 from .names import did_you_mean
-from .net_spec import param_name_dict
 from .proto import caffe_pb2
 
 Window = tuple[int, int, int, int]
 Blobs = Sequence[Blob]
 
 LAYER_TYPES: dict[str, type[Layer]] = {}
-
-# "Convolution" -> "convolution_param", for every typed parameter message of a layer
-PARAM_FIELDS = {kind: f"{name}_param" for kind, name in param_name_dict().items()}
 
 
 class Layer:
@@ -64,9 +60,13 @@ class Layer:
         self.param_propagate_down: list[bool] = []
         self._loss_weights: list[float] = []
         self._extremes: torch.Tensor | None = None  # (least, -largest) value seen by check_range
-        field = PARAM_FIELDS.get(self.param_type or layer_param.type)
+        field = layer_functions.PARAM_FIELDS.get(self.param_type or layer_param.type)
         if field:
             self.param = getattr(layer_param, field)
+
+    def __repr__(self) -> str:
+        param = getattr(self, "layer_param", None)  # a user's class may forget it
+        return f"<{param.type} '{param.name}'>" if param else f"<{type(self).__name__}>"
 
     @property
     def type(self) -> str:
@@ -199,6 +199,7 @@ def register(cls: type[Layer]) -> type[Layer]:
     if cls.__name__ in LAYER_TYPES:
         raise KeyError(f"layer type {cls.__name__} is registered twice")
     LAYER_TYPES[cls.__name__] = cls
+    layer_functions.describe(cls.__name__, cls.__doc__, cls.param_type)
     return cls
 
 

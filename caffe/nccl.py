@@ -16,7 +16,7 @@ def has_nccl() -> bool:
 class NCCL:
     """pycaffe's link between solvers on several GPUs; to make one raises NotImplementedError."""
 
-    def __init__(self, solver, uid):
+    def __init__(self, solver: object, uid: bytes) -> None:
         raise NotImplementedError(_why)
 
     @staticmethod

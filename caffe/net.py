@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import collections
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
 
-from . import context
-from .arrays import LazyArrays, copied, count_of, join, split
-from .blob import Blob, BlobVec
+from . import arguments, context
+from .arrays import LazyArrays, copied, count_of, fill, join, split
+from .blob import BlobVec
 from .build import build
-from .files import read, weights
+from .files import read
 from .files.paths import Path, require_file
-from .files.stored import CopyReport
 from .layers.input import MemoryData
+from .named import OrderedDict
 from .names import did_you_mean
+from .net_face import NetFace
+from .net_files import NetFiles
+from .one_thread import OneThread, alone
 from .proto import caffe_pb2
 from .running import Running
 from .running.runner import Loss
@@ -28,22 +31,34 @@ class LayerVec(list[Any]):
     """A net's layers, in file order; a Python layer's class may have any attributes."""
 
 
-class Net:
+class Net(NetFace, NetFiles):
     """A net of one phase, with pycaffe's interface.
 
     `blobs`, `params`, `layer_dict`, `top_names`, `bottom_names` and `blob_loss_weights` map names in
     the net's order; `inputs` and `outputs` are lists of blob names.
     """
 
+    @overload
+    def __init__(
+        self,
+        network_file: Path,
+        phase: int,
+        level: int = 0,
+        stages: Sequence[str] | None = None,
+        weights: Path | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(self, network_file: Path, weights: Path, phase: int) -> None: ...
+
     def __init__(self, network_file: Path, *args: Any, **kwargs: Any):
         """Net(network_file, phase, level=0, stages=None, weights=None), or the older
-        Net(network_file, weights_file, phase).
+        Net(network_file, weights, phase).
 
-        Raises RuntimeError for a file that is not there, ValueError for whatever does not fit.
+        Raises RuntimeError for a file that is not there, TypeError for other arguments, ValueError
+        for whatever does not fit.
         """
-        if len(args) == 2 and isinstance(args[0], (str, os.PathLike)) and not kwargs:
-            args, kwargs = (args[1],), {"weights": args[0]}
-        self._open(network_file, *args, **kwargs)
+        self._open(network_file, **arguments.of_net(network_file, args, kwargs))
 
     def _open(self, network_file, phase, level=0, stages=None, weights=None):
         for path in (network_file, weights):
@@ -69,59 +84,33 @@ class Net:
         return net
 
     def _build(self, param: caffe_pb2.NetParameter, folder: str | None) -> None:
+        self._definition, self._folder = param.SerializeToString(), folder
         net = self._topology = build(param, folder)
         self._running = Running(net, param.debug_info)
         self.name = net.name
+        self._one_thread = OneThread(net.name)
         self.phase = net.phase
         self.layers = LayerVec(net.layers)
         self.learnable_params = net.learnable_params
         self.params_lr = [1.0 if v is None else v for v in net.params_lr]
         self.params_weight_decay = [1.0 if v is None else v for v in net.params_weight_decay]
         names, layer_names = net.blob_names, net.layer_names
-        self.blobs: OrderedDict[str, Blob] = OrderedDict(zip(names, net.blobs))
-        self.blob_loss_weights = OrderedDict(zip(names, net.loss_weights))
-        self.layer_dict = OrderedDict(zip(layer_names, self.layers))
-        self.params: OrderedDict[str, BlobVec] = OrderedDict(
-            (name, layer.blobs) for name, layer in zip(layer_names, net.layers) if len(layer.blobs)
-        )
-        self.top_names, self.bottom_names = (
-            OrderedDict(
-                (name, [names[i] for i in of_layer]) for name, of_layer in zip(layer_names, ids)
-            )
+        with_params = (pair for pair in zip(layer_names, self.layers) if len(pair[1].blobs))
+        tops, bottoms = (
+            [[names[i] for i in of_layer] for of_layer in ids]
             for ids in (net.top_ids, net.bottom_ids)
         )
+        self.blobs = OrderedDict("blob", self.name, zip(names, net.blobs))
+        self.blob_loss_weights = collections.OrderedDict(zip(names, net.loss_weights))
+        self.layer_dict = collections.OrderedDict(zip(layer_names, self.layers))
+        self.params: OrderedDict[BlobVec] = OrderedDict(
+            "layer with parameters", self.name, ((name, layer.blobs) for name, layer in with_params)
+        )
+        self.top_names = collections.OrderedDict(zip(layer_names, tops))
+        self.bottom_names = collections.OrderedDict(zip(layer_names, bottoms))
         self.inputs = [names[i] for i in net.input_ids]
         self.outputs = [names[i] for i in net.output_ids]
-
-    # ---- what pycaffe's scripts reach for
-
-    @property
-    def _blobs(self) -> BlobVec:
-        return self._topology.blobs
-
-    @property
-    def _blob_names(self) -> list[str]:
-        return self._topology.blob_names
-
-    @property
-    def _layer_names(self) -> list[str]:
-        return self._topology.layer_names
-
-    @property
-    def _inputs(self) -> list[int]:
-        return self._topology.input_ids
-
-    @property
-    def _outputs(self) -> list[int]:
-        return self._topology.output_ids
-
-    def _bottom_ids(self, index: int) -> list[int]:
-        """Positions in `_blobs` of a layer's bottoms."""
-        return self._topology.bottom_ids[index]
-
-    def _top_ids(self, index: int) -> list[int]:
-        """Positions in `_blobs` of a layer's tops."""
-        return self._topology.top_ids[index]
+        self._own = frozenset(vars(self))
 
     @property
     def debug_info(self) -> bool:
@@ -134,16 +123,19 @@ class Net:
 
     # ---- running
 
+    @alone
     def _forward(self, start: int, end: int) -> float:
         """Run layers start..end; the sum over weighted tops of value times loss weight."""
         loss = float(self._forward_async(start, end))
         self._raise_deferred()
         return loss
 
+    @alone
     def _forward_async(self, start: int, end: int) -> Loss:
         """`_forward` without waiting for a GPU: the loss is a tensor there, or 0.0."""
         return self._running.forward(start, end)
 
+    @alone
     def _forward_backward_async(self) -> Loss:
         """Run all layers in both directions, without waiting for a GPU; the loss."""
         return self._running.forward_backward()
@@ -153,6 +145,7 @@ class Net:
         for layer in self.layers:
             layer.raise_deferred()
 
+    @alone
     def _backward(self, start: int, end: int) -> None:
         """Run layers start..end backward, in falling order."""
         self._running.backward(start, end)
@@ -160,10 +153,20 @@ class Net:
     def _position(self, name: str) -> int:
         names = self._layer_names
         if name not in names:
-            hint = did_you_mean(name, names, "; the nearest known is '{}'", cutoff=0)
+            hint = did_you_mean(str(name), names, "; the nearest known is '{}'", cutoff=0)
             raise ValueError(f"no layer {name!r} in net {self.name!r}{hint}")
         return names.index(name)
 
+    def _known(self, names: Iterable[str] | None) -> set[str]:
+        """Names of blobs as a set. TypeError for a single one, KeyError for one that there is not."""
+        if isinstance(names, str):
+            raise TypeError(f"a list of blobs' names is wanted, [{names!r}], got {names!r}")
+        found = set(names or ())
+        for name in found:
+            self.blobs[name]
+        return found
+
+    @alone
     def forward(
         self,
         blobs: Iterable[str] | None = None,
@@ -179,13 +182,13 @@ class Net:
         first = 0 if start is None else self._position(start)
         last = self._topology.last if end is None else self._position(end)
         named = self.outputs if end is None else self.top_names[end]
-        outputs = set(named) | set(blobs or ())
-        if kwargs:
-            self._fill(kwargs, self.inputs, "data", "Input blob arguments do not match net inputs.")
+        outputs = set(named) | self._known(blobs)
+        fill(self.blobs, kwargs, self.inputs, "data")
         self._running.policy.returned = outputs
         self._forward_async(first, last)
         return self._arrays(outputs, "data")
 
+    @alone
     def backward(
         self,
         diffs: Iterable[str] | None = None,
@@ -201,9 +204,8 @@ class Net:
         first = self._topology.last if start is None else self._position(start)
         last = 0 if end is None else self._position(end)
         named = self.inputs if end is None else self.bottom_names[end]
-        outputs = set(named) | set(diffs or ())
-        if kwargs:
-            self._fill(kwargs, self.outputs, "diff", "Top diff arguments do not match net outputs.")
+        outputs = set(named) | self._known(diffs)
+        fill(self.blobs, kwargs, self.outputs, "diff")
         self._running.policy.returned = outputs
         self._backward(first, last)
         return self._arrays(outputs, "diff")
@@ -215,21 +217,7 @@ class Net:
             )
         return {name: getattr(self.blobs[name], side) for name in names}
 
-    def _fill(
-        self, arrays: Mapping[str, np.ndarray], names: Sequence[str], side: str, mismatch: str
-    ) -> None:
-        if set(arrays) != set(names):
-            raise KeyError(f"{mismatch} Got {sorted(arrays)}, the net has {sorted(names)}.")
-        for name, array in arrays.items():
-            blob = self.blobs[name]
-            if array.shape[0] != blob.shape[0]:
-                kind = "Input" if side == "data" else "Diff"
-                raise ValueError(
-                    f"{kind} is not batch sized: '{name}' got {array.shape[0]} along its first axis, "
-                    f"the blob has {blob.shape[0]}; blobs['{name}'].reshape(...) changes that"
-                )
-            getattr(blob, side)[...] = array
-
+    @alone
     def forward_all(
         self, blobs: Iterable[str] | None = None, **kwargs: np.ndarray
     ) -> dict[str, np.ndarray]:
@@ -238,6 +226,7 @@ class Net:
         passes = (self.forward(blobs=blobs, **batch) for batch in batches)
         return join(names, passes, count_of(kwargs))
 
+    @alone
     def forward_backward_all(
         self,
         blobs: Iterable[str] | None = None,
@@ -262,11 +251,13 @@ class Net:
     def _batches(self, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
         return split(arrays, next(iter(self.blobs.values())).num)
 
+    @alone
     def reshape(self) -> None:
         """Let every layer adapt its tops to its bottoms, as the next forward would."""
         for layer, bottom, top in zip(self.layers, self._topology.bottoms, self._topology.tops):
             layer.reshape(bottom, top)
 
+    @alone
     def reuse_memory(self, keep: Collection[str] = ()) -> None:
         """Let later maps take over the memory of maps that were read for the last time.
 
@@ -275,6 +266,7 @@ class Net:
         """
         self._running.reuse_memory(keep)
 
+    @alone
     def recompute(self, keep: Collection[str] = ()) -> None:
         """Compute maps again in backward instead of keeping them: less memory, a third more time, the
         same gradients bit for bit (on a GPU under `torch.backends.cudnn.deterministic`).
@@ -284,12 +276,14 @@ class Net:
         """
         self._running.recompute(keep)
 
+    @alone
     def clear_param_diffs(self) -> None:
         """Zero the derivatives of all learnable parameters; those never touched are zero already."""
         touched = [blob.dx for blob in self.learnable_params if blob._diff.newest is not None]
         if touched:
             torch._foreach_zero_(touched)
 
+    @alone
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         """Feed a net whose first layer is MemoryData; the arrays are kept, not copied."""
         layer = self.layers[0] if self.layers else None
@@ -314,31 +308,3 @@ class Net:
     def after_backward(self, call: Callable[[int], object]) -> None:
         """Call `call(layer index)` after each layer's backward."""
         self._running.callbacks.add("after_backward", call)
-
-    # ---- weights
-
-    def copy_from(self, path: Path, report: bool = False) -> CopyReport | None:
-        """Load weights by layer name from a caffemodel (of any age) or an HDF5 file.
-
-        Layers of the file that the net lacks are skipped; with `report`, what was copied, coerced to
-        another shape, missing and ignored is returned. Raises RuntimeError when there is no such file,
-        ValueError for a corrupt one or blobs that do not fit; then nothing was changed.
-        """
-        done = weights.load(self.layers, self._topology.shared_params, path)
-        return done if report else None
-
-    def load_hdf5(self, path: Path) -> None:
-        """Load weights by layer name from an HDF5 file; errors as `copy_from`."""
-        weights.load_hdf5(self.layers, self._topology.shared_params, path)
-
-    def share_with(self, other: Net) -> None:
-        """Use `other`'s weights, in the same memory, for all layers of equal name."""
-        weights.share(self.layers, other.layers)
-
-    def save(self, path: Path, write_diff: bool = False) -> None:
-        """Write the weights, and each layer's definition, as a binary caffemodel."""
-        weights.save(self.layers, self.name, path, write_diff)
-
-    def save_hdf5(self, path: Path, write_diff: bool = False) -> None:
-        """Write the weights as HDF5; weights shared by name once."""
-        weights.save_hdf5(self.layers, self._topology.shared_params, path, write_diff)

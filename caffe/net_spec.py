@@ -11,24 +11,20 @@ other gets its layer's type and a number.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
+from caffe import layer_functions
 from caffe.names import did_you_mean
 from caffe.proto import caffe_pb2
 
 
 def param_name_dict() -> dict[str, str]:
     """Layer type -> its field of LayerParameter without `_param`, e.g. ReLU -> relu."""
-    fields = caffe_pb2.LayerParameter.DESCRIPTOR.fields
-    typed = [f for f in fields if f.message_type and f.name.endswith("_param")]
-    messages = ((f.name, f.message_type) for f in typed)
-    return {
-        message.name.removesuffix("Parameter"): name.removesuffix("_param")
-        for name, message in messages
-        if message
-    }
+    fields = layer_functions.PARAM_FIELDS.items()
+    return {kind: name.removesuffix("_param") for kind, name in fields}
 
 
 def to_proto(*tops: Top) -> caffe_pb2.NetParameter:
@@ -97,6 +93,9 @@ class Top:
         self.fn = fn
         self.n = n
 
+    def __repr__(self) -> str:
+        return f"<Top {self.n} of {self.fn.type_name}>"
+
     def to_proto(self) -> caffe_pb2.NetParameter:
         """NetParameter with every layer needed to compute this top."""
         return to_proto(self)
@@ -126,6 +125,9 @@ class Function:
         self.ntop = params.pop("ntop", 1)
         self.in_place = params.pop("in_place", False)
         self.tops = tuple(Top(self, n) for n in range(self.ntop))
+
+    def __repr__(self) -> str:
+        return f"<{self.type_name} of {self.ntop} tops>"
 
     def _update(self, params):
         self.params.update(params)
@@ -181,13 +183,21 @@ class UnknownTop(KeyError, AttributeError):
 class NetSpec:
     """A net under construction: Tops assigned as attributes or items, which names them."""
 
-    def __init__(self):
+    tops: dict[str, Any]
+
+    def __init__(self) -> None:
         super().__setattr__("tops", {})
 
-    def __setattr__(self, name, value):
+    def __repr__(self) -> str:
+        return f"<NetSpec: {', '.join(map(str, self.tops)) or 'empty'}>"
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *map(str, self.tops)]
+
+    def __setattr__(self, name: str, value: Any) -> None:
         self.tops[name] = value
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name == "tops":  # not there yet while being copied
             raise AttributeError(name)
         if name not in self.tops:
@@ -195,13 +205,13 @@ class NetSpec:
             raise UnknownTop(f"'{name}': no such top; assigned so far: {known}")
         return self.tops[name]
 
-    def __setitem__(self, name, value):
+    def __setitem__(self, name: str, value: Any) -> None:
         self.tops[name] = value
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         return self.__getattr__(name)
 
-    def __delitem__(self, name):
+    def __delitem__(self, name: str) -> None:
         del self.tops[name]
 
     def keys(self) -> Iterable[str]:
@@ -227,26 +237,52 @@ class NetSpec:
 class Layers:
     """`layers.<Type>(*bottoms, **settings)`: a Top; a tuple of Tops; the Function if ntop is 0."""
 
-    def __getattr__(self, name):
-        if name.startswith("__"):
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_"):
             raise AttributeError(name)
+        return _layer_function(name)
 
-        def layer_fn(*args, **kwargs):
-            fn = Function(name, args, kwargs)
-            if fn.ntop == 0:
-                return fn
-            return fn.tops[0] if fn.ntop == 1 else fn.tops
+    def __dir__(self) -> list[str]:
+        return sorted(layer_functions.types)
 
-        return layer_fn
+    def __repr__(self) -> str:
+        return f"<caffe.layers: {', '.join(dir(self))}>"
+
+
+@functools.cache
+def _layer_function(name: str) -> Callable[..., Any]:
+    """The function that makes layers of a type, known to Caffe or not."""
+
+    def layer_fn(*args: Any, **kwargs: Any) -> Any:
+        fn = Function(name, args, kwargs)
+        if fn.ntop == 0:
+            return fn
+        return fn.tops[0] if fn.ntop == 1 else fn.tops
+
+    layer_fn.__name__, layer_fn.__qualname__ = name, f"layers.{name}"
+    layer_fn.__doc__ = layer_functions.docstring(name)
+    layer_fn.__signature__ = layer_functions.signature(name)  # type: ignore[attr-defined]
+    return layer_fn
 
 
 class Parameters:
     """`params.<Type>.<NAME>`: an enum value of that type's message, e.g. params.Pooling.AVE."""
 
-    def __getattr__(self, name):
-        if not hasattr(caffe_pb2, f"{name}Parameter"):
-            raise AttributeError(f"no message {name}Parameter")
-        return getattr(caffe_pb2, f"{name}Parameter")
+    def __init__(self) -> None:
+        for name in caffe_pb2.DESCRIPTOR.message_types_by_name:
+            if name.endswith("Parameter"):
+                setattr(self, name.removesuffix("Parameter"), getattr(caffe_pb2, name))
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __dir__(self) -> list[str]:
+        messages = caffe_pb2.DESCRIPTOR.message_types_by_name
+        return sorted(name for name in vars(self) if messages[f"{name}Parameter"].enum_types)
+
+    def __repr__(self) -> str:
+        return f"<caffe.params: {', '.join(dir(self))}>"
 
 
 _param_names = param_name_dict()

@@ -1,5 +1,16 @@
 """The loss that solvers display: a mean of the last losses (Solver::UpdateSmoothedLoss)."""
 
+from collections.abc import Sequence
+
+import torch
+
+
+def fetched(values: Sequence[float | torch.Tensor]) -> list[float]:
+    """Numbers, fetched from the device together where they are there."""
+    tensors = [value for value in values if isinstance(value, torch.Tensor)]
+    found = iter(torch.stack(tensors).tolist() if tensors else [])
+    return [next(found) if isinstance(value, torch.Tensor) else value for value in values]
+
 
 class SmoothedLoss:
     """The mean of the last `window` losses, or of all while there are fewer."""

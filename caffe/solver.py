@@ -4,21 +4,23 @@ solvers/sgd_solver.cpp)."""
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from . import context, gradients
+from . import context, gradients, views
+from .arguments import whole_number
 from .blob import Blob
 from .files import read, snapshot
 from .files.paths import Path, require_file
 from .glog import info, number
 from .lr_policy import learning_rate
 from .net import Net
+from .one_thread import OneThread, alone
 from .proto import caffe_pb2
-from .smoothed_loss import SmoothedLoss
-from .solver_nets import test_nets, train_net
+from .smoothed_loss import SmoothedLoss, fetched
+from .solver_nets import output_lines, test_nets, train_net
 
 _MOST_PENDING = 1000  # losses left on the device
 
@@ -65,6 +67,19 @@ class Solver:
         ]
         info("solver.cpp:57", "Solver scaffolding done.")
 
+    def __repr__(self) -> str:
+        return views.solver_text(self)
+
+    def _repr_html_(self) -> str:
+        return views.solver_html(self)
+
+    def __reduce__(self):
+        """Raises TypeError: a solver is neither copied nor pickled."""
+        raise TypeError(
+            f"{type(self).__name__}s are neither pickled nor copied: snapshot() writes state and weights "
+            f"to files, from which caffe.get_solver({self.source!r}) goes on by restore(file)"
+        )
+
     @staticmethod
     def read(path: Path) -> caffe_pb2.SolverParameter:
         """The settings in a solver prototxt; errors as `files.read.read_solver`."""
@@ -83,15 +98,19 @@ class Solver:
     # ---- training
 
     @property
+    def _one_thread(self) -> OneThread:
+        return self.net._one_thread
+
+    @property
     def lr(self) -> float:
         """The rate of this iteration."""
         return learning_rate(self)
 
+    @alone
     def step(self, iterations: int) -> None:
         """Train for so many iterations: test and display where due, update, snapshot where due."""
-        if type(iterations) is not int:
-            raise TypeError(f"step takes a whole number of iterations, got {iterations!r}")
-        p, start, stop = self.param, self.iter, self.iter + iterations
+        p, start = self.param, self.iter
+        stop = start + whole_number(iterations, "step")
         self._smoothed = SmoothedLoss()
         self._displayed_at, self._clock = self.iter, time.perf_counter()
         while self.iter < stop:
@@ -173,6 +192,7 @@ class Solver:
 
     # ---- the update
 
+    @alone
     def apply_update(self) -> None:
         """Update the parameters from their diffs and count the iteration.
 
@@ -242,9 +262,9 @@ class Solver:
         if not losses and not norms:
             return
         self.net._raise_deferred()
-        for (step, _), loss in zip(losses, _fetch([loss for _, loss in losses])):
+        for (step, _), loss in zip(losses, fetched([loss for _, loss in losses])):
             self._smoothed.add(step, loss, self.param.average_loss)
-        for norm in _fetch(norms):
+        for norm in fetched(norms):
             self._log_clipping(norm)
 
     # ---- displays and tests
@@ -259,7 +279,7 @@ class Solver:
             f"Iteration {self.iter} ({number(per_second)} iter/s, {number(seconds)}s/"
             f"{self.param.display} iters), loss = {number(self.smoothed_loss)}",
         )
-        lines = _output_lines(self.net, [self.net.blobs[name].x for name in self.net.outputs])
+        lines = output_lines(self.net, [self.net.blobs[name].x for name in self.net.outputs])
         for i, line in enumerate(lines):
             info("solver.cpp:258", f"    Train net output #{i}: {line}")
 
@@ -291,7 +311,7 @@ class Solver:
         if self.param.test_compute_loss:
             info("solver.cpp:400", f"Test loss: {number(float(loss) / passes)}")
         means = [sums[name] / passes for name in net.outputs] if passes else []
-        for j, line in enumerate(_output_lines(net, means)):
+        for j, line in enumerate(output_lines(net, means)):
             info("solver.cpp:414", f"    Test net output #{j}: {line}")
 
     # ---- snapshots
@@ -323,21 +343,3 @@ class Solver:
         for blob, stored in zip(self.history, state.history):
             stored.read_into(blob.data)
         self.iter, self.current_step = state.iter, state.current_step
-
-
-def _fetch(values: Sequence[float | torch.Tensor]) -> list[float]:
-    """Numbers, fetched from the device together where they are there."""
-    tensors = [value for value in values if isinstance(value, torch.Tensor)]
-    fetched = iter(torch.stack(tensors).tolist() if tensors else [])
-    return [next(fetched) if isinstance(value, torch.Tensor) else value for value in values]
-
-
-def _output_lines(net: Net, values: Iterable[torch.Tensor]) -> list[str]:
-    """A line an output value: `loss = 0.5 (* 1 = 0.5 loss)`."""
-    lines = []
-    for name, tensor in zip(net.outputs, values):
-        weight = net.blob_loss_weights[name]
-        for value in tensor.view(-1).tolist():
-            note = f" (* {number(weight)} = {number(weight * value)} loss)" if weight else ""
-            lines.append(f"{name} = {number(value)}{note}")
-    return lines

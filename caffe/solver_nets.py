@@ -2,10 +2,13 @@
 src/caffe/solver.cpp)."""
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
+import torch
+
 from .files import read
-from .glog import info
+from .glog import info, number
 from .net import Net
 from .proto import caffe_pb2
 
@@ -103,3 +106,14 @@ def _build(
             info("solver.cpp:72", f"Finetuning from {path.strip()}")
             built.copy_from(path.strip())
     return built
+
+
+def output_lines(net: Net, values: Iterable[torch.Tensor]) -> list[str]:
+    """A line an output value: `loss = 0.5 (* 1 = 0.5 loss)`."""
+    lines = []
+    for name, tensor in zip(net.outputs, values):
+        weight = net.blob_loss_weights[name]
+        for value in tensor.view(-1).tolist():
+            note = f" (* {number(weight)} = {number(weight * value)} loss)" if weight else ""
+            lines.append(f"{name} = {number(value)}{note}")
+    return lines

@@ -139,6 +139,21 @@ class Memory:
         self._views.append(weakref.ref(array))  # an array made from it keeps it alive
         return array
 
+    def copied(self, count: int) -> np.ndarray | None:
+        """A copy of the first `count` values; None of memory that no one has touched.
+
+        Unlike `array` it leaves all as it is: what is newest, and what counts as written. Raises
+        RuntimeError if the values were released.
+        """
+        if self.released:
+            raise RuntimeError(self.released)
+        if self.newest is None:
+            return None
+        values = torch.zeros(count, dtype=self.dtype, device=context.CPU)
+        held = self.sides[self.newest][:count]
+        values[: held.numel()] = held  # it may be shorter: a blob that has grown is zero there
+        return values.numpy()
+
     def assign(self, values: torch.Tensor, where: torch.device) -> None:
         """Hold the values of a contiguous tensor; take over its memory unless somebody would notice."""
         self.released = None

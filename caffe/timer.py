@@ -1,6 +1,7 @@
 """Timer: how long something took on the device that computes (src/caffe/util/benchmark.cpp)."""
 
 import time
+from typing import Any
 
 import torch
 
@@ -10,8 +11,9 @@ from . import context
 class Timer:
     """`start`, `stop`, then `ms` or `seconds`; reading stops a running timer."""
 
-    def __init__(self):
-        self._started = self._stopped = None
+    def __init__(self) -> None:
+        self._started: Any = None  # clock readings
+        self._stopped: Any = None
 
     def start(self) -> None:
         """Start, or start again."""

@@ -114,6 +114,19 @@ DEVIATIONS = [
         "hours are lost on constant losses; all other lines are Caffe's",
     ),
     (
+        "a Crop without crop_param cuts at offset 0; in the branch of 2015 that it came from, at the "
+        "offset by the coordinate map",
+        "by the coordinate map where both bottoms lead to one picture, told in a line; else at 0, with "
+        "a warning; at 0 wherever crop_param is stated",
+        "1.0's own tools always write crop_param: without one it is an old net, whose scores would "
+        "lie up to 39 pixels off",
+    ),
+    (
+        "two threads in one net overwrite each other's maps",
+        "RuntimeError for the second, which names both threads",
+        "wrong scores, and nothing told",
+    ),
+    (
         "random numbers come from boost and cuRAND",
         "the distributions are the same, the numbers PyTorch's; one seed gives one run on a device",
         "the numbers depend on the build there as well",
@@ -148,6 +161,11 @@ DEVIATIONS = [
         "to standard error; to files where GLOG_log_dir or -log_dir names a folder, unless "
         "GLOG_logtostderr is set",
         "nobody looks for them in /tmp",
+    ),
+    (
+        "in a notebook as everywhere",
+        "in a notebook warnings alone, unless GLOG_minloglevel is 0 or `caffe.init_log(0)` is called",
+        "a net's log fills pages there",
     ),
     (
         "after a resume the first displayed speed counts from iteration 0",
@@ -188,7 +206,8 @@ DEVIATIONS = [
     ),
     (
         "caffe.draw needs pydot and Graphviz",
-        "without them it gives DOT text; `caffe.draw.dot` always does",
+        "without them it draws .svg itself (`caffe.draw.svg`) and gives DOT text for other formats "
+        "(`caffe.draw.dot`)",
         "a graph is better than an error",
     ),
 ]

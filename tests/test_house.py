@@ -25,22 +25,35 @@ CODE = [name for name in PYTHON if name.startswith(("caffe/", "fcn/"))]
 
 # The engine's floors, from the ground up: a module imports from its own floor and from those below.
 FLOORS = [
-    ("proto", "names", "c_math", "glog", "context", "timer"),
-    ("files", "graph", "net_spec", "coord_map", "draw", "io", "kernels"),
+    (
+        *("proto", "names", "c_math", "glog", "context", "timer"),
+        *("arguments", "background", "layer_functions", "named", "one_thread", "views"),
+    ),
+    ("files", "graph", "net_spec", "coord_map", "layout", "svg", "draw", "io", "kernels"),
     ("syncedmem", "blob"),
     ("layer", "filler"),
     ("files.weights",),  # of a net's layers
     ("layers",),
     ("topology", "build"),
     ("running",),
-    ("arrays", "net"),
+    ("arrays", "net_face", "net_files", "net"),
     ("diagnosis", "learnable"),
     ("gradients", "smoothed_loss", "lr_policy", "solver_nets", "solver", "updates"),
     ("classifier", "detector", "confusion", "nccl", "pycaffe"),
     ("", "__main__", "commands"),
 ]
 # The side of prototxts: no tensors, so that a net can be written where there is no PyTorch
-WITHOUT_TORCH = ("proto", "files", "graph", "net_spec", "coord_map", "names", "c_math")
+WITHOUT_TORCH = (
+    "proto",
+    "files",
+    "graph",
+    "net_spec",
+    "coord_map",
+    "names",
+    "c_math",
+    "arguments",
+    "named",
+)
 
 
 def module_of(name):

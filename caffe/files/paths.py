@@ -9,7 +9,9 @@ Path: TypeAlias = str | os.PathLike[str]
 
 
 def require_file(path: Path) -> None:
-    """Raise RuntimeError unless there is a file at `path`."""
+    """Raise RuntimeError unless there is a file at `path`, TypeError for what is no path."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"a file's path is wanted, got a {type(path).__name__}")
     if not os.path.isfile(path):
         raise RuntimeError(f"Could not open file {path}")
 

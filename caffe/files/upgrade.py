@@ -10,6 +10,7 @@ from typing import Any
 
 from ..glog import info
 from ..proto import caffe_pb2
+from .upgrade_crop import upgrade_crops
 from .upgrade_v0 import upgrade_v0
 
 V1 = caffe_pb2.V1LayerParameter
@@ -79,6 +80,7 @@ def _upgrade(param: caffe_pb2.NetParameter, name: str) -> None:
         _upgrade_inputs(param, name)
         info("upgrade_proto.cpp:66", f"{name}: upgraded input fields to an Input layer")
     _upgrade_batch_norm(param)
+    upgrade_crops(param, name)
 
 
 # -- V1 to V2 --

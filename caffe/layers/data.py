@@ -3,12 +3,12 @@
 
 import random
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 
 from .. import context
+from ..background import Background
 from ..files.database import Database
 from ..files.image_list import read_image_list
 from ..glog import info
@@ -36,7 +36,7 @@ class PrefetchingData(Layer):
             raise self.error("batch_size must be given, and above 0")
         self.transform = DataTransformer(self, self.random)
         self.open()
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix=self.name)
+        self.thread = Background(self.name)
         self.upcoming = self.thread.submit(self.batch)
         arrays = self.upcoming.result()
         for blob, array in zip(top, arrays):

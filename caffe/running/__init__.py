@@ -122,13 +122,21 @@ class Running:
 
     def forward(self, start: int, end: int) -> Loss:
         """Run layers start..end; the loss as `Runner.forward` gives it."""
+        self._check_positions(start, end)
         with self.reporting_out_of_memory():
             return self.choose(start, end).forward(start, end)
 
     def backward(self, start: int, end: int) -> None:
         """Run layers start down to end backward."""
+        self._check_positions(start, end)
         with self.reporting_out_of_memory():
             self.layer_by_layer.backward(start, end)
+
+    def _check_positions(self, *positions: int) -> None:
+        for position in positions:
+            if not 0 <= position <= self.net.last:
+                name, last = self.net.name, self.net.last
+                raise ValueError(f"net {name!r} has layers 0 to {last}, got layer {position}")
 
     def forward_backward(self) -> Loss:
         """Run all layers in both directions; the loss as `Runner.forward` gives it."""

@@ -94,12 +94,17 @@ def test_draw_net_command(tmp_path, capfd, monkeypatch):
     assert out.read_text() == caffe.draw.dot(parsed(NET), "LR", phase=caffe.TEST)
     monkeypatch.setattr(caffe.draw, "can_draw", lambda: False)
     capfd.readouterr()
-    assert main(["draw_net", str(tmp_path / "net.prototxt"), str(tmp_path / "p.svg")]) == 0
+    assert main(["draw_net", str(tmp_path / "net.prototxt"), str(tmp_path / "p.png")]) == 0
     said = capfd.readouterr()
     assert "pydot (pip install pydot) or Graphviz is not installed" in said.err
+    assert f"{tmp_path / 'p.svg'} needs neither" in said.err
     assert f"Wrote {tmp_path / 'p.dot'} instead" in said.out
-    assert not (tmp_path / "p.svg").exists()
+    assert not (tmp_path / "p.png").exists()
     assert (tmp_path / "p.dot").read_text() == caffe.draw.dot(parsed(NET))
+    assert main(["draw_net", str(tmp_path / "net.prototxt"), str(tmp_path / "p.svg")]) == 0
+    said = capfd.readouterr()
+    assert not said.err and "instead" not in said.out
+    assert (tmp_path / "p.svg").read_text() == caffe.draw.svg(parsed(NET), "LR")
     monkeypatch.undo()
     caffe.init_log()
 

@@ -1,10 +1,14 @@
 """Log lines: the wording, tags and streams of `caffe train`, as BVLC Caffe 1.0 printed them."""
 
+import io
+import os
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
-from places import GOLDEN
+from places import GOLDEN, ROOT
 
 import caffe
 from caffe import glog
@@ -82,3 +86,80 @@ def test_numbers_are_printed_as_c_streams_print_them():
         "1.23457e+08",
         "0",
     ]
+
+
+# ---- notebooks
+
+
+class ZMQInteractiveShell:
+    """The shell of a Jupyter kernel, by its name."""
+
+
+class Shell(ZMQInteractiveShell):
+    """Colab's derives from it."""
+
+
+class TerminalInteractiveShell:
+    """IPython in a terminal."""
+
+
+SCRIPT = """
+import builtins
+builtins.get_ipython = type("ZMQInteractiveShell", (), {{}})
+import caffe
+{then}
+caffe.Net("net.prototxt", caffe.TEST)
+caffe.glog.warning("x:1", "a warning")
+"""
+NET = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 } } }'
+
+
+@pytest.mark.parametrize(
+    "shell, quiet",
+    [(ZMQInteractiveShell, True), (Shell, True), (TerminalInteractiveShell, False), (None, False)],
+)
+def test_a_kernel_is_recognised(shell, quiet, monkeypatch):
+    if shell:
+        monkeypatch.setattr("builtins.get_ipython", lambda: shell(), raising=False)
+    assert glog.in_notebook() is quiet
+    if shell is None:
+        monkeypatch.setitem(sys.modules, "ipykernel", sys)
+        assert glog.in_notebook()
+
+
+CASES = {
+    "a notebook": ("", {}, False),
+    "by init_log": ("caffe.init_log(0)", {}, True),
+    "by the environment": ("", {"GLOG_minloglevel": "0"}, True),
+}
+
+
+@pytest.mark.parametrize("then, environment, told", CASES.values(), ids=CASES)
+def test_a_notebook_is_quiet_unless_asked(then, environment, told, tmp_path):
+    (tmp_path / "net.prototxt").write_text(NET)
+    others = {k: v for k, v in os.environ.items() if k != "GLOG_minloglevel"}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(then=then)],
+        cwd=tmp_path,
+        env=others | {"PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    letters = {line[0] for line in done.stderr.splitlines() if PREFIX.match(line)}
+    assert letters == ({"I", "W"} if told else {"W"})
+
+
+def test_a_notebook_gets_its_log_in_one_block(monkeypatch):
+    """Each flush of a kernel's stream is a message, and a block of output."""
+    monkeypatch.setattr("builtins.get_ipython", lambda: ZMQInteractiveShell(), raising=False)
+    written, flushes = io.StringIO(), []
+    monkeypatch.setattr(written, "flush", lambda: flushes.append(1), raising=False)
+    monkeypatch.setattr(sys, "stderr", written)
+    monkeypatch.setenv("GLOG_minloglevel", "0")
+    glog.init_log(0)
+    for i in range(5):
+        glog.info("net.cpp:1", f"line {i}")
+    assert written.getvalue().count("\n") == 5 and not flushes
+    monkeypatch.undo()
+    glog.init_log()
