@@ -107,6 +107,65 @@ def test_shifted_labels(task):
     assert "12 pixels to the left" in found[0].what and "train net" in found[0].what
 
 
+MOVES = {
+    "mirrored left to right": lambda label: label[:, ::-1],
+    "mirrored top to bottom": lambda label: label[::-1],
+    "turned by 180 degrees": lambda label: label[::-1, ::-1],
+}
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_mirrored_labels(task, move):
+    for path in labels(task):
+        save_mat(path, MOVES[move](classes_in(path)))
+    found = task.find()
+    assert [each.kind for each in found] == ["labels.mirrored"]
+    assert found[0].what.endswith(move) and "8 of 8 pictures" in found[0].evidence
+
+
+def stored_turned(path, orientation, as_stored):
+    """Store a picture turned as EXIF says; `as_stored`: turn no pixel, so that EXIF turns it off."""
+    undo = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM"}[orientation]
+    with Image.open(path) as image:
+        exif = image.getexif()
+        exif[0x0112] = orientation
+        stored = image.copy() if as_stored else image.transpose(Image.Transpose[undo])
+    stored.save(path, exif=exif, quality=95)
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4])
+@pytest.mark.parametrize("count", [1, 5])
+def test_labels_of_pictures_as_stored(task, orientation, count):
+    paths = sorted((task.scenes / "sbd/img").glob("*.jpg"))[:count]
+    for path in paths:
+        stored_turned(path, orientation, as_stored=True)
+    found = [each for each in before_training(task.case()) if each.kind == "labels.turned"]
+    assert [each.level for each in found] == ["warn"]
+    assert found[0].what.startswith(f"train net: {count} picture")
+    assert "made for the pictures as stored" in found[0].what and paths[0].stem in found[0].evidence
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4])
+def test_labels_of_pictures_as_read(task, orientation):
+    for path in sorted((task.scenes / "sbd/img").glob("*.jpg")):
+        stored_turned(path, orientation, as_stored=False)
+    assert task.find() == [] and "labels.turned" not in every_kind(task)
+
+
+def every_kind(task):
+    """The kinds of all findings, notes included."""
+    return [each.kind for each in before_training(task.case())]
+
+
+def test_turned_pictures_that_tell_nothing(task):
+    """A label without edges: what to look at is said."""
+    stored_turned(sorted((task.scenes / "sbd/img").glob("*.jpg"))[2], 3, as_stored=True)
+    save_mat(labels(task)[2], np.zeros_like(classes_in(labels(task)[2])))
+    found = [each for each in before_training(task.case()) if each.kind == "labels.turned"]
+    assert [each.level for each in found] == ["note"] and task.find() == []
+    assert "draw the label" in found[0].way_out and "orientation 3" in found[0].evidence
+
+
 def test_swapped_channels(task, monkeypatch):
     right = SBDDSegDataLayer.load_image
     monkeypatch.setattr(SBDDSegDataLayer, "load_image", lambda self, id: right(self, id)[::-1])
@@ -121,12 +180,57 @@ def test_wrong_split(task):
     assert "data.same_split" in task.kinds(built=False)
 
 
+def make_binary(paths, low=0, high=255):
+    for path in paths:
+        save_mat(path, np.where(classes_in(path) > 0, high, low).astype(np.uint8))
+
+
 def test_binary_masks(task):
-    for path in labels(task):
-        save_mat(path, np.where(classes_in(path) > 0, 255, 0).astype(np.uint8))
+    make_binary(labels(task))
     found = task.find()
     assert [each.kind for each in found] == ["labels.binary"]
-    assert "look binary" in found[0].what and "127" in found[0].way_out
+    assert "8 of 8 masks look binary" in found[0].what and "127" in found[0].way_out
+
+
+def test_mostly_binary_masks(task):
+    """Some masks with classes do not make 255 void in the others, nor do a few stray pixels."""
+    make_binary(labels(task)[:6])
+    noisy = classes_in(labels(task)[0]).copy()
+    noisy[0, :3] = 1
+    save_mat(labels(task)[0], noisy)
+    found = task.find()
+    assert [(each.kind, each.level) for each in found] == [("labels.binary", "refuse")]
+    assert "6 of 8 masks look binary" in found[0].what
+
+
+def test_a_few_binary_masks(task, monkeypatch):
+    make_binary(labels(task)[:3])
+    found = task.find()
+    assert [(each.kind, each.level) for each in found] == [("labels.binary", "warn")]
+    monkeypatch.setattr("fcn.datasets.labels.SOME", 4)
+    assert task.find() == []
+
+
+def test_inverted_binary_masks(task):
+    make_binary(labels(task), low=255, high=0)
+    found = task.find()
+    assert [each.kind for each in found] == ["labels.binary"]
+    assert "along the borders" in found[0].way_out and "mask < 128" in found[0].way_out
+
+
+@pytest.mark.parametrize("low, high", [(0, 128), (128, 0)])
+def test_binary_masks_of_another_value(task, low, high):
+    """What building the net raises explains itself as the doctor does."""
+    make_binary(labels(task), low, high)
+    with pytest.raises(ValueError) as raised:
+        task.case()
+    found = task.find(built=False)
+    assert [each.kind for each in found] == ["labels.binary"]
+    assert found[0].what.startswith("train net: 8 files: masks are binary")
+    for text in (str(raised.value), str(found[0])):
+        assert "only 0 and 128 occur" in text and "mask > 0" in text and "'classes': 2" in text
+        assert ("an inverted one: 128 holds" in text) == (low == 128)
+    assert "data/sample/scenes/sbd/cls/train_" in str(raised.value)
 
 
 def test_values_out_of_range_and_jpeg(task):
