@@ -34,6 +34,7 @@ class Case:
     start: Sequence[tuple[str, Path]] = ()  # (name, file) of each net that filled it
     wanted: Sequence[str] = ()  # names of the nets that the recipe starts from
     given: Sequence[Path] = ()  # files that were named instead of those found
+    steps: int = 0  # that are planned; 0: not known, and the solver's max_iter stands in
     sample: bool = False  # on the embedded task
     task: Task | None = None  # default: the published model's, by the folder's name
     seconds: float = 5.0  # for reading labels of a large set, and less for everything else

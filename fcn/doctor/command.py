@@ -47,11 +47,18 @@ def recipe_in(folder: Path) -> Any:
     return runpy.run_path(str(script)).get("RECIPE") if script.is_file() else None
 
 
+def steps_of(recipe: Any, sample: bool) -> int:
+    """The steps that a recipe plans; 0 without one."""
+    schedule = recipe.sample if recipe and sample else recipe
+    return schedule.rounds * schedule.steps if schedule else 0
+
+
 def make_case(folder: Path, recipe: Any, args: argparse.Namespace) -> tuple[Case, list[Finding]]:
     """The case of a model folder, its nets built and filled as far as that is possible."""
     settings = prototxts.read_text("solver.prototxt", caffe_pb2.SolverParameter())
     wanted = recipe.starts if recipe else []
     case = Case(folder, settings, sample=args.sample, wanted=wanted, given=args.weights)
+    case.steps = steps_of(recipe, args.sample)
     scored = recipe.scored if recipe else None
     case.scored = scored or (prototxts.scored(case.nets[TRAIN]) if TRAIN in case.nets else {})
     found: list[Finding] = []
