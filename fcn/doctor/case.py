@@ -13,6 +13,7 @@ import caffe
 from caffe.proto import caffe_pb2
 from fcn import models, prototxts, weights
 from fcn.datasets.data_layer import SegDataLayer
+from fcn.findings import REFUSE, Finding
 from fcn.tasks import BY_NAME, SAMPLE, Task
 
 TRAIN, TEST = "train", "test"  # the two nets of a case
@@ -39,6 +40,8 @@ class Case:
     task: Task | None = None  # default: the published model's, by the folder's name
     seconds: float = 5.0  # for reading labels of a large set, and less for everything else
     surveys: dict[Any, Any] = field(default_factory=dict)  # what was read, so that it is read once
+    unread: dict[str, tuple[Path, Exception]] = field(default_factory=dict)  # TRAIN, TEST -> why
+    found: list[Finding] = field(default_factory=list)  # by the checks that ran
 
     def __post_init__(self) -> None:
         """Find the task of a published model."""
@@ -54,15 +57,22 @@ class Case:
 
     @cached_property
     def nets(self) -> dict[str, prototxts.NetParameter]:
-        """TRAIN and TEST -> the net as its prototxt states it, with the layers of its phase."""
+        """TRAIN and TEST -> the net as its prototxt states it, with the layers of its phase.
+
+        A prototxt that cannot be read is in `unread`.
+        """
         settings = self.settings
         paths = {TRAIN: settings.train_net or settings.net}
         paths[TEST] = settings.test_net[0] if settings.test_net else settings.net
-        found = {which: path for which, path in paths.items() if path}
-        return {
-            which: of_phase(prototxts.read_net(self.folder / path), which)
-            for which, path in found.items()
-        }
+        found = {}
+        for which, path in paths.items():
+            if not path:
+                continue
+            try:
+                found[which] = of_phase(prototxts.read_net(self.folder / path), which)
+            except (OSError, ValueError) as error:
+                self.unread[which] = (self.folder / path, error)
+        return found
 
     @cached_property
     def sources(self) -> list["Source"]:
@@ -88,6 +98,10 @@ class Case:
         """The class names of a label or score blob; numbers where they are not known."""
         known = self.task.names_of(blob) if self.task else ()
         return list(known) if len(known) == count else [f"class {k}" for k in range(count)]
+
+    def refused(self, *kinds: str) -> bool:
+        """Whether the checks so far refuse it for one of these kinds, given by how they begin."""
+        return any(each.level == REFUSE and each.kind.startswith(kinds) for each in self.found)
 
     @property
     def from_classifier(self) -> bool:

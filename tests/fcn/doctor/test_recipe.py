@@ -1,6 +1,12 @@
 """The recipe: rates, momentum, clipping and schedules that learn, and that do not."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
+
+from caffe.lr_policy import learning_rate
+from fcn.doctor.schedule import factors
 
 
 def solver(task, **fields):
@@ -154,3 +160,16 @@ def test_maps_that_are_normalised_stand_more(task):
         path = task.folder / f"{name}.prototxt"
         path.write_text(path.read_text() + norm)
     assert found(task) == []
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_schedules_are_the_solver_s(task, name):
+    solver(task, base_lr=1, **HEALTHY[name])
+    case = task.case(built=False, steps=1200)
+    steps, values = factors(case)
+    engine = SimpleNamespace(param=case.settings, current_step=0)
+    expected = []
+    for engine.iter in steps.astype(int).tolist():
+        expected.append(learning_rate(engine))
+    assert len(steps) == 1200
+    np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-12)
