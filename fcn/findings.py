@@ -20,6 +20,10 @@ class Finding(NamedTuple):
         """The same finding, which names the place where it holds."""
         return self._replace(what=f"{place}: {self.what}")
 
+    def also(self, evidence: str) -> "Finding":
+        """The same finding, seen elsewhere, too."""
+        return self._replace(evidence=f"{self.evidence}; {evidence}")
+
     def __str__(self) -> str:
         """The finding as lines for people."""
         parts = (self.what, self.evidence and f"seen: {self.evidence}", f"way out: {self.way_out}")

@@ -13,6 +13,7 @@ import caffe
 from caffe.proto import caffe_pb2
 from fcn import models, prototxts, weights
 from fcn.datasets.data_layer import SegDataLayer
+from fcn.datasets.dataset import VOID
 from fcn.findings import REFUSE, Finding
 from fcn.tasks import BY_NAME, SAMPLE, Task
 
@@ -94,6 +95,10 @@ class Case:
         found = prototxts.scored(net) if net else {}
         return {label: score for score, label in (found or self.scored).items()}
 
+    def classes_of(self, which: str, blob: str) -> int:
+        """The number of classes that the labels of a net's blob have; 0 if it is not known."""
+        return next((s.classes_of(blob) for s in self.sources_of(which) if blob in s.layer.top), 0)
+
     def names(self, blob: str, count: int) -> list[str]:
         """The class names of a label or score blob; numbers where they are not known."""
         known = self.task.names_of(blob) if self.task else ()
@@ -102,6 +107,10 @@ class Case:
     def refused(self, *kinds: str) -> bool:
         """Whether the checks so far refuse it for one of these kinds, given by how they begin."""
         return any(each.level == REFUSE and each.kind.startswith(kinds) for each in self.found)
+
+    def has(self, *kinds: str) -> bool:
+        """Whether the checks so far found one of these kinds, given by how they begin."""
+        return any(each.kind.startswith(kinds) for each in self.found)
 
     @property
     def from_classifier(self) -> bool:
@@ -147,10 +156,26 @@ class Source:
             if key.endswith("_dir") and (self.folder / str(value)).is_dir():
                 params[key] = os.path.normpath(self.folder / value)
         try:
-            return self.kind.reader(**params)
-        except (OSError, ValueError, KeyError) as error:
+            reader = self.kind.reader(**params)
+            count = reader.classes
+            if not isinstance(count, int) or not 0 < count <= VOID:
+                raise ValueError(f"'classes' is {count!r}: it has to be a number from 1 to {VOID}")
+        except (OSError, ValueError, KeyError, TypeError) as error:
             self.error = error
             return None
+        return reader
+
+    def classes_of(self, blob: str) -> int:
+        """The number of classes of a label blob; 0 if it is not known, or makes no sense."""
+        if self.kind is None:
+            return 0
+        if blob.endswith("geo") and hasattr(self.kind, "geo_classes"):
+            return int(self.kind.geo_classes)
+        if self.reader is not None:
+            return int(self.reader.classes)
+        if isinstance(self.error, FileNotFoundError):
+            return int(self.params.get("classes", self.kind.classes))
+        return 0
 
     @cached_property
     def ids(self) -> list[str]:

@@ -97,12 +97,12 @@ def outputs_of(net: prototxts.NetParameter, blob: str) -> int:
 
 
 def check_outputs(case: Case, which: str, net: prototxts.NetParameter) -> Iterator[Finding]:
-    """Scores against the classes that the labels have, and losses against void."""
+    """Scores against the classes that the labels have."""
     for layer in net.layer:
         if layer.type != "SoftmaxWithLoss" or len(layer.bottom) < 2:
             continue
         score, label = layer.bottom[:2]
-        outputs, classes = outputs_of(net, score), classes_of(case, which, label)
+        outputs, classes = outputs_of(net, score), case.classes_of(which, label)
         if outputs and classes and outputs != classes:
             fewer = outputs < classes
             what = (
@@ -112,25 +112,6 @@ def check_outputs(case: Case, which: str, net: prototxts.NetParameter) -> Iterat
             evidence = f"layer {layer.name!r}; label values are 0 to {classes - 1}"
             way = f"num_output: {classes} in its score layers, or 'classes': {outputs} in param_str"
             yield Finding("net.outputs", REFUSE if fewer else WARN, what, evidence, way)
-        if classes and layer.loss_param.HasField("ignore_label"):
-            ignored = layer.loss_param.ignore_label
-            if ignored < classes:
-                what = f"layer {layer.name!r} of the {which} net ignores label {ignored}, a class"
-                evidence = f"classes are 0 to {classes - 1}, void is 255"
-                yield Finding("net.ignore", WARN, what, evidence, "loss_param: ignore_label: 255")
-
-
-def classes_of(case: Case, which: str, blob: str) -> int:
-    """The number of classes that the labels of a blob have; 0 if it is not known."""
-    for source in case.sources_of(which):
-        if source.kind is None or blob not in source.layer.top:
-            continue
-        if blob.endswith("geo") and hasattr(source.kind, "geo_classes"):
-            return source.kind.geo_classes
-        if source.reader is not None:
-            return int(source.reader.classes)
-        return int(source.params.get("classes", source.kind.classes))
-    return 0
 
 
 # ---- train against test

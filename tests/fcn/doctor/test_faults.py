@@ -1,5 +1,8 @@
 """Faults that are planted in the embedded task are named; the task as it is has none."""
 
+import re
+import shutil
+
 import numpy as np
 import pytest
 import scipy.io
@@ -43,8 +46,28 @@ def test_unfilled_upscore(task):
     ],
 )
 def test_wrong_mean(task, mean, nets, kind):
+    """One finding, with one number to put there: the data set's, or that of the training pictures."""
     task.edit("(76.0, 81.0, 75.0)", mean, *nets)
-    assert kind in task.kinds()
+    (finding,) = task.find()
+    assert finding.kind == kind
+    assert "'mean': (76, 81, 75) in both param_str" in finding.way_out
+
+
+@pytest.mark.parametrize(
+    "mean, nets, kind",
+    [
+        ("(0.0, 0.0, 0.0)", ["train"], "data.mean_differs"),
+        ("(0.0, 0.0, 0.0)", ["train", "val"], "data.no_mean"),
+        ("(-76.0, -81.0, -75.0)", ["train", "val"], "data.mean_sign"),
+    ],
+)
+def test_wrong_mean_of_a_set_of_one_s_own(task, mean, nets, kind):
+    task.edit("(76.0, 81.0, 75.0)", mean, *nets)
+    case = task.case()
+    case.task = None
+    (finding,) = task.look(case)
+    assert finding.kind == kind and len(re.findall("'mean': \\(", str(finding))) == 1
+    assert finding.way_out.endswith("that of 8 training pictures")
 
 
 def test_rate_of_the_other_normalisation(task):
@@ -79,6 +102,42 @@ def test_255_counted(task):
     found = task.find()
     assert [each.kind for each in found] == ["labels.void_counted"]
     assert "test net" in found[0].what  # SBD's labels have no void
+
+
+@pytest.mark.parametrize("value, words", [(254, "label 254 and"), (3, "label 3, a class, and")])
+def test_another_label_is_ignored(task, value, words):
+    """Where labels hold void it is counted; where they do not, nothing is ignored, or a class is."""
+    task.edit("ignore_label: 255", f"ignore_label: {value}")
+    test, train = task.find()
+    assert [each.kind for each in (test, train)] == ["labels.void_counted", "net.ignore"]
+    assert f"layer 'loss' of the test net ignores {words} counts label 255" in test.what
+    assert "labels hold 255 in" in test.evidence and "of 8 pictures" in test.evidence
+    assert f"layer 'loss' of the train net ignores label {value}, " in train.what
+    assert f"hold {value} in 0 pixels" in train.evidence or value == 3
+    assert (test.level, train.level) == ("refuse", "warn")
+
+
+def test_no_void_and_nothing_ignored(task):
+    task.edit("ignore_label: 255", "ignore_label: -1", "train")
+    assert task.find() == []
+
+
+def test_another_label_is_ignored_where_no_label_is_there(task):
+    shutil.rmtree(task.scenes)
+    task.edit("ignore_label: 255", "ignore_label: 254")
+    found = [each for each in task.find(built=False) if each.kind == "net.ignore"]
+    assert ["train net" in each.what for each in found] == [True, False]
+
+
+@pytest.mark.parametrize("classes", ["eleven", 0, 300, 11.5])
+def test_classes_that_are_no_number(task, classes):
+    """It is the data layer's fault alone, not that of the nets' outputs."""
+    task.edit(
+        "\\'classes\\': 11", f"\\'classes\\': {classes!r}".replace("'eleven'", "\\'eleven\\'")
+    )
+    found = task.find(built=False)
+    assert [each.kind for each in found] == ["data.params"] * 2
+    assert "'classes' is" in found[0].what and "1 to 255" in found[0].what
 
 
 def test_shifted_labels(task):
