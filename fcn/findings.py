@@ -30,13 +30,13 @@ class Finding(NamedTuple):
         return "\n    ".join(part for part in parts if part)
 
 
-def counted(count: int, noun: str) -> str:
-    """A number of things for people.
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A number of things for people; `plural`, unless it is the noun and an s.
 
     >>> counted(1, "layer"), counted(2, "layer")
     ('1 layer', '2 layers')
     """
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
 def by_weight(findings: Iterable[Finding]) -> list[Finding]:

@@ -101,7 +101,10 @@ class SegDataLayer(caffe.Layer):
         for key in self.required:
             value = params[key]
             setattr(self, key, self.find_folder(value) if key.endswith("_dir") else value)
-        self.classes = params.get("classes", self.classes)
+        count = self.classes = params.get("classes", self.classes)
+        if "classes" in params and not (isinstance(count, int) and 0 < count <= VOID):
+            text = f"'classes' is {count!r}, and has to be a number from 1 to {VOID}"
+            raise self.failure(ValueError, text)
         self.configure(params)
         return params
 

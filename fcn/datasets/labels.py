@@ -88,11 +88,11 @@ def of_values(
         yield Finding("labels.only_void", REFUSE, what, evidence, way)
         return
     if len(seen) == 1:
-        what = f"{top}: of {classes} classes only {seen[0]} ({names[seen[0]]}) occurs"
+        what = f"{top}: of {counted(classes, 'class', 'classes')} only {seen[0]} ({names[seen[0]]}) occurs"
         way = "a net learns to say it everywhere: look at the masks, and at what makes them"
         yield Finding("labels.one_class", REFUSE, what, evidence, way)
     elif seen == [0, 1] and classes > 2 and enough:
-        what = f"{top}: of {classes} classes only 0 and 1 occur: masks look binary"
+        what = f"{top}: of {counted(classes, 'class', 'classes')} only 0 and 1 occur: masks look binary"
         also = f"; 255 ({void:.1%}) stays void" if void else ""
         yield Finding("labels.two_classes", WARN, what, evidence, f"{TWO_CLASSES}{also}")
     elif len(seen) < classes:
@@ -123,7 +123,8 @@ def binary(top: str, evidence: str, looks: Mapping[str, int]) -> Finding | None:
 def unseen(names: Sequence[str], seen: Sequence[int], top: str, extent: str, sure: bool) -> Finding:
     """Classes that are named and did not occur."""
     absent = [name for k, name in enumerate(names) if k not in seen]
-    what = f"{top}: {len(absent)} of {len(names)} classes do not occur"
+    do = "does" if len(absent) == 1 else "do"
+    what = f"{top}: {len(absent)} of {counted(len(names), 'class', 'classes')} {do} not occur"
     shown = ", ".join(absent[:SHOWN]) + (", ..." if len(absent) > SHOWN else "")
     way = "they cannot be learned: is the list of classes the right one?"
     level = WARN if sure and len(absent) > len(names) / 2 else NOTE

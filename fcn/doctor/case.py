@@ -13,7 +13,6 @@ import caffe
 from caffe.proto import caffe_pb2
 from fcn import models, prototxts, weights
 from fcn.datasets.data_layer import SegDataLayer
-from fcn.datasets.dataset import VOID
 from fcn.findings import REFUSE, Finding
 from fcn.tasks import BY_NAME, SAMPLE, Task
 
@@ -156,14 +155,10 @@ class Source:
             if key.endswith("_dir") and (self.folder / str(value)).is_dir():
                 params[key] = os.path.normpath(self.folder / value)
         try:
-            reader = self.kind.reader(**params)
-            count = reader.classes
-            if not isinstance(count, int) or not 0 < count <= VOID:
-                raise ValueError(f"'classes' is {count!r}: it has to be a number from 1 to {VOID}")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return self.kind.reader(**params)
+        except (OSError, ValueError, KeyError) as error:
             self.error = error
             return None
-        return reader
 
     def classes_of(self, blob: str) -> int:
         """The number of classes of a label blob; 0 if it is not known, or makes no sense."""

@@ -9,7 +9,7 @@ from fcn.datasets import param_str
 from fcn.doctor.case import TEST, TRAIN, Case, Source
 from fcn.doctor.pictures import way_to_mean
 from fcn.doctor.recipe import losses
-from fcn.findings import NOTE, REFUSE, WARN, Finding
+from fcn.findings import NOTE, REFUSE, WARN, Finding, counted
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -148,10 +148,12 @@ def check_overlap(train: Source, test: Source) -> Iterator[Finding]:
     evidence = f"{splits}; {', '.join(both[:5])}{' ...' if len(both) > 5 else ''}"
     way = "score another list; --leakage allows it"
     if same:
-        what = f"the nets train on and score the same {len(both)} pictures"
+        what = f"the nets train on and score the same {counted(len(both), 'picture')}"
         yield Finding("data.same_split", REFUSE, what, evidence, way)
     else:
-        what = f"{len(both)} of the {len(test.ids)} pictures to score are trained on"
+        verb = "is" if len(both) == 1 else "are"
+        scored = counted(len(test.ids), "scored picture")
+        what = f"{len(both)} of {scored} {verb} trained on"
         yield Finding("data.leakage", REFUSE, what, evidence, way)
 
 

@@ -7,14 +7,21 @@ from caffe.coord_map import crop_params
 from fcn import prototxts
 from fcn.doctor.case import TRAIN, Case
 from fcn.explain import Layers, layers_and_tops, position_map
-from fcn.findings import NOTE, REFUSE, WARN, Finding
+from fcn.findings import NOTE, REFUSE, WARN, Finding, counted
 
 CHANGES_CHANNELS = ("Convolution", "Deconvolution", "InnerProduct")
 
 
 def check(case: Case) -> Iterator[Finding]:
     """Findings on the two nets."""
-    for which, net in case.nets.items():
+    nets = case.nets
+    for which, (path, error) in case.unread.items():
+        what = f"the {which} net cannot be read, so that nothing of it was checked"
+        there = not isinstance(error, FileNotFoundError)
+        way = "mend that line" if there else "put it there, or name another in solver.prototxt"
+        evidence = str(error) if there else f"no file {path}"
+        yield Finding("net.unreadable", REFUSE, what, evidence, way)
+    for which, net in nets.items():
         losses = [layer for layer in net.layer if layer.type.endswith("Loss")]
         if which == TRAIN and not losses:
             what = "the train net has no loss, so nothing can be learned"
@@ -106,8 +113,8 @@ def check_outputs(case: Case, which: str, net: prototxts.NetParameter) -> Iterat
         if outputs and classes and outputs != classes:
             fewer = outputs < classes
             what = (
-                f"blob {score!r} of the {which} net has {outputs} channels, "
-                f"but the labels have {classes} classes"
+                f"blob {score!r} of the {which} net has {counted(outputs, 'channel')}, "
+                f"but the labels have {counted(classes, 'class', 'classes')}"
             )
             evidence = f"layer {layer.name!r}; label values are 0 to {classes - 1}"
             way = f"num_output: {classes} in its score layers, or 'classes': {outputs} in param_str"
@@ -127,8 +134,7 @@ def check_same_layers(case: Case) -> Iterator[Finding]:
     )
     other = sorted(scored - learned)
     if other:
-        what = (
-            f"{len(other)} layers of the test net are not in the train net, so they stay unlearned"
-        )
+        verb = "is" if len(other) == 1 else "are"
+        what = f"{counted(len(other), 'layer')} of the test net {verb} not in the train net: never learned"
         way = "give the layers of both nets the same names"
         yield Finding("net.differ", REFUSE, what, ", ".join(other[:9]), way)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from fcn import prototxts
 from fcn.doctor.case import TRAIN, Case
 from fcn.doctor.schedule import check_schedule, peak
@@ -34,7 +36,7 @@ ADAPTIVE = ("Adam", "AdaDelta", "AdaGrad", "RMSProp")  # their step does not fol
 def check(case: Case) -> Iterator[Finding]:
     """Findings on the solver's settings."""
     settings = case.settings
-    if settings.base_lr <= 0:
+    if not 0 < settings.base_lr < np.inf:  # NaN is not, either
         what = f"base_lr is {settings.base_lr:g}: nothing would be learned"
         ways = [way_out(prototxts.loss_is_summed(loss.loss_param), True) for loss in losses(case)]
         way = ways[0] if ways else f"--set a rate: {KNOWN}"

@@ -113,7 +113,7 @@ def ways(count: int) -> dict[str, str]:
     """Settings of each policy that fit so many steps."""
     return {
         "step": f"gamma=0.1 stepsize={-(-count // 3)}",
-        "multistep": f"gamma=0.1, and stepvalue: {int(0.8 * count)} in solver.prototxt",
+        "multistep": f"gamma=0.1 stepvalue={int(0.8 * count)}",
         "exp": f"gamma={0.01 ** (1 / count):.8f}",
         "inv": f"gamma={10 / count:.1g} power=0.75",
         "poly": f"power=0.9 max_iter={count}",

@@ -149,19 +149,19 @@ def check_flow(case: Case, zero: Collection[str], biased: Collection[str]) -> It
     others = [name for name in others if name in cured.zero]
     if others:
         what = f"{listed(others)} {is_or_are(others)} zero and will stay so: no gradient passes"
-        evidence = f"{len(others)} of {len(layers)} layers with weights; {blocked(cured, layers)}"
+        evidence = f"{len(others)} of {counted(len(layers), 'layer')} with weights; {blocked(cured, layers)}"
         yield Finding("weights.zero", REFUSE, what, evidence, way_to_fill(case))
     learned = [layer for layer in layers if rate(layer) > 0]
     if not learned:
         what = "no layer is learned: lr_mult is 0 everywhere"
         way = "give the score layers param { lr_mult: 1 }"
-        yield Finding("weights.frozen", REFUSE, what, f"{len(layers)} layers", way)
+        yield Finding("weights.frozen", REFUSE, what, counted(len(layers), "layer"), way)
     elif not fixed and not others:
         cut = [layer.name for layer in learned if not any(t in cured.reached for t in layer.top)]
         if cut:
             what = f"{listed(cut)} {is_or_are(cut)} not learned: no way leads from a loss to them"
             way = "connect them to the scores, or set lr_mult: 0"
-            yield Finding("weights.cut_off", WARN, what, f"{len(cut)} layers", way)
+            yield Finding("weights.cut_off", WARN, what, counted(len(cut), "layer"), way)
 
 
 def check_lost(case: Case, zero: Collection[str], largest: Magnitudes) -> Iterator[Finding]:
@@ -251,7 +251,9 @@ def check_filled(case: Case) -> Iterator[Finding]:
     absent = [name for name in learned if name not in held]
     drawn = [name for name in absent if case.net.params[name][0].data.any()]
     if held and len(absent) > len(learned) / 2:
-        what = f"{file} fills {len(learned) - len(absent)} of {len(learned)} learned layers"
+        what = (
+            f"{file} fills {len(learned) - len(absent)} of {counted(len(learned), 'learned layer')}"
+        )
         evidence = f"not in the file: {listed(absent)}; in the file: {listed(list(held))}"
         way = "do the layers' names in prototxt and file agree?"
         yield Finding("weights.unmatched", WARN, what, evidence, way)
