@@ -20,10 +20,23 @@ class Finding(NamedTuple):
         """The same finding, which names the place where it holds."""
         return self._replace(what=f"{place}: {self.what}")
 
+    def also(self, evidence: str) -> "Finding":
+        """The same finding, seen elsewhere, too."""
+        return self._replace(evidence=f"{self.evidence}; {evidence}")
+
     def __str__(self) -> str:
         """The finding as lines for people."""
         parts = (self.what, self.evidence and f"seen: {self.evidence}", f"way out: {self.way_out}")
         return "\n    ".join(part for part in parts if part)
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A number of things for people; `plural`, unless it is the noun and an s.
+
+    >>> counted(1, "layer"), counted(2, "layer")
+    ('1 layer', '2 layers')
+    """
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
 def by_weight(findings: Iterable[Finding]) -> list[Finding]:

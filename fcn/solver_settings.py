@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import json
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,22 +34,49 @@ def settings_of(run: Run, args: argparse.Namespace) -> Any:
 
 
 def set_fields(settings: Any, wanted: Sequence[str]) -> None:
-    """Change fields as --set says, FIELD=VALUE each; ValueError for what is no field or no value."""
-    fields = list(settings.DESCRIPTOR.fields_by_name)
+    """Change fields as --set says, FIELD=VALUE each; ValueError for what is no field or no value.
+
+    A repeated field, such as stepvalue, takes several values: stepvalue=800,1000.
+    """
+    fields = settings.DESCRIPTOR.fields_by_name
     for text in wanted:
         name, equals, value = text.partition("=")
-        if not equals or name not in fields:
-            near = difflib.get_close_matches(name, fields, 1, 0)
-            raise ValueError(
-                f"--set {text}: no field {name!r} of a solver; did you mean {near[0]}?"
-            )
-        kind = settings.DESCRIPTOR.fields_by_name[name]
-        quoted = f'"{value}"' if kind.cpp_type == kind.CPPTYPE_STRING else value
-        settings.ClearField(name)
+        if not equals:
+            raise ValueError(f"--set {text}: give a field and its value, such as base_lr=1e-10")
+        if name not in fields:
+            near = difflib.get_close_matches(name.lower(), list(fields), 1, 0)[0]
+            raise ValueError(f"--set {text}: no field {name!r} of a solver; did you mean {near}?")
+        values = value.split(",") if isinstance(getattr(settings, name), Sequence) else [value]
+        if fields[name].cpp_type == fields[name].CPPTYPE_STRING:
+            values = [json.dumps(value)]
+        given = type(settings)()
         try:
-            text_format.Merge(f"{name}: {quoted}", settings)
-        except text_format.ParseError as error:
-            raise ValueError(f"--set {text}: {error}") from None
+            text_format.Merge("\n".join(f"{name}: {each}" for each in values), given)
+        except text_format.ParseError:
+            given.Clear()
+        if [field.name for field, _ in given.ListFields()] != [name]:
+            said = f"{name} takes {taken(fields[name])}, and not {value!r}"
+            raise ValueError(f"--set {text}: {said}")
+        settings.ClearField(name)
+        settings.MergeFrom(given)
+
+
+TAKEN = {
+    "FLOAT": "a number, such as 1e-10",
+    "INT32": "a whole number below 2^31",
+    "INT64": "a whole number",
+    "BOOL": "true or false",
+    "STRING": "text",
+    "MESSAGE": "a message, which solver.prototxt alone can state",
+}
+
+
+def taken(field: Any) -> str:
+    """What the values of a field are."""
+    if field.enum_type is not None:
+        return f"one of {', '.join(value.name for value in field.enum_type.values)}"
+    kind = next(kind for kind in TAKEN if field.cpp_type == getattr(field, f"CPPTYPE_{kind}"))
+    return TAKEN[kind]
 
 
 def write_settings(run: Run, settings: Any) -> str:

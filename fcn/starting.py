@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import caffe
 from fcn import doctor, models, prototxts, runs, surgery, weights
-from fcn.findings import REFUSE, Finding
+from fcn.findings import REFUSE, Finding, counted
 from fcn.scoring import read_records
 
 LEAKS = ("data.leakage", "data.same_split")  # findings that --leakage allows
@@ -27,7 +27,9 @@ def starting_nets(
     """The nets to start from, with the weights given on the command line or found by name."""
     given = args.weights or [None] * len(names)
     if len(given) != len(names):
-        raise FileNotFoundError(f"--weights wants {len(names)} files, for {', '.join(names)}")
+        raise FileNotFoundError(
+            f"--weights wants {counted(len(names), 'file')}, for {', '.join(names)}"
+        )
     start = []
     for path, name in zip(given, names):
         file = weights.given_or_found(path, name, args.sample)
@@ -84,8 +86,8 @@ def look(case: doctor.Case, tell: Callable[[Finding], object], anyway: bool, lea
     refused = [finding for finding in found if finding.level == REFUSE]
     if refused and not anyway:
         raise Refused(
-            f"not begun, for {len(refused)} of the findings above: mend them, or train all the same "
-            "with --anyway"
+            f"not begun, for {len(refused)} of the findings above: mend what is wrong, or train all the "
+            "same with --anyway"
         )
 
 

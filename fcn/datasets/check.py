@@ -10,13 +10,12 @@ from collections import Counter
 import numpy as np
 from tqdm import tqdm
 
-from fcn.datasets import labels
+from fcn.datasets import labels, masks
 from fcn.datasets.data_layer import SegDataLayer
 from fcn.datasets.dataset import Dataset
-from fcn.datasets.masks import WAYS_OUT
 from fcn.datasets.registry import named, readers
 from fcn.datasets.survey import label_tops, read_labels
-from fcn.findings import NOTE
+from fcn.findings import NOTE, counted
 
 # A mean that is further off is reported: another data set, another unit, or channels swapped.
 MAX_MEAN_ERROR = 15  # of 255
@@ -32,6 +31,7 @@ class Report:
         self.pairs = 0
         self.problems: list[str] = []
         self.pixels: dict[str, np.ndarray] = {}  # top -> number of pixels of each label value
+        self.looks: dict[str, Counter[str]] = {}  # top -> labels of each kind of two values
         self.sums: dict[str, tuple] = {}  # top -> (sum of the channels' means, number of pictures)
         self.turned: Counter[tuple[str, int]] = Counter()  # (top, EXIF orientation) -> files
 
@@ -39,12 +39,14 @@ class Report:
         """Count the pixels of each label value."""
         hist = np.bincount(label.ravel(), minlength=256)
         self.pixels[top] = self.pixels.get(top, 0) + hist
+        self.looks.setdefault(top, Counter())[masks.two_valued(label, hist)] += 1
 
     def add_broken(self, layer: SegDataLayer, id: str, error: Exception) -> None:
         """Add what is wrong with a pair that cannot be loaded, and what to do about it."""
         seen = read_labels(layer, label_tops(layer), id)
-        why = [fault for _, fault in seen.faults]
-        more = "".join(f"; {fault.text}: {WAYS_OUT[fault.kind]}" for fault in why)
+        said = getattr(error, "fault", None)  # the error of a label says what is wrong with it
+        why = [fault for _, fault in seen.faults if fault != said]
+        more = "".join(f"; {fault.text}: {masks.WAYS_OUT[fault.kind]}" for fault in why)
         self.problems.append(f"{error}{more}")
 
     def add_picture(self, top: str, data: np.ndarray) -> None:
@@ -99,9 +101,8 @@ def judge(report: Report, dataset: Dataset) -> None:
     """Add to the problems what the values of all labels show together: binary masks, one class."""
     for top, hist in report.pixels.items():
         extent = f"all {report.pairs} readable labels"
-        for finding in labels.of_values(
-            hist, dataset.names_of(top), top, extent, pictures=report.pairs
-        ):
+        names, looks = dataset.names_of(top), report.looks[top]
+        for finding in labels.of_values(hist, names, looks, top, extent):
             if finding.level != NOTE:
                 report.problems.append(str(finding))
 
@@ -119,7 +120,7 @@ def other_splits(layer: SegDataLayer) -> list[str]:
 
 def show(report: Report, layer: SegDataLayer, dataset: Dataset) -> None:
     """Print a report."""
-    print(f"\n{type(layer).__name__} {report.split}: {report.pairs} pairs read")
+    print(f"\n{type(layer).__name__} {report.split}: {counted(report.pairs, 'pair')} read")
     for top in sorted(getattr(layer, "loaders", {}).keys() - layer.tops.keys()):
         folder = layer.path(top, 0).parent.absolute()
         print(f"  {top}: no folder {folder}, so nets that read it cannot run ({layer.readme()})")
@@ -157,5 +158,5 @@ def run(args: argparse.Namespace) -> int:
             judge(report, dataset)
             show(report, layer, dataset)
             count += len(report.problems)
-    print(f"\n{count} problems" if count else "\nno problems")
+    print(f"\n{counted(count, 'problem')}" if count else "\nno problems")
     return 1 if count else 0

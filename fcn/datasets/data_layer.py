@@ -18,8 +18,9 @@ from PIL import Image
 
 import caffe
 from fcn import pictures, places
-from fcn.datasets import param_str
+from fcn.datasets import masks, param_str
 from fcn.datasets.dataset import VOID
+from fcn.datasets.masks import BadLabel, Fault
 
 
 class SegDataLayer(caffe.Layer):
@@ -100,7 +101,10 @@ class SegDataLayer(caffe.Layer):
         for key in self.required:
             value = params[key]
             setattr(self, key, self.find_folder(value) if key.endswith("_dir") else value)
-        self.classes = params.get("classes", self.classes)
+        count = self.classes = params.get("classes", self.classes)
+        if "classes" in params and not (isinstance(count, int) and 0 < count <= VOID):
+            text = f"'classes' is {count!r}, and has to be a number from 1 to {VOID}"
+            raise self.failure(ValueError, text)
         self.configure(params)
         return params
 
@@ -214,11 +218,9 @@ class SegDataLayer(caffe.Layer):
         """Class indices of a palette (or plain grey) PNG, H x W."""
         image = self.open_picture(what, id)
         if image.mode not in ("P", "L"):
-            raise self.failure(
-                ValueError,
-                f"{self.path(what, id)}: label is a {image.mode} picture, not a palette PNG "
-                f"whose values are class indices ({self.readme()})",
-            )
+            text = f"label is a {image.mode} picture, not a palette PNG of class indices"
+            fault = masks.of_image(image, self.classes) or Fault("mode", f"mode {image.mode}")
+            raise self.bad_label(what, id, f"{text} ({self.readme()})", fault)
         return np.asarray(image)
 
     def load_mat(self, what: str, id: str, key: str) -> np.ndarray:
@@ -247,7 +249,7 @@ class SegDataLayer(caffe.Layer):
         found = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
         if (label != values).any():  # some did not fit into a byte
             found = np.unique(values)
-        self.check_values(found, {*range(classes), VOID}, what, id)
+        self.check_values(found, {*range(classes), VOID}, what, id, values)
         return label[np.newaxis]
 
     def label_from_one(
@@ -260,18 +262,32 @@ class SegDataLayer(caffe.Layer):
             self.check_values(np.unique(values), set(range(classes + 1)), what, id)
         return (values - 1).astype(np.uint8)[np.newaxis]  # 0 becomes 255, as in the original
 
-    def check_values(self, found: np.ndarray, allowed: Collection[int], what: str, id: str) -> None:
-        """ValueError that names the picture and the label values that are not allowed."""
+    def check_values(
+        self,
+        found: np.ndarray,
+        allowed: Collection[int],
+        what: str,
+        id: str,
+        values: np.ndarray | None = None,
+    ) -> None:
+        """BadLabel that names the picture and the values that are not allowed.
+
+        It says why they are there, if `values`, the label itself, show it.
+        """
         wrong = [value for value in found.tolist() if value not in allowed]
-        if wrong:
-            shown = ", ".join(map(str, wrong[:20])) + (", ..." if len(wrong) > 20 else "")
-            most = max(set(allowed) - {VOID})
-            raise self.failure(
-                ValueError,
-                f"{self.path(what, id)}: label values {shown} are out of range: "
-                f"0 to {most}{f' and {VOID} for void' if VOID in allowed else ', 0 for void'} "
-                f"are allowed ({self.readme()})",
-            )
+        if not wrong:
+            return
+        most = max(set(allowed) - {VOID})
+        fault = None if values is None else self.explained(what, id, values, most + 1)
+        shown = ", ".join(map(str, wrong[:20])) + (", ..." if len(wrong) > 20 else "")
+        text = f"label values {shown} are out of range ({self.readme()})"
+        none = Fault("range", f"0 to {most}, 0 for void, are allowed")
+        raise self.bad_label(what, id, text, fault or none)
+
+    def explained(self, what: str, id: str, values: np.ndarray, classes: int) -> Fault | None:
+        """What is wrong with a label: the file says more than its values, if it is an image."""
+        path = self.path(what, id)
+        return masks.explain(path, classes) or masks.of_values(values, classes)
 
     # ---- errors
 
@@ -282,6 +298,10 @@ class SegDataLayer(caffe.Layer):
     def failure(self, kind: type[Exception], text: str) -> Exception:
         """An exception whose text begins with the layer's class."""
         return kind(f"{type(self).__name__}: {text}")
+
+    def bad_label(self, what: str, id: str, text: str, fault: Fault) -> BadLabel:
+        """The error of a label file that cannot be used, with the reason and the way out."""
+        return BadLabel(f"{type(self).__name__}: {self.path(what, id)}: {text}", fault)
 
     def missing(self, text: str) -> Exception:
         """A FileNotFoundError that tells how to get the data set."""

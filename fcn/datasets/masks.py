@@ -7,26 +7,42 @@ import numpy as np
 from PIL import Image
 
 from fcn.datasets.dataset import VOID
+from fcn.findings import counted
 from fcn.pictures import stored_orientation
 from fcn.vis import make_palette
 
 NEAR = 12  # JPEG moves a value this far
+MANY = 8  # wrong values; more of them, at borders alone, are what JPEG or resizing leaves
+HALF = (127, 128)  # white of half the brightness; 128 is also the grey of VOC's grey class
+HARDLY = 0.02  # a share of 255's pixels that other classes may have in a mask of 0 and 255
 END_OF = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # what a whole file ends with
 
 
 class Fault(NamedTuple):
     """What is wrong with a file."""
 
-    kind: str  # rgb, jpeg, mode, range, from_one, grey_colours, size, unreadable
+    kind: str  # a key of WAYS_OUT
     text: str
 
 
+class BadLabel(ValueError):
+    """A label file that cannot be used; `fault` says why."""
+
+    def __init__(self, text: str, fault: Fault) -> None:
+        """The error's sentence is `text`, then the fault and its way out."""
+        super().__init__(f"{text}: {fault.text}. Way out: {WAYS_OUT[fault.kind]}")
+        self.fault = fault
+
+
+TWO_CLASSES = "state two classes, 'classes': 2 in param_str and num_output: 2 in the score layers"
 WAYS_OUT = {
     "rgb": "save class indices, not colours, as a palette PNG: Image.fromarray(classes, 'P')",
     "rgb_voc": "map each colour to its class: fcn.vis.make_palette(256) lists VOC's colours by class",
     "jpeg": "JPEG changes label values: write the masks again, as PNG",
     "mode": "save the class indices as a palette or 8-bit grey PNG",
     "range": "map the values to 0 .. classes - 1, void to 255, or state 'classes' in param_str",
+    "binary": "make the object 1 and the rest 0, mask = (mask > 0).astype('uint8'), or mask == 0 if the "
+    f"object is 0, and {TWO_CLASSES}",
     "from_one": "classes count from 0: subtract 1, or state one class more",
     "grey_colours": "the masks were colours: map colours to classes before they become grey",
     "size": "write picture and mask in the same size",
@@ -80,26 +96,91 @@ def values_text(values: np.ndarray, most: int = 9) -> str:
 
 
 def of_values(values: np.ndarray, classes: int) -> Fault | None:
-    """A mask with values out of range."""
+    """A mask with values out of range, as an image or a .mat file has them."""
+    if values.dtype != np.uint8:
+        small = values.astype(np.uint8)
+        if (small != values).any():
+            return Fault("range", f"it has the values {values_text(values)}; {allowed(classes)}")
+        values = small
     hist = np.bincount(values.ravel(), minlength=256)
     wrong = np.flatnonzero(hist[classes:VOID]) + classes
     if not wrong.size:
         return None
-    pixels = int(hist[wrong].sum())
-    text = (
-        f"{pixels} pixels have values {values_text(wrong)}; 0 to {classes - 1} and 255 are allowed"
+    pixels = counted(int(hist[wrong].sum()), "pixel")
+    kind, why = reason(values, hist, wrong, classes)
+    return Fault(
+        kind, f"{pixels} of value {values_text(wrong)}; {allowed(classes)}; {why}".strip("; ")
     )
-    found = np.flatnonzero(hist)
-    near = hist[: NEAR + 1].sum() + hist[VOID - NEAR :].sum()
-    if len(found) > 8 and near > 0.9 * hist.sum():
-        return Fault("jpeg", f"{text}; most are near 0 or 255, as JPEG or resizing leaves them")
+
+
+def reason(
+    values: np.ndarray, hist: np.ndarray, wrong: np.ndarray, classes: int
+) -> tuple[str, str]:
+    """(kind of fault, clause) that explain the wrong values of a mask; hist: pixels of each value."""
+    found, greys, total = np.flatnonzero(hist), greys_of_colours(classes), hist.sum()
+    is_grey = np.isin(found, [*greys, VOID])
+    if len(found) == 2 and found[0] == 0 and (found[1] not in greys or found[1] in HALF):
+        return "binary", f"only 0 and {found[1]} occur, so the mask is binary{ground(values)}"
     if wrong.tolist() == [classes] and not hist[0]:
-        return Fault("from_one", f"{text}; none is 0")
-    colours = make_palette(classes)
-    greys = np.asarray(Image.fromarray(colours[None], "RGB").convert("L")).ravel()
-    if np.isin(found, [*greys, VOID]).all():
-        return Fault("grey_colours", f"{text}; they are the grey levels of VOC's colours")
-    return Fault("range", text)
+        return "from_one", "none is 0"
+    if is_grey.all():
+        return "grey_colours", "they are the grey levels of VOC's colours"
+    if len(found) <= MANY:
+        return "range", ""
+    grey = [value for value in wrong if value in greys and hist[value] > 0.01 * total]
+    if grey and hist[found[is_grey]].sum() > 0.9 * total:
+        return (
+            "grey_colours",
+            "most are the grey levels of VOC's colours; JPEG or resizing made more",
+        )
+    if hist[: NEAR + 1].sum() + hist[VOID - NEAR :].sum() > 0.9 * total:
+        return "jpeg", "most are near 0 or 255, as JPEG or resizing leaves them"
+    if len(wrong) > MANY and scattered(values, classes):
+        return "jpeg", "they lie along borders, as JPEG or resizing leaves them"
+    return "range", ""
+
+
+def allowed(classes: int) -> str:
+    """The values that a mask may have."""
+    return f"0 to {classes - 1} and {VOID} are allowed"
+
+
+def greys_of_colours(classes: int) -> list[int]:
+    """What Pillow makes of VOC's colours when it makes them grey: of each class, and of void."""
+    colours = make_palette(256)[[*range(classes), VOID]]
+    return np.asarray(Image.fromarray(colours[None], "RGB").convert("L")).ravel().tolist()
+
+
+def ground(values: np.ndarray) -> str:
+    """A clause that says so if not 0, but the other value lies along most of a mask's border."""
+    edge = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
+    share = np.count_nonzero(edge) / edge.size
+    if share <= 0.5:
+        return ""
+    return f", and an inverted one: {values.max()} holds {share:.0%} of the border, where background is"
+
+
+def scattered(values: np.ndarray, classes: int) -> bool:
+    """Whether values out of range lie in no areas: few have equals beside and below them."""
+    inner = values[:-1, :-1]
+    wrong = (inner >= classes) & (inner < VOID)
+    alike = (inner == values[:-1, 1:]) & (inner == values[1:, :-1])
+    return bool(np.count_nonzero(wrong & alike) < 0.5 * np.count_nonzero(wrong))
+
+
+def two_valued(label: np.ndarray, hist: np.ndarray) -> str:
+    """What a label of one or two values looks like, given the pixels of each value.
+
+    "binary": 0, 255 and hardly anything else. "inverted": so, and 255 lies along the border.
+    "zero": 0 alone. "void": 255 alone. "ones": 0 and 1, or 1 alone. "" for any other.
+    """
+    others = int(hist[1:VOID].sum())
+    if hist[0] and hist[VOID] and others <= HARDLY * hist[VOID]:
+        flat = label.reshape(label.shape[-2:])
+        return "inverted" if ground(np.where(flat == VOID, VOID, 0)) else "binary"
+    if not others:
+        return "zero" if hist[0] else "void"
+    return "ones" if others == hist[1] and not hist[VOID] else ""
 
 
 def permuted(image: Image.Image, classes: int) -> dict[int, int]:

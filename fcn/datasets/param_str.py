@@ -59,7 +59,8 @@ def hints(
 
 def _hint(key: Any, known: Collection[str], instead: Mapping[str, str]) -> str:
     """What was probably meant by an unknown key."""
-    if key in instead:
-        return f"no {key}: {instead[key]}"
-    near = difflib.get_close_matches(str(key), known, 1)
+    name = str(key).lower().replace("-", "_")
+    if name in instead:
+        return f"no {key}: {instead[name]}"
+    near = difflib.get_close_matches(name, known, 1)
     return f"did you mean {near[0]}?" if near else ""

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,7 @@ from tqdm import tqdm
 
 from fcn.datasets import masks
 from fcn.datasets.data_layer import SegDataLayer
-from fcn.datasets.masks import Fault
+from fcn.datasets.masks import BadLabel, Fault
 from fcn.pictures import SIDEWAYS
 
 ALWAYS_ALL = 500  # so many labels are read whatever it takes
@@ -27,6 +28,7 @@ class Read(NamedTuple):
     id: str
     hists: Mapping[str, np.ndarray]  # label top -> pixels of each value
     faults: Sequence[tuple[Path, Fault]]
+    looks: Mapping[str, str]  # label top -> masks.two_valued
     permuted: Mapping[int, int]
     orientation: int
     size: tuple[int, int]
@@ -41,10 +43,11 @@ class Survey:
         self.total = self.pairs = 0  # pictures of the split; read
         self.hists = {top: np.zeros(256, np.int64) for top in self.tops}
         self.pictures = {top: np.zeros(256, np.int64) for top in self.tops}  # that hold a value
+        self.looks: dict[str, Counter[str]] = {top: Counter() for top in self.tops}  # of two values
         self.faults: dict[str, list[tuple[Path, str]]] = {}  # Fault.kind -> files
         self.permuted: dict[int, int] = {}
         self.permuted_files: list[str] = []
-        self.turned: list[str] = []  # ids of pictures that EXIF turns
+        self.turned: dict[str, int] = {}  # ids of pictures that EXIF turns -> its orientation
         self.largest = (0, 0)
 
     @property
@@ -64,13 +67,14 @@ class Survey:
         for top, hist in read.hists.items():
             self.hists[top] += hist
             self.pictures[top] += hist > 0
+            self.looks[top][read.looks[top]] += 1
         for path, fault in read.faults:
             self.faults.setdefault(fault.kind, []).append((path, fault.text))
         if read.permuted:
             self.permuted.update(read.permuted)
             self.permuted_files.append(read.id)
         if read.orientation != 1:
-            self.turned.append(read.id)
+            self.turned[read.id] = read.orientation
         self.largest = max(self.largest, read.size, key=lambda size: size[0] * size[1])
 
 
@@ -109,6 +113,7 @@ def survey(
 def read_labels(layer: SegDataLayer, tops: Sequence[str], id: str) -> Read:
     """Read the labels of one picture; of the picture itself only the header."""
     hists: dict[str, np.ndarray] = {}
+    looks: dict[str, str] = {}
     faults: list[tuple[Path, Fault]] = []
     moved: dict[int, int] = {}
     size: tuple[int, int] = (0, 0)
@@ -119,9 +124,10 @@ def read_labels(layer: SegDataLayer, tops: Sequence[str], id: str) -> Read:
         except FileNotFoundError:
             continue  # missing files are told elsewhere, all at once
         except (OSError, ValueError, KeyError) as error:
-            faults.append((path, why(layer, path, error)))
+            faults.append((path, why(path, error)))
             continue
         hists[top] = np.bincount(label.ravel(), minlength=256)
+        looks[top] = masks.two_valued(label, hists[top])
         size = label.shape[-2:]
         if path.suffix.lower() == ".png":
             with Image.open(path) as image:
@@ -133,15 +139,15 @@ def read_labels(layer: SegDataLayer, tops: Sequence[str], id: str) -> Read:
         turned, wrong = check_picture(layer, top, id, size)
         orientation = turned if turned != 1 else orientation
         faults += [(layer.path(top, id), wrong)] if wrong else []
-    return Read(id, hists, faults, moved, orientation, size)
+    return Read(id, hists, faults, looks, moved, orientation, size)
 
 
-def why(layer: SegDataLayer, path: Path, error: Exception) -> Fault:
+def why(path: Path, error: Exception) -> Fault:
     """What is wrong with a label that its layer refuses."""
-    found = masks.explain(path, layer.classes) if path.suffix.lower() != ".mat" else None
+    if isinstance(error, BadLabel):
+        return error.fault
     text = str(error.args[0] if error.args else error).partition(": ")[2] or str(error)
-    kind = "range" if "out of range" in text else "unreadable"
-    return found or Fault(kind, text.removeprefix(f"{path}: "))
+    return Fault("unreadable", text.removeprefix(f"{path}: "))
 
 
 def pictures_of(layer: SegDataLayer, tops: Sequence[str]) -> list[str]:

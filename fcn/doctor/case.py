@@ -13,6 +13,7 @@ import caffe
 from caffe.proto import caffe_pb2
 from fcn import models, prototxts, weights
 from fcn.datasets.data_layer import SegDataLayer
+from fcn.findings import REFUSE, Finding
 from fcn.tasks import BY_NAME, SAMPLE, Task
 
 TRAIN, TEST = "train", "test"  # the two nets of a case
@@ -34,10 +35,13 @@ class Case:
     start: Sequence[tuple[str, Path]] = ()  # (name, file) of each net that filled it
     wanted: Sequence[str] = ()  # names of the nets that the recipe starts from
     given: Sequence[Path] = ()  # files that were named instead of those found
+    steps: int = 0  # that are planned; 0: not known, and the solver's max_iter stands in
     sample: bool = False  # on the embedded task
     task: Task | None = None  # default: the published model's, by the folder's name
     seconds: float = 5.0  # for reading labels of a large set, and less for everything else
     surveys: dict[Any, Any] = field(default_factory=dict)  # what was read, so that it is read once
+    unread: dict[str, tuple[Path, Exception]] = field(default_factory=dict)  # TRAIN, TEST -> why
+    found: list[Finding] = field(default_factory=list)  # by the checks that ran
 
     def __post_init__(self) -> None:
         """Find the task of a published model."""
@@ -53,15 +57,22 @@ class Case:
 
     @cached_property
     def nets(self) -> dict[str, prototxts.NetParameter]:
-        """TRAIN and TEST -> the net as its prototxt states it, with the layers of its phase."""
+        """TRAIN and TEST -> the net as its prototxt states it, with the layers of its phase.
+
+        A prototxt that cannot be read is in `unread`.
+        """
         settings = self.settings
         paths = {TRAIN: settings.train_net or settings.net}
         paths[TEST] = settings.test_net[0] if settings.test_net else settings.net
-        found = {which: path for which, path in paths.items() if path}
-        return {
-            which: of_phase(prototxts.read_net(self.folder / path), which)
-            for which, path in found.items()
-        }
+        found = {}
+        for which, path in paths.items():
+            if not path:
+                continue
+            try:
+                found[which] = of_phase(prototxts.read_net(self.folder / path), which)
+            except (OSError, ValueError) as error:
+                self.unread[which] = (self.folder / path, error)
+        return found
 
     @cached_property
     def sources(self) -> list["Source"]:
@@ -83,10 +94,22 @@ class Case:
         found = prototxts.scored(net) if net else {}
         return {label: score for score, label in (found or self.scored).items()}
 
+    def classes_of(self, which: str, blob: str) -> int:
+        """The number of classes that the labels of a net's blob have; 0 if it is not known."""
+        return next((s.classes_of(blob) for s in self.sources_of(which) if blob in s.layer.top), 0)
+
     def names(self, blob: str, count: int) -> list[str]:
         """The class names of a label or score blob; numbers where they are not known."""
         known = self.task.names_of(blob) if self.task else ()
         return list(known) if len(known) == count else [f"class {k}" for k in range(count)]
+
+    def refused(self, *kinds: str) -> bool:
+        """Whether the checks so far refuse it for one of these kinds, given by how they begin."""
+        return any(each.level == REFUSE and each.kind.startswith(kinds) for each in self.found)
+
+    def has(self, *kinds: str) -> bool:
+        """Whether the checks so far found one of these kinds, given by how they begin."""
+        return any(each.kind.startswith(kinds) for each in self.found)
 
     @property
     def from_classifier(self) -> bool:
@@ -136,6 +159,18 @@ class Source:
         except (OSError, ValueError, KeyError) as error:
             self.error = error
             return None
+
+    def classes_of(self, blob: str) -> int:
+        """The number of classes of a label blob; 0 if it is not known, or makes no sense."""
+        if self.kind is None:
+            return 0
+        if blob.endswith("geo") and hasattr(self.kind, "geo_classes"):
+            return int(self.kind.geo_classes)
+        if self.reader is not None:
+            return int(self.reader.classes)
+        if isinstance(self.error, FileNotFoundError):
+            return int(self.params.get("classes", self.kind.classes))
+        return 0
 
     @cached_property
     def ids(self) -> list[str]:

@@ -7,8 +7,9 @@ import numpy as np
 
 from fcn.datasets import param_str
 from fcn.doctor.case import TEST, TRAIN, Case, Source
+from fcn.doctor.pictures import way_to_mean
 from fcn.doctor.recipe import losses
-from fcn.findings import NOTE, REFUSE, WARN, Finding
+from fcn.findings import NOTE, REFUSE, WARN, Finding, counted
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -16,7 +17,7 @@ def check(case: Case) -> Iterator[Finding]:
     for source in case.sources:
         yield from check_keys(source)
     yield from check_means(case)
-    yield from check_known_means(case)
+    yield from check_classes(case)
     yield from check_splits(case)
     if not case.sources and losses(case):
         what = "no data layer of the nets can be looked at: labels and pictures were not checked"
@@ -59,16 +60,44 @@ def shown(mean: Sequence[float]) -> str:
 
 
 def check_means(case: Case) -> Iterator[Finding]:
-    """The means of the train and the test net against each other."""
-    pairs = zip(case.sources_of(TRAIN), case.sources_of(TEST))
-    for train, test in pairs:
-        ours, theirs = mean_of(train), mean_of(test)
-        if ours is None or theirs is None or np.allclose(ours, theirs, atol=0.01):
-            continue
+    """The means of the train and the test net: against each other, or else against the published."""
+    stated = [(source, mean) for source in case.sources if (mean := mean_of(source)) is not None]
+    each = "; ".join(f"{source.which} net {shown(mean)}" for source, mean in stated)
+    if any(not np.allclose(mean, stated[0][1], atol=0.01) for _, mean in stated):
         what = "the train and the test net subtract different means"
-        evidence = f"train {shown(ours)}, test {shown(theirs)}"
-        way = "the same mean in both param_str: B, G, R, of the training pictures"
-        yield Finding("data.mean_differs", REFUSE, what, evidence, way)
+        yield Finding("data.mean_differs", REFUSE, what, each, way_to_mean(case))
+    elif stated and case.task is not None:
+        yield from check_known_mean(case, stated[0][1], each)
+
+
+def check_known_mean(case: Case, mean: Sequence[float], each: str) -> Iterator[Finding]:
+    """A mean, the same in both nets, against that of a published model."""
+    assert case.task is not None
+    given, right = np.array(mean), np.array(case.task.mean)
+    if np.allclose(given, right, atol=0.05):
+        return
+    cases = (
+        (~given.any(), "data.no_mean", WARN, "no mean is subtracted"),
+        (
+            np.allclose(given, right[::-1], atol=0.05),
+            "data.mean_order",
+            WARN,
+            "the mean is in the order R, G, B, but pictures are B, G, R",
+        ),
+        (
+            np.allclose(given, -right, atol=0.05),
+            "data.mean_sign",
+            REFUSE,
+            "the mean has the wrong sign: it is subtracted, so this one would be added",
+        ),
+        (True, "data.mean", WARN, "the mean is not the data set's"),
+    )
+    kind, level, what = next(rest for holds, *rest in cases if holds)
+    yield Finding(kind, level, what, f"{each} (B, G, R)", way_to_mean(case))
+
+
+def check_classes(case: Case) -> Iterator[Finding]:
+    """The classes of the train and the test net against each other."""
     for train, test in zip(case.sources_of(TRAIN), case.sources_of(TEST)):
         count = [
             each.params.get("classes", getattr(each.kind, "classes", 0)) for each in (train, test)
@@ -78,31 +107,6 @@ def check_means(case: Case) -> Iterator[Finding]:
             evidence = f"train {count[0]}, test {count[1]}"
             way = "the same 'classes' in both param_str"
             yield Finding("data.classes_differ", REFUSE, what, evidence, way)
-
-
-def check_known_means(case: Case) -> Iterator[Finding]:
-    """The means of a published model against the published ones."""
-    if case.task is None:
-        return
-    right = np.array(case.task.mean)
-    for source in case.sources:
-        mean = mean_of(source)
-        if mean is None or np.allclose(mean, right, atol=0.05):
-            continue
-        given = np.array(mean)
-        evidence = (
-            f"{source.title}: {shown(mean)}; the data set's is {shown(right.tolist())} (B, G, R)"
-        )
-        way = f"'mean': {shown(right.tolist())}"
-        if np.allclose(given, right[::-1], atol=0.05):
-            what = "the mean is in the order R, G, B, but pictures are B, G, R"
-            yield Finding("data.mean_order", WARN, what, evidence, way)
-        elif np.allclose(given, -right, atol=0.05):
-            what = "the mean has the wrong sign: it is subtracted, so this one would be added"
-            yield Finding("data.mean_sign", REFUSE, what, evidence, way)
-        else:
-            what = "the mean is not the data set's"
-            yield Finding("data.mean", WARN, what, evidence, way)
 
 
 # ---- splits
@@ -144,10 +148,12 @@ def check_overlap(train: Source, test: Source) -> Iterator[Finding]:
     evidence = f"{splits}; {', '.join(both[:5])}{' ...' if len(both) > 5 else ''}"
     way = "score another list; --leakage allows it"
     if same:
-        what = f"the nets train on and score the same {len(both)} pictures"
+        what = f"the nets train on and score the same {counted(len(both), 'picture')}"
         yield Finding("data.same_split", REFUSE, what, evidence, way)
     else:
-        what = f"{len(both)} of the {len(test.ids)} pictures to score are trained on"
+        verb = "is" if len(both) == 1 else "are"
+        scored = counted(len(test.ids), "scored picture")
+        what = f"{len(both)} of {scored} {verb} trained on"
         yield Finding("data.leakage", REFUSE, what, evidence, way)
 
 

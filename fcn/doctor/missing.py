@@ -8,7 +8,7 @@ from fcn import models, places
 from fcn import weights as files
 from fcn.datasets.registry import PUBLISHED
 from fcn.doctor.case import Case, Source
-from fcn.findings import REFUSE, Finding
+from fcn.findings import REFUSE, Finding, counted
 
 # What is known of the sizes of downloads.
 WEIGHT_SIZES = {
@@ -40,7 +40,8 @@ def missing_weights(case: Case) -> Iterator[Finding]:
         return
     if case.given and len(case.given) != len(case.wanted):
         what = (
-            f"--weights names {len(case.given)} files, but training starts from {len(case.wanted)}"
+            f"--weights names {counted(len(case.given), 'file')}, "
+            f"but training starts from {len(case.wanted)}"
         )
         yield Finding("missing.weights", REFUSE, what, ", ".join(case.wanted), "name one for each")
         return
@@ -113,7 +114,8 @@ def missing_split(case: Case, source: Source) -> Iterator[Finding]:
     if absent:
         first = ", ".join(str(path) for path in absent[:SHOWN])
         more = f" and {len(absent) - SHOWN} more" if len(absent) > SHOWN else ""
-        what = f"{len(absent)} files of split {reader.split!r} are not there"
+        verb = "is" if len(absent) == 1 else "are"
+        what = f"{counted(len(absent), 'file')} of split {reader.split!r} {verb} not there"
         yield Finding("missing.files", REFUSE, what, f"{first}{more}", way)
 
 

@@ -7,14 +7,21 @@ from caffe.coord_map import crop_params
 from fcn import prototxts
 from fcn.doctor.case import TRAIN, Case
 from fcn.explain import Layers, layers_and_tops, position_map
-from fcn.findings import NOTE, REFUSE, WARN, Finding
+from fcn.findings import NOTE, REFUSE, WARN, Finding, counted
 
 CHANGES_CHANNELS = ("Convolution", "Deconvolution", "InnerProduct")
 
 
 def check(case: Case) -> Iterator[Finding]:
     """Findings on the two nets."""
-    for which, net in case.nets.items():
+    nets = case.nets
+    for which, (path, error) in case.unread.items():
+        what = f"the {which} net cannot be read, so that nothing of it was checked"
+        there = not isinstance(error, FileNotFoundError)
+        way = "mend that line" if there else "put it there, or name another in solver.prototxt"
+        evidence = str(error) if there else f"no file {path}"
+        yield Finding("net.unreadable", REFUSE, what, evidence, way)
+    for which, net in nets.items():
         losses = [layer for layer in net.layer if layer.type.endswith("Loss")]
         if which == TRAIN and not losses:
             what = "the train net has no loss, so nothing can be learned"
@@ -97,40 +104,21 @@ def outputs_of(net: prototxts.NetParameter, blob: str) -> int:
 
 
 def check_outputs(case: Case, which: str, net: prototxts.NetParameter) -> Iterator[Finding]:
-    """Scores against the classes that the labels have, and losses against void."""
+    """Scores against the classes that the labels have."""
     for layer in net.layer:
         if layer.type != "SoftmaxWithLoss" or len(layer.bottom) < 2:
             continue
         score, label = layer.bottom[:2]
-        outputs, classes = outputs_of(net, score), classes_of(case, which, label)
+        outputs, classes = outputs_of(net, score), case.classes_of(which, label)
         if outputs and classes and outputs != classes:
             fewer = outputs < classes
             what = (
-                f"blob {score!r} of the {which} net has {outputs} channels, "
-                f"but the labels have {classes} classes"
+                f"blob {score!r} of the {which} net has {counted(outputs, 'channel')}, "
+                f"but the labels have {counted(classes, 'class', 'classes')}"
             )
             evidence = f"layer {layer.name!r}; label values are 0 to {classes - 1}"
             way = f"num_output: {classes} in its score layers, or 'classes': {outputs} in param_str"
             yield Finding("net.outputs", REFUSE if fewer else WARN, what, evidence, way)
-        if classes and layer.loss_param.HasField("ignore_label"):
-            ignored = layer.loss_param.ignore_label
-            if ignored < classes:
-                what = f"layer {layer.name!r} of the {which} net ignores label {ignored}, a class"
-                evidence = f"classes are 0 to {classes - 1}, void is 255"
-                yield Finding("net.ignore", WARN, what, evidence, "loss_param: ignore_label: 255")
-
-
-def classes_of(case: Case, which: str, blob: str) -> int:
-    """The number of classes that the labels of a blob have; 0 if it is not known."""
-    for source in case.sources_of(which):
-        if source.kind is None or blob not in source.layer.top:
-            continue
-        if blob.endswith("geo") and hasattr(source.kind, "geo_classes"):
-            return source.kind.geo_classes
-        if source.reader is not None:
-            return int(source.reader.classes)
-        return int(source.params.get("classes", source.kind.classes))
-    return 0
 
 
 # ---- train against test
@@ -146,8 +134,7 @@ def check_same_layers(case: Case) -> Iterator[Finding]:
     )
     other = sorted(scored - learned)
     if other:
-        what = (
-            f"{len(other)} layers of the test net are not in the train net, so they stay unlearned"
-        )
+        verb = "is" if len(other) == 1 else "are"
+        what = f"{counted(len(other), 'layer')} of the test net {verb} not in the train net: never learned"
         way = "give the layers of both nets the same names"
         yield Finding("net.differ", REFUSE, what, ", ".join(other[:9]), way)

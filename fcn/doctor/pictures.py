@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fcn.doctor.case import TRAIN, Case, Source
-from fcn.findings import NOTE, REFUSE, WARN, Finding
+from fcn.findings import NOTE, REFUSE, WARN, Finding, counted
 from fcn.pictures import UNREADABLE_ERRORS, read_picture
 
 COUNT = 24  # pictures of each layer
@@ -22,29 +22,47 @@ class Seen(NamedTuple):
     swapped: int  # pictures that the layer gives as R, G, B
     order_known: int  # pictures whose order can be told
 
+    @property
+    def subtracted(self) -> np.ndarray:
+        """B G R: what the layer subtracts."""
+        return np.median(self.pixels - self.data, axis=0)
+
 
 def check(case: Case) -> Iterator[Finding]:
     """Findings on the pictures of both nets."""
-    subtracted: dict[str, np.ndarray] = {}
-    for source in case.sources:
-        seen = look(source)
-        if seen is None:
-            continue
-        subtracted[source.which] = np.median(seen.pixels - seen.data, axis=0)
+    looks = [(source, seen) for source in case.sources if (seen := look(case, source))]
+    for source, seen in looks:
         yield from check_order(source, seen)
-        yield from check_mean(case, source, seen)
-    if len(subtracted) == 2:
+    if case.has("data.mean", "data.no_mean"):
+        return  # told of the numbers in param_str
+    told: dict[str, Finding] = {}  # what holds of both nets is told once
+    for source, seen in looks:
+        for finding in check_mean(case, source, seen):
+            before = told.get(finding.kind)
+            told[finding.kind] = before.also(finding.evidence) if before else finding
+    yield from told.values()
+    subtracted = {source.which: seen.subtracted for source, seen in looks}
+    if len(subtracted) == 2 and not told:
         ours, theirs = subtracted.values()
-        if np.abs(ours - theirs).max() > 1 and not named_already(case):
+        if np.abs(ours - theirs).max() > 1:
             what = "the train and the test net treat pictures differently"
             evidence = f"subtracted: train {text_of(ours)}, test {text_of(theirs)} (B, G, R)"
-            way = "the same data layer and the same mean in both nets"
+            way = f"the same data layer in both nets, and {way_to_mean(case)}"
             yield Finding("data.mean_differs", REFUSE, what, evidence, way)
 
 
-def named_already(case: Case) -> bool:
-    """Whether the means in the two param_str differ, which is told elsewhere."""
-    return len({str(source.params.get("mean")) for source in case.sources}) > 1
+def way_to_mean(case: Case) -> str:
+    """The mean to state: the published one, or that of the training pictures."""
+    if case.task is not None:
+        values = ", ".join(f"{value:.6g}" for value in case.task.mean)
+        return f"'mean': ({values}) in both param_str, B, G, R: the data set's"
+    seen = next((s for source in case.sources_of(TRAIN) if (s := look(case, source))), None)
+    if seen is None:
+        return "the same mean in both param_str: B, G, R, of the training pictures"
+    count = counted(len(seen.pixels), "training picture")
+    return (
+        f"'mean': {text_of(seen.pixels.mean(axis=0))} in both param_str, B, G, R: that of {count}"
+    )
 
 
 def text_of(values: Any) -> str:
@@ -52,15 +70,21 @@ def text_of(values: Any) -> str:
     return "(" + ", ".join(f"{value:.1f}" for value in values) + ")"
 
 
-def look(source: Source) -> Seen | None:
+def look(case: Case, source: Source) -> Seen | None:
+    """What a data layer does with some pictures, which are read once; None if it has none."""
+    key = ("pictures", source.which, source.layer.name)
+    if key not in case.surveys:
+        case.surveys[key] = read(source)
+    return case.surveys[key]
+
+
+def read(source: Source) -> Seen | None:
     """Some pictures of a data layer, as files and as the layer gives them; None if it has none."""
     reader = source.reader
-    top = (
-        next((top for top, method in reader.tops.items() if method == "load_image"), None)
-        if reader
-        else None
-    )
-    if reader is None or top is None or top not in reader.files or not source.ids:
+    if reader is None or not source.ids:
+        return None
+    top = next((top for top, method in reader.tops.items() if method == "load_image"), None)
+    if top is None or top not in reader.files:
         return None
     step = max(1, len(source.ids) // COUNT)
     pixels, data, swapped, known = [], [], 0, 0
@@ -101,7 +125,8 @@ def check_order(source: Source, seen: Seen) -> Iterator[Finding]:
     """A finding if a layer gives R, G, B."""
     if seen.order_known and seen.swapped > seen.order_known / 2:
         what = f"{source.title} gives the channels as R, G, B; nets and means are B, G, R"
-        evidence = f"{seen.swapped} of {seen.order_known} pictures compared with their files"
+        compared = counted(seen.order_known, "picture")
+        evidence = f"{seen.swapped} of {compared} compared with their files"
         yield Finding(
             "data.channels", REFUSE, what, evidence, "pixels[:, :, ::-1] in the data layer"
         )
@@ -110,12 +135,11 @@ def check_order(source: Source, seen: Seen) -> Iterator[Finding]:
 def check_mean(case: Case, source: Source, seen: Seen) -> Iterator[Finding]:
     """Findings on what a layer subtracts, against the means of the pictures."""
     measured, left = seen.pixels.mean(axis=0), seen.data.mean(axis=0)
-    given = np.median(seen.pixels - seen.data, axis=0)
+    given, way = seen.subtracted, way_to_mean(case)
     evidence = (
-        f"{source.title}, {len(seen.data)} pictures: their mean is {text_of(measured)}, "
+        f"{source.title}, {counted(len(seen.data), 'picture')}: their mean is {text_of(measured)}, "
         f"{text_of(given)} is subtracted, {text_of(left)} is left (B, G, R)"
     )
-    way = f"'mean': {text_of(measured)} of the training pictures, B, G, R; in both nets"
     if not np.abs(given).max() > 1 and measured.min() > 5:
         what = "no mean is subtracted: no value of the input is negative"
         yield Finding("data.no_mean", WARN, what, evidence, way)

@@ -1,51 +1,78 @@
 """The filled net: layers that cannot learn, parameters that nothing filled, NaN in the files."""
 
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
+import caffe
 from fcn import weights as files
 from fcn.doctor.case import TRAIN, Case
 from fcn.doctor.stored import layers_in
-from fcn.findings import NOTE, REFUSE, WARN, Finding
+from fcn.findings import NOTE, REFUSE, WARN, Finding, counted
 from fcn.prototxts import NetParameter
 
 WEIGHTED = ("Convolution", "Deconvolution", "InnerProduct", "Scale", "Embed")
+MULTIPLYING = WEIGHTED[:3]
+TINY = 1e-8  # as good as zero: published fillers and trained layers are above 1e-4
+# Layers through which a zero stays one that is added or scored: then it is a fresh start
+LINEAR = (*WEIGHTED, "Bias", "BatchNorm", "Crop", "Dropout", "Split", "Power")
 SHOWN = 6  # of many layers, so many are named
+
+# {layer: (largest magnitude of its weights, of its other parameters)}
+Magnitudes: TypeAlias = Mapping[str, tuple[float, float]]
 
 
 def check(case: Case) -> Iterator[Finding]:
     """Findings on the parameters of the train net."""
     if case.net is None or TRAIN not in case.nets:
         return
-    broken = not_finite(case)
+    largest = magnitudes(case.net)
+    broken = not_finite(case, largest)
     if broken:
         yield broken
         return  # all others would follow from it
-    zero = {name for name, blobs in case.net.params.items() if not blobs[0].data.any()}
-    biased = {
-        name for name, blobs in case.net.params.items() if any(b.data.any() for b in blobs[1:])
-    }
+    zero = {name for name, (weights, _) in largest.items() if weights < TINY}
+    biased = {name for name, (_, bias) in largest.items() if bias >= TINY}
     yield from check_flow(case, zero, biased)
+    yield from check_lost(case, zero, largest)
     yield from check_filled(case)
 
 
-def not_finite(case: Case) -> Finding | None:
+def magnitudes(net: caffe.Net) -> Magnitudes:
+    """The largest magnitudes of each layer's parameters; nan or inf where one is not finite."""
+    engine = getattr(caffe, "diagnosis", None)
+    if engine is None:  # BVLC's pycaffe
+        each = {n: [float(np.abs(b.data).max()) for b in blobs] for n, blobs in net.params.items()}
+    else:
+        values = engine.weight_magnitudes(net, by_layer=False)
+        names = list(net.layer_dict)
+        each = {}
+        for (i, _), value in sorted(values.items()):
+            each.setdefault(names[i], []).append(value)
+    return {name: (found[0], float(np.max([0.0, *found[1:]]))) for name, found in each.items()}
+
+
+def not_finite(case: Case, largest: Magnitudes) -> Finding | None:
     """A finding if a parameter is NaN or infinite."""
     assert case.net is not None
-    bad = {}
-    for name, blobs in case.net.params.items():
-        count = sum(int(np.count_nonzero(~np.isfinite(blob.data))) for blob in blobs)
-        if count:
-            bad[name] = count
-    if not bad:
+    names = [name for name, values in largest.items() if not np.isfinite(values).all()]
+    if not names:
         return None
-    shown = ", ".join(f"{name} ({count} values)" for name, count in list(bad.items())[:SHOWN])
-    sources = ", ".join(str(file) for _, file in case.start) or "what filled the net"
-    what = f"{len(bad)} layers start with NaN or infinite weights"
+    counts = [
+        sum(int(np.count_nonzero(~np.isfinite(blob.data))) for blob in case.net.params[name])
+        for name in names[:SHOWN]
+    ]
+    shown = ", ".join(f"{name} ({counted(n, 'value')})" for name, n in zip(names, counts))
+    begin = "starts" if len(names) == 1 else "start"
+    what = f"{counted(len(names), 'layer')} {begin} with NaN or infinite weights"
     way = "start from an earlier snapshot, or train the stage before this one again"
-    return Finding("weights.nan", REFUSE, what, f"{shown}; from {sources}", way)
+    return Finding("weights.nan", REFUSE, what, f"{shown}; from {origin(case)}", way)
+
+
+def origin(case: Case) -> str:
+    """The files that filled the net."""
+    return ", ".join(str(file) for _, file in case.start) or "what filled the net"
 
 
 # ---- what can learn
@@ -122,19 +149,57 @@ def check_flow(case: Case, zero: Collection[str], biased: Collection[str]) -> It
     others = [name for name in others if name in cured.zero]
     if others:
         what = f"{listed(others)} {is_or_are(others)} zero and will stay so: no gradient passes"
-        evidence = f"{len(others)} of {len(layers)} layers with weights; {blocked(cured, layers)}"
+        evidence = f"{len(others)} of {counted(len(layers), 'layer')} with weights; {blocked(cured, layers)}"
         yield Finding("weights.zero", REFUSE, what, evidence, way_to_fill(case))
     learned = [layer for layer in layers if rate(layer) > 0]
     if not learned:
         what = "no layer is learned: lr_mult is 0 everywhere"
         way = "give the score layers param { lr_mult: 1 }"
-        yield Finding("weights.frozen", REFUSE, what, f"{len(layers)} layers", way)
+        yield Finding("weights.frozen", REFUSE, what, counted(len(layers), "layer"), way)
     elif not fixed and not others:
         cut = [layer.name for layer in learned if not any(t in cured.reached for t in layer.top)]
         if cut:
             what = f"{listed(cut)} {is_or_are(cut)} not learned: no way leads from a loss to them"
             way = "connect them to the scores, or set lr_mult: 0"
-            yield Finding("weights.cut_off", WARN, what, f"{len(cut)} layers", way)
+            yield Finding("weights.cut_off", WARN, what, counted(len(cut), "layer"), way)
+
+
+def check_lost(case: Case, zero: Collection[str], largest: Magnitudes) -> Iterator[Finding]:
+    """A finding on layers below a nonlinearity that are zero, and would learn from nothing.
+
+    A layer of scores starts from zero, and so does one that is added to another.
+    """
+    if case.refused("weights."):
+        return  # told, with all that it blocks
+    net = case.nets[TRAIN]
+    lost = [
+        layer.name
+        for layer in net.layer
+        if layer.name in zero and layer.type in MULTIPLYING and is_of_body(net, layer)
+    ]
+    if not lost:
+        return
+    whole = "zero" if not any(largest[name][0] for name in lost) else "as good as zero"
+    what = f"the weights of {listed(lost)} are {whole}: what they had learned is lost"
+    values = ", ".join(f"{name} {largest[name][0]:.2g}" for name in lost[:SHOWN])
+    biased = any(largest[name][1] >= TINY for name in lost)
+    kept = "; a bias is left, which is the same at every place" if biased else ""
+    evidence = f"largest weight: {values}{kept}; from {origin(case)}"
+    yield Finding("weights.zero", REFUSE, what, evidence, way_to_fill(case))
+
+
+def is_of_body(net: NetParameter, layer: Any) -> bool:
+    """Whether a nonlinearity reads what a layer gives, before it is added to anything or scored."""
+    blobs = set(layer.top)
+    below = True
+    for other in net.layer:
+        if below:
+            below = other.name != layer.name
+        elif blobs.intersection(other.bottom):
+            if other.type not in LINEAR:
+                return not other.type.endswith(("Loss", "Accuracy", "Eltwise", "Silence"))
+            blobs.update(other.top)
+    return False
 
 
 def is_or_are(names: Collection[str]) -> str:
@@ -186,7 +251,9 @@ def check_filled(case: Case) -> Iterator[Finding]:
     absent = [name for name in learned if name not in held]
     drawn = [name for name in absent if case.net.params[name][0].data.any()]
     if held and len(absent) > len(learned) / 2:
-        what = f"{file} fills {len(learned) - len(absent)} of {len(learned)} learned layers"
+        what = (
+            f"{file} fills {len(learned) - len(absent)} of {counted(len(learned), 'learned layer')}"
+        )
         evidence = f"not in the file: {listed(absent)}; in the file: {listed(list(held))}"
         way = "do the layers' names in prototxt and file agree?"
         yield Finding("weights.unmatched", WARN, what, evidence, way)

@@ -71,9 +71,25 @@ class Task:
         return Case(self.folder, settings, sample=True, start=self.start, **nets, **more)
 
     def find(self, **more):
-        return [
-            finding for finding in before_training(self.case(**more)) if finding.level != "note"
-        ]
+        return self.look(self.case(**more))
+
+    @staticmethod
+    def look(case):
+        """What is found in a case, without notes."""
+        return [finding for finding in before_training(case) if finding.level != "note"]
+
+    def start_from_32s(self, uniform=False):
+        """Start from an FCN-32s that says something about pictures, or nothing; returns its file."""
+        file = self.root / "fcn32s.caffemodel"
+        net = caffe.Net(str(self.root / "voc-fcn32s/sample/train.prototxt"), caffe.TRAIN)
+        net.copy_from(str(self.root / "classifier.caffemodel"))
+        if not uniform:
+            weights = net.params["score_fr"][0].data
+            weights[...] = np.random.RandomState(1).standard_normal(weights.shape)
+        interp(net, ["upscore"])
+        net.save(str(file))
+        self.start = [("voc-fcn32s", file)]
+        return file
 
     def kinds(self, **more):
         return sorted({finding.kind for finding in self.find(**more)})

@@ -63,3 +63,64 @@ def test_nan_weights_and_a_folder_without_recipe(folder, capsys):
     assert status == 1 and "weights.nan" in out and "body (9 values)" in out
     (folder / "solve.py").unlink()
     assert doctor(folder, capsys)[0] == 1  # unfilled and without a filler: it would not learn
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize("name, net", [("val", "test"), ("train", "train")])
+def test_a_broken_prototxt_is_a_finding_among_others(folder, capsys, name, net):
+    """What can be checked of the other net is checked."""
+    edit(
+        folder / f"{name}.prototxt",
+        "layer {",
+        "layer [",
+    )
+    other = {"val": "train", "train": "val"}[name]
+    edit(folder / f"{other}.prototxt", "ignore_label: 255", "ignore_label: 1")
+    status, out = doctor(folder, capsys, "--weights", "start.caffemodel")
+    assert status == 1 and f"REFUSE net.unreadable: the {net} net cannot be read" in out
+    assert f"{name}.prototxt:" in out and "net.ignore" in out
+
+
+def test_a_prototxt_that_is_not_there(folder, capsys):
+    (folder / "val.prototxt").unlink()
+    status, out = doctor(folder, capsys, "--weights", "start.caffemodel")
+    assert status == 1 and "the test net cannot be read" in out
+    assert f"no file {folder / 'val.prototxt'}" in out and "1 finding" in out
+
+
+@pytest.mark.parametrize("name, net", [("val", "test"), ("train", "train")])
+def test_a_net_that_cannot_be_built(folder, capsys, name, net):
+    edit(folder / f"{name}.prototxt", 'type: "Pooling"', 'type: "Poling"')
+    status, out = doctor(folder, capsys, "--weights", "start.caffemodel")
+    assert status == 1 and "1 finding" in out
+    assert f"net.not_built: the {net} net cannot be built: layer 'drop7' (Poling)" in out
+    assert f"way out: change layer 'drop7' in {name}.prototxt" in out
+
+
+def test_what_a_data_layer_raises_is_said_once(folder, capsys):
+    """With its cause, and before what follows from it."""
+    for name in ("train", "val"):
+        edit(folder / f"{name}.prototxt", "\\'classes\\': 3", "\\'classes\\': \\'three\\'")
+    status, out = doctor(folder, capsys, "--weights", "start.caffemodel")
+    assert status == 1 and "not_built" not in out and "net.outputs" not in out
+    assert out.count("data.params") == 2 and "2 findings" in out
+
+
+def test_masks_that_keep_the_net_from_being_built(folder, capsys):
+    masks = folder.parent / "data/voc/SegmentationClass"
+    for path in masks.glob("*.png"):
+        with Image.open(path) as image:
+            Image.fromarray(np.where(np.asarray(image) > 0, 128, 0).astype(np.uint8)).save(path)
+    status, out = doctor(folder, capsys, "--weights", "start.caffemodel")
+    assert status == 1 and "1 finding" in out and "3 files: masks are binary" in out
+
+
+def test_notes_are_counted(folder, capsys):
+    (folder.parent / "data/sbd/train.txt").write_text("a\n")
+    status, out = doctor(folder, capsys, "--weights", "start.caffemodel")
+    assert status == 0 and ("1 note" in out) == ("NOTE" in out) and "1 notes" not in out

@@ -1,5 +1,8 @@
 """Faults that are planted in the embedded task are named; the task as it is has none."""
 
+import re
+import shutil
+
 import numpy as np
 import pytest
 import scipy.io
@@ -32,24 +35,6 @@ def test_unfilled_upscore(task):
     assert task.kinds(filled=False) == ["weights.upscore"]
 
 
-def test_dropped_weights(task):
-    case = task.case()
-    for name in ("fc6", "fc7"):
-        for blob in case.net.params[name]:
-            blob.data[...] = 0
-    found = before_training(case)[0]
-    assert (found.kind, found.level) == ("weights.zero", "refuse")
-    assert "fc6, fc7" in found.what and "convert.py --sample" in found.way_out
-
-
-def test_nan_in_the_start(task):
-    case = task.case()
-    case.net.params["conv3_1"][0].data[0, 0] = np.nan
-    found = before_training(case)[0]
-    assert found.kind == "weights.nan" and "conv3_1 (9 values)" in found.evidence
-    assert "classifier.caffemodel" in found.evidence
-
-
 @pytest.mark.parametrize(
     "mean, nets, kind",
     [
@@ -61,8 +46,28 @@ def test_nan_in_the_start(task):
     ],
 )
 def test_wrong_mean(task, mean, nets, kind):
+    """One finding, with one number to put there: the data set's, or that of the training pictures."""
     task.edit("(76.0, 81.0, 75.0)", mean, *nets)
-    assert kind in task.kinds()
+    (finding,) = task.find()
+    assert finding.kind == kind
+    assert "'mean': (76, 81, 75) in both param_str" in finding.way_out
+
+
+@pytest.mark.parametrize(
+    "mean, nets, kind",
+    [
+        ("(0.0, 0.0, 0.0)", ["train"], "data.mean_differs"),
+        ("(0.0, 0.0, 0.0)", ["train", "val"], "data.no_mean"),
+        ("(-76.0, -81.0, -75.0)", ["train", "val"], "data.mean_sign"),
+    ],
+)
+def test_wrong_mean_of_a_set_of_one_s_own(task, mean, nets, kind):
+    task.edit("(76.0, 81.0, 75.0)", mean, *nets)
+    case = task.case()
+    case.task = None
+    (finding,) = task.look(case)
+    assert finding.kind == kind and len(re.findall("'mean': \\(", str(finding))) == 1
+    assert finding.way_out.endswith("that of 8 training pictures")
 
 
 def test_rate_of_the_other_normalisation(task):
@@ -99,12 +104,107 @@ def test_255_counted(task):
     assert "test net" in found[0].what  # SBD's labels have no void
 
 
+@pytest.mark.parametrize("value, words", [(254, "label 254 and"), (3, "label 3, a class, and")])
+def test_another_label_is_ignored(task, value, words):
+    """Where labels hold void it is counted; where they do not, nothing is ignored, or a class is."""
+    task.edit("ignore_label: 255", f"ignore_label: {value}")
+    test, train = task.find()
+    assert [each.kind for each in (test, train)] == ["labels.void_counted", "net.ignore"]
+    assert f"layer 'loss' of the test net ignores {words} counts label 255" in test.what
+    assert "labels hold 255 in" in test.evidence and "of 8 pictures" in test.evidence
+    assert f"layer 'loss' of the train net ignores label {value}, " in train.what
+    assert f"hold {value} in 0 pixels" in train.evidence or value == 3
+    assert (test.level, train.level) == ("refuse", "warn")
+
+
+def test_no_void_and_nothing_ignored(task):
+    task.edit("ignore_label: 255", "ignore_label: -1", "train")
+    assert task.find() == []
+
+
+def test_another_label_is_ignored_where_no_label_is_there(task):
+    shutil.rmtree(task.scenes)
+    task.edit("ignore_label: 255", "ignore_label: 254")
+    found = [each for each in task.find(built=False) if each.kind == "net.ignore"]
+    assert ["train net" in each.what for each in found] == [True, False]
+
+
+@pytest.mark.parametrize("classes", ["eleven", 0, 300, 11.5])
+def test_classes_that_are_no_number(task, classes):
+    """It is the data layer's fault alone, not that of the nets' outputs."""
+    task.edit(
+        "\\'classes\\': 11", f"\\'classes\\': {classes!r}".replace("'eleven'", "\\'eleven\\'")
+    )
+    found = task.find(built=False)
+    assert [each.kind for each in found] == ["data.params"] * 2
+    assert "'classes' is" in found[0].what and "1 to 255" in found[0].what
+
+
 def test_shifted_labels(task):
     for path in labels(task):
         save_mat(path, np.roll(classes_in(path), (0, 12), (0, 1)))
     found = task.find()
     assert [each.kind for each in found] == ["labels.shifted"]
     assert "12 pixels to the left" in found[0].what and "train net" in found[0].what
+
+
+MOVES = {
+    "mirrored left to right": lambda label: label[:, ::-1],
+    "mirrored top to bottom": lambda label: label[::-1],
+    "turned by 180 degrees": lambda label: label[::-1, ::-1],
+}
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_mirrored_labels(task, move):
+    for path in labels(task):
+        save_mat(path, MOVES[move](classes_in(path)))
+    found = task.find()
+    assert [each.kind for each in found] == ["labels.mirrored"]
+    assert found[0].what.endswith(move) and "8 of 8 pictures" in found[0].evidence
+
+
+def stored_turned(path, orientation, as_stored):
+    """Store a picture turned as EXIF says; `as_stored`: turn no pixel, so that EXIF turns it off."""
+    undo = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM"}[orientation]
+    with Image.open(path) as image:
+        exif = image.getexif()
+        exif[0x0112] = orientation
+        stored = image.copy() if as_stored else image.transpose(Image.Transpose[undo])
+    stored.save(path, exif=exif, quality=95)
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4])
+@pytest.mark.parametrize("count", [1, 5])
+def test_labels_of_pictures_as_stored(task, orientation, count):
+    paths = sorted((task.scenes / "sbd/img").glob("*.jpg"))[:count]
+    for path in paths:
+        stored_turned(path, orientation, as_stored=True)
+    found = [each for each in before_training(task.case()) if each.kind == "labels.turned"]
+    assert [each.level for each in found] == ["warn"]
+    assert found[0].what.startswith(f"train net: {count} picture")
+    assert "made for the pictures as stored" in found[0].what and paths[0].stem in found[0].evidence
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4])
+def test_labels_of_pictures_as_read(task, orientation):
+    for path in sorted((task.scenes / "sbd/img").glob("*.jpg")):
+        stored_turned(path, orientation, as_stored=False)
+    assert task.find() == [] and "labels.turned" not in every_kind(task)
+
+
+def every_kind(task):
+    """The kinds of all findings, notes included."""
+    return [each.kind for each in before_training(task.case())]
+
+
+def test_turned_pictures_that_tell_nothing(task):
+    """A label without edges: what to look at is said."""
+    stored_turned(sorted((task.scenes / "sbd/img").glob("*.jpg"))[2], 3, as_stored=True)
+    save_mat(labels(task)[2], np.zeros_like(classes_in(labels(task)[2])))
+    found = [each for each in before_training(task.case()) if each.kind == "labels.turned"]
+    assert [each.level for each in found] == ["note"] and task.find() == []
+    assert "draw the label" in found[0].way_out and "orientation 3" in found[0].evidence
 
 
 def test_swapped_channels(task, monkeypatch):
@@ -121,12 +221,57 @@ def test_wrong_split(task):
     assert "data.same_split" in task.kinds(built=False)
 
 
+def make_binary(paths, low=0, high=255):
+    for path in paths:
+        save_mat(path, np.where(classes_in(path) > 0, high, low).astype(np.uint8))
+
+
 def test_binary_masks(task):
-    for path in labels(task):
-        save_mat(path, np.where(classes_in(path) > 0, 255, 0).astype(np.uint8))
+    make_binary(labels(task))
     found = task.find()
     assert [each.kind for each in found] == ["labels.binary"]
-    assert "look binary" in found[0].what and "127" in found[0].way_out
+    assert "8 of 8 masks look binary" in found[0].what and "127" in found[0].way_out
+
+
+def test_mostly_binary_masks(task):
+    """Some masks with classes do not make 255 void in the others, nor do a few stray pixels."""
+    make_binary(labels(task)[:6])
+    noisy = classes_in(labels(task)[0]).copy()
+    noisy[0, :3] = 1
+    save_mat(labels(task)[0], noisy)
+    found = task.find()
+    assert [(each.kind, each.level) for each in found] == [("labels.binary", "refuse")]
+    assert "6 of 8 masks look binary" in found[0].what
+
+
+def test_a_few_binary_masks(task, monkeypatch):
+    make_binary(labels(task)[:3])
+    found = task.find()
+    assert [(each.kind, each.level) for each in found] == [("labels.binary", "warn")]
+    monkeypatch.setattr("fcn.datasets.labels.SOME", 4)
+    assert task.find() == []
+
+
+def test_inverted_binary_masks(task):
+    make_binary(labels(task), low=255, high=0)
+    found = task.find()
+    assert [each.kind for each in found] == ["labels.binary"]
+    assert "along the borders" in found[0].way_out and "mask < 128" in found[0].way_out
+
+
+@pytest.mark.parametrize("low, high", [(0, 128), (128, 0)])
+def test_binary_masks_of_another_value(task, low, high):
+    """What building the net raises explains itself as the doctor does."""
+    make_binary(labels(task), low, high)
+    with pytest.raises(ValueError) as raised:
+        task.case()
+    found = task.find(built=False)
+    assert [each.kind for each in found] == ["labels.binary"]
+    assert found[0].what.startswith("train net: 8 files: masks are binary")
+    for text in (str(raised.value), str(found[0])):
+        assert "only 0 and 128 occur" in text and "mask > 0" in text and "'classes': 2" in text
+        assert ("an inverted one: 128 holds" in text) == (low == 128)
+    assert "data/sample/scenes/sbd/cls/train_" in str(raised.value)
 
 
 def test_values_out_of_range_and_jpeg(task):
@@ -229,6 +374,6 @@ def test_all_that_is_missing_at_once(task):
 
 
 def test_memory(task, monkeypatch):
-    monkeypatch.setattr(caffe.memory, "device_memory", lambda: (2**24, 2**24))
+    monkeypatch.setattr(caffe.memory, "device_memory", lambda *device: (2**24, 2**24))
     found = task.find()
     assert [each.kind for each in found] == ["memory.need"] and "--recompute" in found[0].way_out
