@@ -31,6 +31,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "new": Command("fcn.new.command", "make a model folder of your own pictures and masks"),
     "train": Command("fcn.train", "train a model, scoring it as it goes"),
     "score": Command("fcn.scoring", "score weights on their data set"),
     "infer": Command("fcn.infer", "segment pictures"),

@@ -170,7 +170,20 @@ def write(
     args = parser.parse_args()
     if sample and args.sample:
         task, folder = sample, folder / "sample"
+    for path in write_files(folder, build, task, deployed):
+        print(f"wrote {path}")
+
+
+def write_files(
+    folder: Path,
+    build: Callable[[str, Task], NetParameter],
+    task: Task,
+    deployed: bool = False,
+) -> list[Path]:
+    """Write a model's prototxts into a folder; returns their paths."""
+    folder.mkdir(exist_ok=True)
+    paths = []
     for name, text in prototxts(build, task, deployed).items():
-        folder.mkdir(exist_ok=True)
-        (folder / f"{name}.prototxt").write_text(text)
-        print(f"wrote {folder / name}.prototxt")
+        paths.append(folder / f"{name}.prototxt")
+        paths[-1].write_text(text)
+    return paths
