@@ -32,6 +32,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "get": Command("fcn.get", "bring published weights"),
+    "new": Command("fcn.new.command", "make a model folder of your own pictures and masks"),
     "train": Command("fcn.train", "train a model, scoring it as it goes"),
     "score": Command("fcn.scoring", "score weights on their data set"),
     "infer": Command("fcn.infer", "segment pictures"),

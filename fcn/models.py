@@ -11,6 +11,7 @@ from pathlib import Path
 from fcn import places
 
 CLASSIFIERS = "ilsvrc-nets"
+STEMS = ("val", "test", "deploy")  # of the prototxts that a model is scored with, or else read from
 
 
 def model_name(name: str) -> str:
@@ -82,7 +83,7 @@ def prototxt_of(net: str, sample: bool = False) -> Path:
     Raises FileNotFoundError that lists the paths that were tried.
     """
     name = Path(net).name
-    paths = [folder(net, sample) / f"{stem}.prototxt" for stem in (name, "val", "test", "deploy")]
+    paths = [folder(net, sample) / f"{stem}.prototxt" for stem in (name, *STEMS)]
     for path in paths:
         if path.is_file():
             return path

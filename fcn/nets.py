@@ -29,22 +29,24 @@ def vgg16(
     narrow: int = 1,
     fc6: int = 7,
     drop: float = 0.5,
+    first_rate: float = 1,
     **more: Any,
 ) -> Top:
     """VGG-16 through drop7, fully convolutional: 4096 channels at stride 32.
 
-    `suffix` ends every name, and `first` names the first convolution. The embedded task changes
-    three more: `narrow` divides all widths, `fc6` is the kernel size of that layer, `drop` the share
-    of outputs that Dropout sets to zero. `more` goes to `vgg16_stages`.
+    `suffix` ends every name, and `first` names the first convolution. Small nets change four more:
+    `narrow` divides all widths, `fc6` is the kernel size of that layer, `drop` the share of outputs
+    that Dropout sets to zero, `first_rate` the lr_mult of the first weights. `more` goes to every
+    convolution (fillers).
     """
     # A smaller fc6 takes less from its input, 32 pixels a cell. With this pad the crops of the scores
     # stay at 19, 27 and 31, and a picture of one pixel fills fc6. FCN-8s needs an fc6 of 4 at least:
     # the offset of its crop of pool3 is 2 fc6 - 5, and then up to 3 cells must be left behind the crop.
     pad = 100 - 16 * (7 - fc6)
-    x = vgg16_stages(n, data, suffix, first, pad=pad, narrow=narrow, **more)
+    x = vgg16_stages(n, data, suffix, first, pad, narrow, first_rate, **more)
     for fc, kernel in (("6", fc6), ("7", 1)):
         conv = dict(num_output=4096 // narrow, kernel_size=kernel, stride=1, pad=0, param=LEARNED)
-        x = conv_relu(n, f"fc{fc}{suffix}", f"relu{fc}{suffix}", x, **conv)
+        x = conv_relu(n, f"fc{fc}{suffix}", f"relu{fc}{suffix}", x, **conv, **more)
         x = n[f"drop{fc}{suffix}"] = dropout(x, drop)
     return x
 

@@ -10,10 +10,12 @@ from google.protobuf import text_format
 
 import caffe
 from caffe.proto import caffe_pb2
-from fcn import stages
-from fcn.tasks import Task
+from fcn import models, stages
+from fcn.datasets import param_str
+from fcn.datasets.dataset import Task
 
 NetParameter: TypeAlias = caffe_pb2.NetParameter
+CHANGES_CHANNELS = ("Convolution", "Deconvolution", "InnerProduct")
 CHANNELS = {"depth": 1}  # of the blobs that a net reads; all others have 3
 
 
@@ -58,6 +60,33 @@ def scored(net: NetParameter) -> dict[str, str]:
     return {layer.bottom[0]: layer.bottom[1] for layer in losses}
 
 
+def outputs_of(net: NetParameter, blob: str) -> int:
+    """The channels of a blob, followed down to the layer that decides them; 0 if none does."""
+    for layer in reversed(list(net.layer)):
+        if blob not in layer.top or not layer.bottom:
+            continue
+        if layer.type in CHANGES_CHANNELS:
+            inner = layer.type == "InnerProduct"
+            return (layer.inner_product_param if inner else layer.convolution_param).num_output
+        if layer.type in ("Concat", "Slice", "Reshape", "Python", "Split"):
+            return 0
+        if list(layer.bottom[:1]) != [blob]:
+            return outputs_of(net, layer.bottom[0])
+    return 0
+
+
+def data_layers(net: NetParameter) -> list[tuple[Any, dict[str, Any]]]:
+    """(layer, param_str as a dict) of each Python layer without a bottom; {} for a param_str that is none."""
+    found = []
+    for layer in net.layer:
+        if layer.type == "Python" and not layer.bottom:
+            try:
+                found.append((layer, param_str.parse(layer.python_param.param_str)))
+            except ValueError:
+                found.append((layer, {}))
+    return found
+
+
 def loss_is_summed(loss: Any) -> bool:
     """Whether a LossParameter sums over a picture's pixels, instead of taking their mean.
 
@@ -82,6 +111,23 @@ def read_text(path: Path | str, message: Any) -> Any:
 def read_net(path: Path | str) -> NetParameter:
     """The NetParameter in a prototxt of any age, in the current format."""
     return caffe.upgrade_net(read_text(path, NetParameter()), str(path))
+
+
+def nets_of(folder: Path) -> dict[str, NetParameter]:
+    """Stem -> net of a model folder: the one that is trained, then the one that is scored.
+
+    They are those that solver.prototxt names; without one, the net that the folder is scored with.
+    """
+    solver = folder / "solver.prototxt"
+    if solver.is_file():
+        settings = read_text(solver, caffe_pb2.SolverParameter())
+        scored = settings.test_net[0] if settings.test_net else settings.net
+        names = [settings.train_net or settings.net, scored]
+        paths = [folder / name for name in names if name]
+    else:
+        paths = [folder / f"{stem}.prototxt" for stem in models.STEMS]
+        paths = [path for path in paths if path.is_file()][:1]
+    return {path.stem: read_net(path) for path in dict.fromkeys(paths) if path.is_file()}
 
 
 def load(prototxt: Path, weights: Path) -> caffe.Net:
@@ -142,7 +188,20 @@ def write(
     args = parser.parse_args()
     if sample and args.sample:
         task, folder = sample, folder / "sample"
+    for path in write_files(folder, build, task, deployed):
+        print(f"wrote {path}")
+
+
+def write_files(
+    folder: Path,
+    build: Callable[[str, Task], NetParameter],
+    task: Task,
+    deployed: bool = False,
+) -> list[Path]:
+    """Write a model's prototxts into a folder; returns their paths."""
+    folder.mkdir(exist_ok=True)
+    paths = []
     for name, text in prototxts(build, task, deployed).items():
-        folder.mkdir(exist_ok=True)
-        (folder / f"{name}.prototxt").write_text(text)
-        print(f"wrote {folder / name}.prototxt")
+        paths.append(folder / f"{name}.prototxt")
+        paths[-1].write_text(text)
+    return paths

@@ -31,6 +31,7 @@ NAMES = {
         "nyud-hha-32s-60k.caffemodel",
         "../nyud-hha-32s/nyud-hha-32s-60k.caffemodel",
     ],
+    "nyud-fcn32s-color-d": [],  # published without weights
     "nyud-fcn32s-color-hha": ["nyud-fcn32s-color-hha-heavy.caffemodel"],
     "siftflow-fcn32s": ["siftflow-fcn32s-heavy.caffemodel"],
     "siftflow-fcn16s": ["siftflow-fcn16s-heavy.caffemodel"],

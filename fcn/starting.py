@@ -46,7 +46,7 @@ def fill(
         print(f"starting from {name}: {file}")
     if initialize:
         initialize(net, *(prototxts.load(prototxt, file) for _, file, prototxt in start))
-    else:
+    elif start:
         net.copy_from(str(start[0].weights))
     is_deconvolution = {
         name: layer.type == "Deconvolution" for name, layer in net.layer_dict.items()

@@ -173,15 +173,14 @@ def write_record(
     run: Run, settings: Any, start: list[StartingNet], args: argparse.Namespace
 ) -> None:
     """Write run.json: all that the run's figures depend on."""
-    folder = Path.cwd()
-    model = (folder.parent if args.sample else folder).name
+    folder = Path.cwd().parent if args.sample else Path.cwd()
     started = [
         {"net": net.name, "file": str(net.weights), "sha1": weights.sha1_of(net.weights)}
         for net in start
     ]
     run.write_record(
         run=run.name,
-        model=model,
+        model=folder.name,
         sample=args.sample,
         started=runs.now(),
         seed=settings.random_seed,
@@ -195,7 +194,7 @@ def write_record(
         versions=results.versions(),
         device=devices.in_use(),
         precision=args.precision or "float32",
-        classes=classes_of(model, args.sample),
+        classes=classes_of(str(folder), args.sample),
         ended=None,
     )
 

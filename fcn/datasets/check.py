@@ -15,7 +15,8 @@ from fcn.datasets.data_layer import SegDataLayer
 from fcn.datasets.dataset import Dataset
 from fcn.datasets.registry import named, readers
 from fcn.datasets.survey import label_tops, read_labels
-from fcn.findings import NOTE, counted
+from fcn.findings import NOTE
+from fcn.wording import SHOWN, counted, first_few
 
 # A mean that is further off is reported: another data set, another unit, or channels swapped.
 MAX_MEAN_ERROR = 15  # of 255
@@ -29,11 +30,20 @@ class Report:
         """Nothing read yet."""
         self.split = split
         self.pairs = 0
-        self.problems: list[str] = []
+        self.problems: dict[str, list[str]] = {}  # kind -> sentences
         self.pixels: dict[str, np.ndarray] = {}  # top -> number of pixels of each label value
         self.looks: dict[str, Counter[str]] = {}  # top -> labels of each kind of two values
         self.sums: dict[str, tuple] = {}  # top -> (sum of the channels' means, number of pictures)
         self.turned: Counter[tuple[str, int]] = Counter()  # (top, EXIF orientation) -> files
+
+    def add(self, kind: str, text: str) -> None:
+        """Add a problem."""
+        self.problems.setdefault(kind, []).append(text)
+
+    @property
+    def count(self) -> int:
+        """The number of problems."""
+        return sum(map(len, self.problems.values()))
 
     def add_label(self, top: str, label: np.ndarray) -> None:
         """Count the pixels of each label value."""
@@ -47,7 +57,9 @@ class Report:
         said = getattr(error, "fault", None)  # the error of a label says what is wrong with it
         why = [fault for _, fault in seen.faults if fault != said]
         more = "".join(f"; {fault.text}: {masks.WAYS_OUT[fault.kind]}" for fault in why)
-        self.problems.append(f"{error}{more}")
+        text = str(error.args[0] if error.args else error)
+        kinds = [fault.kind for _, fault in seen.faults]
+        self.add(kinds[0] if kinds else "unreadable", f"{text}{more}")
 
     def add_picture(self, top: str, data: np.ndarray) -> None:
         """Add the means of a picture's channels."""
@@ -66,15 +78,16 @@ def check(layer: SegDataLayer, split: str) -> Report:
     try:
         ids = layer.read_split()
     except (FileNotFoundError, ValueError) as error:
-        report.problems.append(str(error))
+        report.add("split", str(error))
         return report
     repeated = [id for id, times in Counter(ids).items() if times > 1]
     if repeated:
-        report.problems.append(f"ids that are there twice: {', '.join(repeated)}")
+        report.add("twice", f"ids that are there twice: {first_few(repeated)}")
     for id in tqdm(ids, desc=split, unit=""):
         absent = layer.absent_files([id])
         if absent:
-            report.problems += [f"missing: {path}" for path in absent]
+            for path in absent:
+                report.add("missing", f"missing: {path}")
             continue
         try:
             arrays = dict(zip(layer.tops, layer.load_all(id)))
@@ -90,9 +103,10 @@ def check(layer: SegDataLayer, split: str) -> Report:
         off = np.abs(report.mean_errors(top)).max()
         if off > (MAX_LOG_DEPTH_ERROR if top == "depth" else MAX_MEAN_ERROR):
             found = ", ".join(f"{mean:+.2f}" for mean in report.mean_errors(top))
-            report.problems.append(
+            report.add(
+                "mean",
                 f"{top}: channel means differ from the expected by {found}: "
-                "another unit, another set, or channels in another order"
+                "another unit, another set, or channels in another order",
             )
     return report
 
@@ -104,7 +118,7 @@ def judge(report: Report, dataset: Dataset) -> None:
         names, looks = dataset.names_of(top), report.looks[top]
         for finding in labels.of_values(hist, names, looks, top, extent):
             if finding.level != NOTE:
-                report.problems.append(str(finding))
+                report.add(finding.kind, str(finding))
 
 
 def other_splits(layer: SegDataLayer) -> list[str]:
@@ -138,8 +152,11 @@ def show(report: Report, layer: SegDataLayer, dataset: Dataset) -> None:
         print(
             f"  {top}: {count} with EXIF orientation {value}, read upright: are their labels so, too?"
         )
-    for problem in report.problems:
-        print(f"  PROBLEM {problem}")
+    for problems in report.problems.values():
+        for problem in problems[:SHOWN]:
+            print(f"  PROBLEM {problem}")
+        if len(problems) > SHOWN:
+            print(f"  PROBLEM and {len(problems) - SHOWN:,} more of this kind")
 
 
 def expected_mean(layer: SegDataLayer, top: str) -> np.ndarray | float:
@@ -157,6 +174,6 @@ def run(args: argparse.Namespace) -> int:
             report = check(layer, layer.split)
             judge(report, dataset)
             show(report, layer, dataset)
-            count += len(report.problems)
-    print(f"\n{counted(count, 'problem')}" if count else "\nno problems")
+            count += report.count
+    print("\n" + (counted(count, "problem") if count else "no problems"))
     return 1 if count else 0

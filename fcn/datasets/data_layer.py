@@ -21,6 +21,7 @@ from fcn import pictures, places
 from fcn.datasets import masks, param_str
 from fcn.datasets.dataset import VOID
 from fcn.datasets.masks import BadLabel, Fault
+from fcn.wording import counted, first_few
 
 
 class SegDataLayer(caffe.Layer):
@@ -111,6 +112,12 @@ class SegDataLayer(caffe.Layer):
     def configure(self, params: dict[str, Any]) -> None:
         """For subclasses: check and use the keys of param_str."""
 
+    def require_mean(self, mean: Any) -> None:
+        """ValueError for a mean that is not one number or three (BGR)."""
+        given = np.asarray(mean)
+        if given.shape not in ((), (3,)) or given.dtype.kind not in "if":
+            raise self.failure(ValueError, f"mean must be three numbers (BGR), got {mean!r}")
+
     def parse_params(self) -> dict[str, Any]:
         """param_str as a dict with all required keys and no unknown ones."""
         try:
@@ -161,11 +168,14 @@ class SegDataLayer(caffe.Layer):
         return [path for path in paths if not path.is_file()]
 
     def check_files(self, ids: Sequence[str]) -> None:
-        """FileNotFoundError that lists every file that is not there."""
+        """FileNotFoundError that counts the files that are not there, and names the first."""
         absent = self.absent_files(ids)
         if absent:
-            shown = "".join(f"\n  {path}" for path in absent)
-            raise self.missing(f"{len(absent)} files of {self.path('split')} are not there:{shown}")
+            count = counted(len(absent), "file")
+            verb = "is" if len(absent) == 1 else "are"
+            shown = first_few(absent, joint="\n  ")
+            split = self.path("split")
+            raise self.missing(f"{count} of {split} {verb} not there:\n  {shown}")
 
     # ---- reading
 

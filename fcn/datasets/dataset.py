@@ -1,4 +1,4 @@
-"""The record that holds all facts of a data set, and what the records are made with."""
+"""The records that hold all facts of a data set, and of a task on it, and what they are made with."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -57,9 +57,54 @@ class Dataset(NamedTuple):
         return self.geo_classes if blob.split("_")[-1] == "geo" else self.classes
 
 
+class Task(NamedTuple):
+    """What net.py builds for, and what inference and scoring have to know."""
+
+    dataset: Dataset
+    body: dict = {}  # arguments of `nets.vgg16` that differ from the published net
+    normalize: bool = False  # average the loss over the pixels instead of summing it
+
+    @property
+    def nets(self) -> dict[str, str]:
+        """Prototxt's stem -> split: the net that is trained, then the one that is scored."""
+        return self.dataset.nets
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self.dataset.classes)
+
+    @property
+    def geo_classes(self) -> int:
+        """The number of classes of the second, geometric labelling; 0 if there is none."""
+        return len(self.dataset.geo_classes)
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """The mean of the pictures, BGR."""
+        return self.dataset.mean
+
+    def data(self, n: caffe.NetSpec, split: str, *args: Any, **kwargs: Any) -> None:
+        """Add the data layer's tops to a NetSpec."""
+        self.dataset.add_data_layer(n, split, *args, **kwargs)
+
+    def names_of(self, blob: str) -> tuple[str, ...]:
+        """The class names of a score blob."""
+        return self.dataset.names_of(blob)
+
+
 def class_names(path: str) -> tuple[str, ...]:
     """The class names listed in a file of data/, in the order of their indices."""
-    return tuple((places.ROOT / "data" / path).read_text().splitlines())
+    return read_names(places.ROOT / "data" / path)
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """The names in a list, one a line; blank lines do not count. ValueError if there are none."""
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names:
+        raise ValueError(f"{path} names no class: it should have a name a line, class 0 first")
+    return names
 
 
 def add_python_layer(

@@ -1,13 +1,16 @@
-"""All data sets by name, and the data layers that read those that are on disk."""
+"""All data sets by name, or by a user's own model folder, and the data layers that read them."""
 
+import importlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from fcn import places
+from fcn import models, places, prototxts, tasks
 from fcn.datasets import nyud, pascalcontext, sample, siftflow, voc
 from fcn.datasets.data_layer import SegDataLayer
 from fcn.datasets.dataset import DataError, Dataset, Tree
+from fcn.datasets.folder import CLASSES
 
 PUBLISHED = {
     dataset.name: dataset
@@ -17,10 +20,23 @@ DATASETS = PUBLISHED | {sample.SAMPLE.name: sample.SAMPLE}
 
 
 def named(name: str, among: Mapping[str, Dataset] = DATASETS) -> Dataset:
-    """The data set of that name; ValueError, which says which there are."""
-    if name not in among:
-        raise ValueError(f"no data set {name!r}: there are {', '.join(among)}")
-    return among[name]
+    """The data set of that name, or of that folder; ValueError, which says which there are."""
+    if name in among:
+        return among[name]
+    known = ", ".join(among)
+    if among is not DATASETS:
+        raise ValueError(f"no data set {name!r}: there are {known}")
+    if own_folder(name) is None:
+        raise ValueError(
+            f"no data set {name!r}: there are {known}, and folders that hold a {CLASSES}"
+        )
+    return tasks.task_of(name).dataset
+
+
+def own_folder(name: str) -> Path | None:
+    """The user's own model folder of that name; None if there is none."""
+    folder = models.folder(name)
+    return folder if name not in DATASETS and tasks.class_list(folder) else None
 
 
 class SplitReader(NamedTuple):
@@ -54,6 +70,11 @@ def readers(name: str, folder: Path | None = None) -> list[SplitReader]:
 
     DataError, which lists the folders looked for, if none is there.
     """
+    own = own_folder(name)
+    if own and folder:
+        raise DataError(f"{own} states where its data is: leave {folder} out")
+    if own:
+        return own_readers(own)
     dataset, result = named(name), []
     for tree in dataset.trees:
         folders = find_folders(tree, folder)
@@ -69,3 +90,30 @@ def readers(name: str, folder: Path | None = None) -> list[SplitReader]:
             f"{name} is not below {at} (looked for {', '.join(tried)}): {dataset.how_to_get}"
         )
     return result
+
+
+def own_readers(folder: Path) -> list[SplitReader]:
+    """A reader of each split that the nets of a user's own folder read, or those of its first stage.
+
+    DataError if it has no net whose data layers read pictures file by file.
+    """
+    for place in (folder, *sorted(path.parent for path in folder.glob("*/solver.prototxt"))):
+        found: dict[str, SplitReader] = {}
+        for net in prototxts.nets_of(place).values():
+            for layer, params in prototxts.data_layers(net):
+                python = layer.python_param
+                kind = getattr(importlib.import_module(python.module), python.layer)
+                if issubclass(kind, SegDataLayer):
+                    reader = kind.reader(**located(params, place))
+                    found.setdefault(repr(params), SplitReader(reader.split, reader))
+        if found:
+            return list(found.values())
+    raise DataError(f"no net in {folder} has a data layer that reads pictures and labels")
+
+
+def located(params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A param_str whose folders, which are relative to a model's folder, hold in any."""
+    return {
+        key: os.path.normpath(folder.absolute() / value) if key.endswith("_dir") else value
+        for key, value in params.items()
+    }

@@ -1,7 +1,8 @@
-"""Split lists: read, written, and compared with the published ones by count and checksum."""
+"""Split lists: read, written, drawn, and compared with the published ones by count and checksum."""
 
 import hashlib
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,6 +25,31 @@ def compare(split: str, ids: Iterable[str], published: Published) -> None:
         print(f"{split}: {len(ids)} ids, as published")
     else:
         print(f"{split}: {len(ids)} ids, NOT the {published[0]} published; scores will not compare")
+
+
+def drawn(scenes: Mapping[str, str], share: float) -> tuple[list[str], list[str]]:
+    """(ids to train on, ids to score), by the ids' checksums: about `share` of them are scored.
+
+    `scenes` maps each id to what it shows; ids that show the same stay on one side. An id's side does
+    not depend on other ids, so new pictures leave the old ones where they are. ValueError if all show
+    the same.
+    """
+    groups: dict[str, list[str]] = {}
+    for id in sorted(scenes):
+        groups.setdefault(scenes[id], []).append(id)
+    if len(groups) < 2:
+        raise ValueError(f"{len(scenes)} pictures of one scene: some must be left to score")
+    order = sorted(groups.values(), key=lambda group: place(group[0]))
+    count = sum(place(group[0]) < share for group in order)
+    count = min(max(count, 1), len(order) - 1)  # neither side is empty
+    val, train = ([id for group in part for id in group] for part in (order[:count], order[count:]))
+    return sorted(train), sorted(val)
+
+
+def place(id: str) -> float:
+    """Where an id lies between 0 and 1, by its checksum."""
+    text = unicodedata.normalize("NFC", id)
+    return int(hashlib.sha256(text.encode()).hexdigest()[:13], 16) / 16**13
 
 
 def read_ids(path: Path) -> list[str]:

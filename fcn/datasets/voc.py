@@ -37,9 +37,7 @@ class VOCSegDataLayer(SegDataLayer):
         """Accept the original scripts' name of the split; check the mean."""
         if self.split == "segvalid11":
             self.split = "seg11valid"
-        mean = np.asarray(self.mean)
-        if mean.shape not in ((), (3,)) or mean.dtype.kind not in "if":
-            raise self.failure(ValueError, f"mean must be three numbers (BGR), got {self.mean!r}")
+        self.require_mean(self.mean)
 
     def load_image(self, idx: str) -> np.ndarray:
         """3 x H x W float32, BGR minus mean."""

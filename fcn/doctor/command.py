@@ -112,7 +112,7 @@ def fill(case: Case, recipe: Any) -> list[Finding]:
         prototxt = models.prototxt_of(name, case.sample) if recipe.initialize else Path()
         start.append(starting.StartingNet(name, file, prototxt))
     case.start = [(each.name, each.weights) for each in start]
-    if not start or case.net is None:
+    if recipe is None or case.net is None:
         return []
     try:
         with contextlib.redirect_stdout(io.StringIO()):

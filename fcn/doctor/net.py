@@ -8,8 +8,7 @@ from fcn import prototxts
 from fcn.doctor.case import TRAIN, Case
 from fcn.explain import Layers, layers_and_tops, position_map
 from fcn.findings import NOTE, REFUSE, WARN, Finding, counted
-
-CHANGES_CHANNELS = ("Convolution", "Deconvolution", "InnerProduct")
+from fcn.prototxts import CHANGES_CHANNELS, outputs_of
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -86,21 +85,6 @@ def check_offset(which: str, layer: Any, top: Any) -> Iterator[Finding]:
 
 
 # ---- losses and outputs
-
-
-def outputs_of(net: prototxts.NetParameter, blob: str) -> int:
-    """The channels of a blob, followed down to the layer that decides them; 0 if none does."""
-    for layer in reversed(list(net.layer)):
-        if blob not in layer.top or not layer.bottom:
-            continue
-        if layer.type in CHANGES_CHANNELS:
-            inner = layer.type == "InnerProduct"
-            return (layer.inner_product_param if inner else layer.convolution_param).num_output
-        if layer.type in ("Concat", "Slice", "Reshape", "Python", "Split"):
-            return 0
-        if list(layer.bottom[:1]) != [blob]:
-            return outputs_of(net, layer.bottom[0])
-    return 0
 
 
 def check_outputs(case: Case, which: str, net: prototxts.NetParameter) -> Iterator[Finding]:

@@ -42,7 +42,7 @@ def nyud_model(tmp_path, monkeypatch):
     Image.fromarray(depth).save("d.png")
 
     def build(kinds):
-        folder = tmp_path / "nyud-tiny"
+        folder = tmp_path / "nyud-fcn32s-color-d"
         folder.mkdir(exist_ok=True)
         tops = " ".join(f'top: "{blob}"' for blob in [*kinds, "label"])
         bottoms = " ".join(f'bottom: "{blob}"' for blob in kinds)
@@ -53,7 +53,7 @@ def nyud_model(tmp_path, monkeypatch):
         net = caffe.Net(str(folder / "made.prototxt"), caffe.TEST)
         net.params["score"][0].data[7, -1] = 1
         net.params["score"][1].data[0] = 1
-        net.save(str(folder / "nyud-tiny.caffemodel"))
+        net.save(str(folder / "nyud-fcn32s-color-d.caffemodel"))
         return folder
 
     return build

@@ -54,7 +54,7 @@ def write_data(root, held_back=("c", "d", "e")):
 
 
 def write_model(folder, snapshot=0):
-    """train.prototxt, val.prototxt, solver.prototxt and classes.txt of a net on `write_data`'s trees."""
+    """classes.txt, train.prototxt, val.prototxt and solver.prototxt of a net on `write_data`'s trees."""
     folder.mkdir(parents=True)
     (folder / "classes.txt").write_text("background\naeroplane\nbicycle\n")
     for name, split in (("train", "train"), ("val", "seg11valid")):

@@ -46,6 +46,7 @@ def fails(kind, params, error, *words, tops=2):
         build(kind, params, tops=tops)
     for word in words:
         assert word in str(raised.value)
+    return str(raised.value)
 
 
 def picture(size, k, path):

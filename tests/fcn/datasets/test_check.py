@@ -94,7 +94,7 @@ def test_check_says_what_masks_are(whole_voc, capsys):
     for id, size in SIZES.items():
         palette_png(tree / f"{id}.png", pattern(size, [0, 255]))
     status, out = checked("voc", whole_voc, capsys)
-    assert status == 1 and "1 problem" in out and "masks look binary" in out
+    assert status == 1 and "1 problem\n" in out and "masks look binary" in out
     with Image.open(tree / "a.png") as image:
         image.convert("RGB").save(tree / "a.png")
     out = checked("voc", whole_voc, capsys)[1]

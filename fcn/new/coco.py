@@ -1,0 +1,94 @@
+"""COCO's annotations: one JSON file for all pictures, with polygons and run-length coded regions."""
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from fcn.datasets.folder import SUFFIXES
+from fcn.new import labelme, shapes
+from fcn.new.pairs import Pair, Pairing, listed
+from fcn.new.stored import Mask
+
+LISTS = ("images", "annotations", "categories")
+
+
+class Coco:
+    """The annotations in a file. Regions are drawn in their order, crowds beneath all others."""
+
+    def __init__(self, path: Path):
+        """ValueError for what is no file of COCO's."""
+        self.path = path
+        try:
+            content = labelme.load(path)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        lacks = [key for key in LISTS if not isinstance(content.get(key), list)]
+        if lacks:
+            hint = ": for LabelMe's files, name their folder" if "shapes" in content else ""
+            raise ValueError(f"{path} is no file of COCO's: it has no {', no '.join(lacks)}{hint}")
+        categories = sorted(content["categories"], key=lambda each: each["id"])
+        self.names = {each["id"]: str(each["name"]) for each in categories}
+        self.images = content["images"]
+        self.regions: dict[Any, list[dict]] = {}
+        for region in sorted(content["annotations"], key=lambda each: not each.get("iscrowd")):
+            self.regions.setdefault(region["image_id"], []).append(region)
+        if content["annotations"] and not any("segmentation" in r for r in content["annotations"]):
+            raise ValueError(f"{path} has boxes alone: no annotation has a segmentation")
+        self.records: dict[str, dict] = {}  # id of a pair -> the file's record of the picture
+
+    @property
+    def order(self) -> list[str]:
+        """The categories' names, by their numbers."""
+        return list(dict.fromkeys(self.names.values()))
+
+    def pairs(self, images: str) -> Pairing:
+        """The pictures that the file names, below a folder: by their paths, or else by their names."""
+        pictures = listed(images, SUFFIXES)
+        by_name: dict[str, list[str]] = {}
+        for key in pictures.by_key:
+            by_name.setdefault(PurePosixPath(key).name, []).append(key)
+        found, absent = [], []
+        for record in self.images:
+            named = PurePosixPath(str(record["file_name"]).replace("\\", "/")).with_suffix("")
+            there = str(named) in pictures.by_key
+            same = [str(named)] if there else by_name.get(named.name, [])
+            if len(same) != 1:
+                absent.append(Path(record["file_name"]))
+                continue
+            self.records[same[0]] = record
+            found.append(Pair(same[0], pictures.by_key[same[0]][0], self.path))
+        return Pairing(
+            found,
+            f"{self.path.name} names the pictures",
+            pictures.root,
+            self.path.parent,
+            None,
+            unmasked=[
+                paths[0] for key, paths in pictures.by_key.items() if key not in self.records
+            ],
+            unpictured=absent,
+            doubled=[p for paths in pictures.by_key.values() if len(paths) > 1 for p in paths],
+        )
+
+    def read(self, pair: Pair, size: tuple[int, int]) -> Mask:
+        """The mask of a picture; ValueError for a region that cannot be drawn."""
+        record = self.records[pair.id]
+        height, width = record.get("height") or size[0], record.get("width") or size[1]
+        regions = self.regions.get(record["id"], [])
+        unknown = {r["category_id"] for r in regions} - self.names.keys()
+        if unknown:
+            raise ValueError(f"no category {', '.join(map(str, sorted(unknown)))}")
+        labelled = [(self.names[region["category_id"]], region) for region in regions]
+        return labelme.draw(labelled, inside, height, width)
+
+
+def inside(region: dict[str, Any], height: int, width: int) -> np.ndarray | None:
+    """The pixels that a region covers; None if it has no segmentation."""
+    segmentation = region.get("segmentation")
+    if isinstance(segmentation, dict):
+        return shapes.runs(segmentation["counts"], height, width)
+    covered = np.zeros((height, width), bool)
+    for corners in segmentation or ():
+        covered |= shapes.polygon(np.reshape(corners, (-1, 2)).tolist(), height, width)
+    return covered if segmentation else None

@@ -1,0 +1,76 @@
+"""LabelMe's annotations: a JSON file for each picture, with labelled shapes, the later on top."""
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from fcn.new import shapes
+from fcn.new.stored import LABELS, Mask
+
+BACKGROUND = "background"  # the label of what no shape covers
+ALSO_BACKGROUND = ("_background_", "__background__")
+
+
+def read(path: Path, size: tuple[int, int]) -> Mask:
+    """The mask that a file's shapes draw on a picture of `size`, (height, width), if it states none.
+
+    ValueError for what is no file of LabelMe's.
+    """
+    content = load(path)
+    drawn = content.get("shapes")
+    if not isinstance(drawn, list):
+        raise ValueError("no annotation of LabelMe's: it has no list of shapes")
+    height = content.get("imageHeight") or size[0]
+    width = content.get("imageWidth") or size[1]
+    return draw([(str(shape.get("label")), shape) for shape in drawn], inside, height, width)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; ValueError if there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError("no annotation: the JSON is no object")
+    return content
+
+
+def draw(labelled: list[tuple[str, Any]], area: Any, height: int, width: int) -> Mask:
+    """The mask of (label, shape)s, the later on top; area(shape, height, width) is H x W bool or None.
+
+    A shape without an area, such as a line, is left out and counted.
+    """
+    codes = np.zeros((height, width), np.int32)
+    numbers = {BACKGROUND: 0}
+    left_out = 0
+    for label, shape in labelled:
+        name = BACKGROUND if label in ALSO_BACKGROUND else label
+        covered = area(shape, height, width)
+        if covered is None:
+            left_out += 1
+            continue
+        codes[covered] = numbers.setdefault(name, len(numbers))
+    return Mask(
+        codes, LABELS, {number: name for name, number in numbers.items()}, left_out=left_out
+    )
+
+
+def inside(shape: dict[str, Any], height: int, width: int) -> np.ndarray | None:
+    """The pixels that a shape covers; None for points and lines."""
+    kind, points = shape.get("shape_type") or "polygon", shape.get("points") or []
+    if kind == "polygon" and len(points) > 2:
+        return shapes.polygon(points, height, width)
+    if kind == "rectangle" and len(points) == 2:
+        return shapes.rectangle(points[0], points[1], height, width)
+    if kind == "circle" and len(points) == 2:
+        return shapes.circle(points[0], points[1], height, width)
+    if kind == "mask" and shape.get("mask"):
+        with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as image:
+            return shapes.placed(np.asarray(image) > 0, points[0], height, width)
+    return None

@@ -1,0 +1,109 @@
+"""Masks whose values lie near a few, as JPEG and smoothing leave them: finds which few."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from fcn.new.mapping import noun, quoted
+from fcn.new.reading import Look, Tally, in_order
+from fcn.new.stored import Key, shown
+from fcn.wording import counted
+
+NEAR = 40  # levels; what is nearer belongs together
+LEAST = 0.001  # of the pixels: what has fewer is a mixture of others
+# A key between two centres is a mixture of them if it is so much rarer. Greys are all on one line.
+RARER, RARER_GREY, BESIDE = 0.5, 0.1, 12  # BESIDE: levels off the line
+MANY = 12  # keys; fewer are told apart as they are
+MOSTLY = 0.9  # of the pixels lie near one of the few
+
+
+def places(keys: Sequence[Key]) -> np.ndarray:
+    """Colours or values as points, N x 3 or N x 1."""
+    return np.array([key if isinstance(key, tuple) else (key,) for key in keys], float)
+
+
+def distances(keys: Sequence[Key], centres: Sequence[Key]) -> np.ndarray:
+    """How far each key is from each centre, N x M levels."""
+    points, others = places(keys), places(centres)
+    squares = np.zeros((len(points), len(others)))
+    for axis in range(points.shape[1]):
+        squares += np.subtract.outer(points[:, axis], others[:, axis]) ** 2
+    return np.sqrt(squares)
+
+
+def centres(seen: Mapping[Key, Tally]) -> list[Key]:
+    """The few frequent keys that are far from one another, the most frequent first."""
+    total = sum(tally.pixels for tally in seen.values())
+    often = sorted(seen, key=lambda key: -seen[key].pixels)
+    found: list[Key] = []
+    for key in often:
+        if seen[key].pixels < LEAST * total and found:
+            break
+        apart = not found or distances([key], found).min() > NEAR
+        if apart and not is_mixture(key, seen, found):
+            found.append(key)
+    return found
+
+
+def is_mixture(key: Key, seen: Mapping[Key, Tally], others: Sequence[Key]) -> bool:
+    """Whether a key lies between two others, and is much rarer."""
+    grey = not isinstance(key, tuple) or len(set(key)) == 1
+    enough = seen[key].pixels / (RARER_GREY if grey else RARER)
+    ends = places([other for other in others if seen[other].pixels > enough])
+    point = places([key])[0]
+    for k, end in enumerate(ends):
+        lines = ends[k + 1 :] - end
+        if not len(lines):
+            continue
+        along = ((point - end) * lines).sum(1) / np.square(lines).sum(1)
+        off = np.sqrt(np.square(end + along[:, None] * lines - point).sum(1))
+        if ((along > 0) & (along < 1) & (off < BESIDE)).any():
+            return True
+    return False
+
+
+def are_near(seen: Mapping[Key, Tally], few: Sequence[Key]) -> bool:
+    """Whether many keys lie near a few."""
+    if len(seen) <= max(MANY, 3 * len(few)) or any(isinstance(key, str) for key in seen):
+        return False
+    keys = list(seen)
+    pixels = np.array([seen[key].pixels for key in keys])
+    near = distances(keys, few).min(1) <= NEAR
+    return bool(pixels[near].sum() > MOSTLY * pixels.sum())
+
+
+def merged(
+    seen: Mapping[Key, Tally], few: Sequence[Key]
+) -> tuple[dict[Key, Tally], dict[Key, Key]]:
+    """(what was counted near each of a few keys, each key's nearest)."""
+    keys = list(seen)
+    where = distances(keys, few).argmin(1)
+    nearest = {key: few[k] for key, k in zip(keys, where.tolist())}
+    counts = {key: Tally(0, []) for key in few}
+    for key, tally in seen.items():
+        old = counts[nearest[key]]
+        masks = sorted({*old.masks, *tally.masks})
+        counts[nearest[key]] = Tally(old.pixels + tally.pixels, masks)
+    return {key: counts[key] for key in sorted(few, key=in_order) if counts[key].pixels}, nearest
+
+
+def explain(seen: Mapping[Key, Tally], few: Sequence[Key], looks: Sequence[Look]) -> str:
+    """What is to be said of masks whose keys lie near a few."""
+    jpegs = sum(look.jpeg for look in looks)
+    why = (
+        f"{counted(jpegs, 'of them is a JPEG', 'of them are JPEGs')}, which changes values"
+        if jpegs
+        else "they were smoothed, as when a picture is made smaller or larger"
+    )
+    table, _ = merged(seen, few)
+    total = sum(tally.pixels for tally in table.values())
+    lines = "\n".join(
+        f"  {shown(key):>12}  {tally.pixels / total:7.2%} of the pixels lie nearest to it"
+        for key, tally in sorted(table.items(), key=lambda item: -item[1].pixels)
+    )
+    example = " ".join(f"{quoted(key)}={number}" for number, key in enumerate(few))
+    return (
+        f"the masks hold {len(seen):,} {noun(seen)}s, most of them near {len(few)}: {why}\n{lines}\n"
+        "Best is to save the masks again, as PNG, where they come from. Otherwise each pixel gets the "
+        f"class of the nearest:\n  --nearest --map {example}"
+    )
