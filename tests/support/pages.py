@@ -9,7 +9,7 @@ from places import ROOT
 PAGES = ("README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md")))
 LANGUAGES = ("sh", "python", "protobuf", "text")
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
-INDENTED = re.compile(r"(?:^(?:    .*)?\n)+", re.M)
+INDENTED = re.compile(r"(?<=\n\n)(?:(?:    .*)?\n)+")  # behind an empty line
 INLINE = re.compile(r"`((?:fcn|caffe|python|make|pip) [^`\n<]+)`")
 
 
@@ -34,7 +34,7 @@ def steps(page):
         if code := re.sub(r"^    ", "", block[0], flags=re.M).rstrip():
             language = "python" if re.search(r"^(import|from) ", code, re.M) else "sh"
             found += steps_of(language, code, line_of(text, block.start()))
-    return sorted(found)
+    return sorted(found, key=lambda step: step.line)
 
 
 def line_of(text, at):
