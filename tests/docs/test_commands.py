@@ -26,21 +26,32 @@ from fcn import cli, places, prototxts, report, results
 
 QUICK = "--sample --cpu --rounds 1 --steps 2 --anyway"
 STAGE = r"voc-fcn(32|16|8)s(?![-\w])"
+OWN = "(cells|roads|roads-2)(?![-\\w])"  # model folders that `fcn new` makes
 # Command -> what is added, so that it is run in seconds and without a download
 RUN = {
     r"fcn --help": "",
     r"fcn data sample\b": "--most 6",
+    rf"fcn data check {OWN}": "",
+    rf"fcn new {OWN}(?!.*--check)": "",
+    r"fcn new cells-full": "",
     rf"fcn train {STAGE}": QUICK,
+    rf"fcn train {OWN}": "--cpu --rounds 1 --steps 2 --anyway",
     rf"fcn doctor {STAGE}": "--sample",
+    rf"fcn doctor {OWN}": "",
     rf"fcn score --model {STAGE}(?!.*--server)": "--sample --cpu",
+    rf"fcn score --model {OWN}": "--cpu",
     rf"fcn report {STAGE}": "--sample",
-    rf"fcn explain {STAGE}": "",
+    rf"fcn report {OWN}": "",
+    rf"fcn explain ({STAGE}|{OWN})": "",
     r"fcn infer (?!.*--model)": "--sample --cpu",
+    rf"fcn infer .*--model (deploy.prototxt|{OWN})": "--cpu",
+    r"fcn figure\b": "--cpu",
     r"fcn results$": "",
     r"python ilsvrc-nets/solve.py --sample": "--steps 2 --cpu",
     r"python ilsvrc-nets/convert.py --sample": "",
     r"caffe ": "",
 }
+PUBLISHED = "(voc|nyud|siftflow|pascalcontext)"
 WEIGHTS = "needs published weights, half a gigabyte"
 NETWORK = "downloads; tests/fcn/test_get.py and datasets/test_fetch.py run it on a local server"
 DATA = "needs a published data set; tests/fcn/datasets/ run it on small trees"
@@ -49,11 +60,14 @@ ELSEWHERE = "sets up an environment, or takes minutes"
 PARSED = {
     r"fcn get\b": NETWORK,
     r"fcn data fetch\b": NETWORK,
-    r"fcn data (prepare|check|upper-bound)\b": DATA,
+    rf"fcn data (prepare|check|upper-bound) {PUBLISHED}": DATA,
     r"fcn train (nyud|siftflow|pascalcontext|voc-fcn8s-atonce|voc-fcn-alexnet)": TRAINING,
+    r"fcn train cells-full": "starts from VGG-16, half a gigabyte",
+    r"fcn new .*--check": "trains for up to a minute; tests/fcn/new/ run it on a tiny net",
     r"fcn score --model (nyud|siftflow|pascalcontext)": DATA,
     r"fcn score .*--server": "is for VOC's classes; tests/fcn/test_score_command.py runs it",
-    r"fcn infer .*--model": WEIGHTS,
+    rf"fcn infer .*--model {PUBLISHED}": WEIGHTS,
+    r"fcn serve": "serves until it is ended; tests/fcn/serving/ run it",
     r"fcn demo": ELSEWHERE,
     r"python ilsvrc-nets/convert.py(?! --sample)": WEIGHTS,
     r"make |pip |python3 -m venv|\. \.venv/": ELSEWHERE,
@@ -177,9 +191,18 @@ def project(tmp_path, monkeypatch):
 def write_files(folder):
     """The files that pages name: pictures, a mask, and a small model's nets, solver and weights."""
     rng = np.random.RandomState(0)
-    for name in ("image.jpg", "more.png", "photo.jpg"):
-        Image.fromarray(rng.randint(0, 255, (60, 80, 3), np.uint8)).save(folder / name)
+    scene = next((folder / "data/sample/scenes/voc/JPEGImages").glob("infer_*.jpg"))
+    for name in ("image.jpg", "more.png", "photo.jpg", "photos/one.jpg", "photos/two.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        Image.open(scene).save(folder / name)
     Image.fromarray(rng.randint(0, 3, (60, 80), np.uint8)).save(folder / "mask.png")
+    for number, name in enumerate(("one", "two", "three", "four", "five", "six")):
+        for kind, pixels in zip(("pictures", "masks"), tiny_model.picture(rng, 40 + number, 48)):
+            (folder / kind).mkdir(exist_ok=True)
+            ending = ".jpg" if kind == "pictures" else ".png"
+            Image.fromarray(pixels).save(folder / kind / f"{name}{ending}")
+    (folder / "classes.txt").write_text("background 0\nroad 1\ntree 2\n")
+    (folder / "names.txt").write_text("dark\nred\ngreen\n")
     made = folder / "voc-tiny"
     tiny_model.write_data(folder / "data")
     tiny_model.write_model(made)

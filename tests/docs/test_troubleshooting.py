@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md: every pain has its entry, its tests exist, and what it quotes is said."""
+"""docs/troubleshooting.md: every pain has its entry, its tests exist. What pages quote is said."""
 
 import ast
 import re
@@ -11,7 +11,8 @@ PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
 PAINS = range(1, 44)  # as they were numbered where they were collected
 ENTRY = re.compile(r"^### (?P<title>.+)\n<!-- (?P<number>\d+): (?P<tests>.+?) -->\n", re.M)
 ENTRIES = {int(entry["number"]): entry for entry in ENTRY.finditer(PAGE)}
-QUOTES = re.findall(r"^> (.+)$", PAGE, re.M)
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+QUOTES = [quote for page in PAGES for quote in re.findall(r"^> (.+)$", page.read_text(), re.M)]
 LETTERS = 8  # a shorter piece between two … is no evidence
 
 
@@ -55,7 +56,7 @@ def said():
 
 
 @pytest.mark.parametrize("quote", QUOTES)
-def test_what_it_quotes_is_said(quote):
+def test_what_a_page_quotes_is_said(quote):
     pieces = [piece.strip(" ,;:.?!'\"()[]") for piece in quote.split("…")]
     pieces = [piece for piece in pieces if len(re.findall(r"\w", piece)) >= LETTERS]
     assert pieces, "nothing of it can be looked for"
