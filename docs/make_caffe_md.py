@@ -263,7 +263,7 @@ def page():
     return f"""\
 # Caffe here and BVLC Caffe 1.0
 
-Made by `python docs/make_caffe_md.py` from the code; `tests/test_docs.py` holds it up to date.
+Made by `python docs/make_caffe_md.py` from the code; `tests/docs/test_caffe_md.py` holds it up to date.
 
 ## Layers
 

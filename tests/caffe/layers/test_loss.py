@@ -5,6 +5,7 @@ import pytest
 import reference
 from gradient_check import Case, Layers, check_gradient, check_reference
 
+import caffe
 from caffe.proto import caffe_pb2
 
 GENERATOR = np.random.default_rng(3)
@@ -247,6 +248,18 @@ def test_infogain_matrix_from_a_file(field, tmp_path):
     )
     wanted = reference.infogain_loss(np.eye(4, 3), LABEL, MATRIX)
     assert layer.forward()[0] == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("weights", [(1.0, 3.0, 0.5), (0.0, 1.0, 1.0)])
+def test_a_diagonal_infogain_matrix_weights_the_classes(weights, tmp_path):
+    path = tmp_path / "weights.binaryproto"
+    path.write_bytes(caffe.io.array_to_blobproto(np.diag(weights)[None, None]).SerializeToString())
+    scores = GENERATOR.normal(size=(2, 3, 2, 3))
+    text = f'infogain_loss_param {{ source: "{path}" }} loss_param {{ ignore_label: 255 }}'
+    layer = run(f'type: "InfogainLoss" {text}', scores, MAP)
+    each = -np.log(np.exp(scores) / np.exp(scores).sum(1, keepdims=True))
+    wanted = [weights[k] * each[i, k, y, x] for (i, y, x), k in np.ndenumerate(MAP) if k != 255]
+    assert layer.forward()[0] == pytest.approx(np.mean(wanted), rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["SoftmaxWithLoss", "HingeLoss", "SigmoidCrossEntropyLoss"])
