@@ -47,7 +47,7 @@ def steps_of(language, code, line):
     if language == "python":
         yield Step(line, "python", code)
     elif language == "sh":
-        joined = re.sub(r"\\\n", lambda _: "", code)
+        joined = re.sub(r" *\\\n *", " ", code)
         for number, text in enumerate(joined.splitlines(), line):
             for part in text.partition(" #")[0].split("&&"):
                 if part.strip() and not part.strip().startswith("#"):
