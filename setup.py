@@ -73,8 +73,10 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["caffe", "caffe.*", "fcn", "fcn.*"]),
     package_data={
+        "caffe": ["py.typed"],
         "caffe.proto": ["caffe.proto", "*.pyi"],
         "caffe.kernels": ["*.c", "*.h"],
+        "fcn": ["py.typed"],
         "fcn.report": ["templates/*"],
         "fcn.serving": ["templates/*"],
     },

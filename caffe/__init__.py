@@ -1,108 +1,46 @@
-"""pycaffe's public names, on an engine of PyTorch tensors."""
+"""pycaffe's public names, on an engine of PyTorch tensors.
 
+`import caffe` alone imports no PyTorch, so that help pages come at once. The engine is imported with
+the first public name that is asked for (they are in public.py), a module with its own name.
+"""
+
+import importlib
 import sys
+from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
-
-from .arguments import OF_CAFFE, missing
-from .background import Background
-from .classifier import Classifier
-from .confusion import ConfusionMatrix, predicted
-from .context import (
-    set_cuda_graphs,
-    set_device,
-    set_mode_cpu,
-    set_mode_gpu,
-    set_precision,
-    set_random_seed,
-)
-from .detector import Detector
-from .files.upgrade import upgrade_net
-from .files.weights import weight_shapes
-from .glog import init_log, log, log_to_file
-from .layer import Layer, layer_type_list
-from .nccl import (
-    NCCL,
-    has_nccl,
-    set_multiprocess,
-    set_solver_count,
-    set_solver_rank,
-    solver_count,
-    solver_rank,
-)
-from .net import Net
-from .net_spec import NetSpec, layers, params, to_proto
-from .proto.caffe_pb2 import TEST, TRAIN
-from .timer import Timer
-from .updates import (
-    AdaDeltaSolver,
-    AdaGradSolver,
-    AdamSolver,
-    NesterovSolver,
-    RMSPropSolver,
-    SGDSolver,
-    get_solver,
-)
-
-from . import coord_map, diagnosis, draw, io, learnable  # isort: skip
-from .running import memory, roofline  # isort: skip
-
-Tally = ConfusionMatrix  # its first name
 
 __version__ = "1.0.0"  # of the Caffe whose behaviour this is
 
-__all__ = [
-    "AdaDeltaSolver",
-    "AdaGradSolver",
-    "AdamSolver",
-    "Background",
-    "Classifier",
-    "ConfusionMatrix",
-    "Detector",
-    "Layer",
-    "NCCL",
-    "NesterovSolver",
-    "Net",
-    "NetSpec",
-    "RMSPropSolver",
-    "SGDSolver",
-    "TEST",
-    "TRAIN",
-    "Tally",
-    "Timer",
-    "coord_map",
-    "diagnosis",
-    "draw",
-    "get_solver",
-    "has_nccl",
-    "init_log",
-    "io",
-    "layer_type_list",
-    "layers",
-    "learnable",
-    "log",
-    "log_to_file",
-    "memory",
-    "params",
-    "predicted",
-    "roofline",
-    "set_cuda_graphs",
-    "set_device",
-    "set_mode_cpu",
-    "set_mode_gpu",
-    "set_multiprocess",
-    "set_precision",
-    "set_random_seed",
-    "set_solver_count",
-    "set_solver_rank",
-    "solver_count",
-    "solver_rank",
-    "to_proto",
-    "upgrade_net",
-    "weight_shapes",
-]
-
-if not TYPE_CHECKING:  # to which every name would be there
+if TYPE_CHECKING:
+    from .public import *  # noqa: F403
+    from .public import __all__ as __all__
+else:
 
     def __getattr__(name: str) -> Any:
-        """Answers names of older versions; others raise AttributeError, too."""
-        raise missing("module 'caffe'", name, OF_CAFFE, sys.modules[__name__])
+        """A public name or a module; AttributeError, with today's name for an old one, for others."""
+        if name.startswith("__") and name != "__all__":
+            raise AttributeError(name)
+        if name not in ("layers", "__all__") and find_spec(f"{__name__}.{name}"):
+            return importlib.import_module(f"{__name__}.{name}")
+        names = importlib.import_module(f"{__name__}.public")
+        globals().update({public: getattr(names, public) for public in [*names.__all__, "__all__"]})
+        if name in globals():
+            return globals()[name]
+        old = importlib.import_module(f"{__name__}.arguments")
+        raise old.missing("module 'caffe'", name, old.OF_CAFFE, sys.modules[__name__])
+
+    def __dir__() -> list[str]:
+        """All names, for completion."""
+        return sorted({*globals(), *__getattr__("__all__")})
+
+
+class _Package(ModuleType):
+    """Keeps `caffe.layers` what writes layers in Python: importing the subpackage would replace it."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name == "layers" and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -42,11 +42,10 @@ def describe(name: str, doc: str | None, message: str | None) -> None:
 
 def _fields(name: str) -> list[Any]:
     """The fields that a type's settings by keyword go to: those of its own message."""
-    return (
-        list(getattr(caffe_pb2, f"{name}Parameter").DESCRIPTOR.fields)
-        if name in PARAM_FIELDS
-        else []
-    )
+    if name not in PARAM_FIELDS:
+        return []
+    message: Any = _LAYER.fields_by_name[PARAM_FIELDS[name]].message_type
+    return list(message.fields)
 
 
 def _is_repeated(field: Any) -> bool:

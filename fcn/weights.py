@@ -221,7 +221,7 @@ def how_to_get(net: str, sample: bool = False) -> str:
     train = f"train it: fcn train {net}{flag} (see README.md)"
     if sample or not published.addresses(net):
         return train
-    return f"{get(net)}\nor {train}\nor try it without any weights: fcn infer --sample"
+    return f"{get(net)}\nor {train}\nor try it without any weights: fcn infer image.jpg --sample"
 
 
 def get(net: str) -> str:

@@ -1,13 +1,14 @@
 """What train, test, time and device_query share: the flags of Caffe's own tool (tools/caffe.cpp),
-and the choice of a device."""
+and the choice of a device.
+
+What needs PyTorch is imported where it is used: help pages come at once."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import NamedTuple
 
-import torch
+import caffe
 
-from .. import context
 from ..files.paths import require_file
 from ..glog import info
 from .flags import Flag, UsageError, parse
@@ -61,21 +62,35 @@ def check_iterations(flags: SimpleNamespace) -> None:
 def gpu_numbers(text: str) -> list[int]:
     """Numbers of the GPUs that -gpu names."""
     if text == "all":
-        return list(range(torch.cuda.device_count()))
+        return list(range(_device_count()))
     try:
         return [int(part) for part in text.split(",")] if text else []
     except ValueError:
         raise UsageError(f"-gpu takes numbers separated by commas, or all, got '{text}'") from None
 
 
+def _device_count() -> int:
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def device_name(gpu: int) -> str:
+    """The name of a GPU."""
+    import torch
+
+    return torch.cuda.get_device_name(gpu)
+
+
 def require_gpu(gpu: int, asked_by: str) -> None:
     """RuntimeError, with what asks for the GPU and the way out, unless PyTorch sees it."""
+    from .. import context
+
     try:
         context.require_gpu(gpu)
     except RuntimeError as error:
-        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
         raise RuntimeError(
-            f"GPU {gpu} is wanted ({asked_by}), PyTorch sees {found} GPUs: state solver_mode: CPU "
+            f"GPU {gpu} is wanted ({asked_by}), PyTorch sees {_device_count()} GPUs: state solver_mode: CPU "
             "in the solver, leave out -gpu, or install a CUDA build of torch and its driver"
         ) from error
 
@@ -96,12 +111,11 @@ def choose_device(flags: SimpleNamespace, lines: SourceLines) -> None:
         info(f"caffe.cpp:{lines.unused}", f"Not using GPU #{unused} for single-GPU function")
     if not gpus:
         info(f"caffe.cpp:{lines.cpu}", "Use CPU.")
-        context.set_mode_cpu()
+        caffe.set_mode_cpu()
         return
     require_gpu(gpus[0], "-gpu")
     info(f"caffe.cpp:{lines.gpu}", f"Use GPU with device ID {gpus[0]}")
     if lines.name:
-        name = torch.cuda.get_device_name(gpus[0])
-        info(f"caffe.cpp:{lines.name}", f"GPU device name: {name}")
-    context.set_device(gpus[0])
-    context.set_mode_gpu()
+        info(f"caffe.cpp:{lines.name}", f"GPU device name: {device_name(gpus[0])}")
+    caffe.set_device(gpus[0])
+    caffe.set_mode_gpu()

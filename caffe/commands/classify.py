@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .. import io
-from ..classifier import Classifier
+import caffe
+
 from .pictures import create_parser, numbers, preprocessing, read_mean, set_mode
 
 
@@ -26,7 +26,7 @@ def classify(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
     mean = read_mean(args.mean_file)
     set_mode(args.gpu)
-    classifier = Classifier(
+    classifier = caffe.Classifier(
         args.model_def,
         args.pretrained_model,
         image_dims=numbers(args.images_dim, "--images_dim"),
@@ -54,6 +54,6 @@ def _inputs(path: str, ending: str) -> list[np.ndarray]:
         files = sorted(glob.glob(os.path.join(glob.escape(path), f"*.{ending}")))
         if not files:
             raise ValueError(f"{path}: no pictures *.{ending} in this folder (see --ext)")
-        return [io.load_image(file) for file in files]
+        return [caffe.io.load_image(file) for file in files]
     print(f"Loading file: {path}")
-    return [io.load_image(path)]
+    return [caffe.io.load_image(path)]

@@ -8,7 +8,6 @@ from ..files.database import Database
 from ..files.paths import write_bytes
 from ..glog import info
 from ..io import datum_to_array
-from ..layers.transform import read_picture
 from ..proto import caffe_pb2
 from .flags import Flag, UsageError, parse
 
@@ -40,6 +39,8 @@ def compute_image_mean(argv: Sequence[str]) -> int:
 
 def _mean(path: str, datums: Iterable[caffe_pb2.Datum]) -> tuple[np.ndarray, int]:
     """(mean picture, number of pictures) of Datums; ValueError for unequal shapes."""
+    from ..layers.transform import read_picture
+
     total, count = None, 0
     for datum in datums:
         if total is None and datum.encoded:

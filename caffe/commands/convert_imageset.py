@@ -14,7 +14,6 @@ from ..files import database
 from ..files.image_list import read_image_list
 from ..glog import error, info, warning
 from ..io import array_to_datum
-from ..layers.transform import read_picture, resize
 from ..proto import caffe_pb2
 from .flags import Flag, UsageError, parse, require_arguments
 
@@ -97,6 +96,8 @@ def _datum(path: str, flags: SimpleNamespace) -> caffe_pb2.Datum:
 
     The file itself is stored if it has the encoding, the size and the colours that are asked for.
     """
+    from ..layers.transform import read_picture, resize
+
     encoding = flags.encode_type
     extension = os.path.splitext(path)[1][1:].lower()
     if flags.encoded and not encoding:

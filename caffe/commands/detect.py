@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..detector import Detector
+import caffe
+
 from ..files.hdf5 import h5py_library
 from .pictures import create_parser, preprocessing, read_mean, set_mode
 
@@ -39,7 +40,7 @@ def detect(argv: Sequence[str]) -> int:
     set_mode(args.gpu)
     if mean is not None and mean.ndim == 3:
         mean = mean.mean(1).mean(1)  # one value a channel: it fills the surroundings as well
-    detector = Detector(
+    detector = caffe.Detector(
         args.model_def,
         args.pretrained_model,
         mean=mean,

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
-
 from ..glog import info
 from .caffe_tool import gpu_numbers, parse_flags, require_gpu
 
@@ -11,6 +9,8 @@ from .caffe_tool import gpu_numbers, parse_flags, require_gpu
 def device_query(argv: Sequence[str]) -> int:
     """Log what PyTorch knows of the GPUs that -gpu names."""
     flags = parse_flags(argv, "device_query")
+    import torch
+
     info("caffe.cpp:138", f"Querying GPUs {flags.gpu}")
     gpus = gpu_numbers(flags.gpu)
     if flags.gpu and not gpus:

@@ -9,7 +9,7 @@ from .flags import ArgumentParser
 
 
 def draw_net(argv: Sequence[str]) -> int:
-    """Draw the graph of a net's prototxt to a picture, or to a .dot file."""
+    """Draw the graph of a net's prototxt; .svg and .dot files need no Graphviz."""
     parser = ArgumentParser("caffe draw_net", description=draw_net.__doc__)
     parser.add_argument("input_net_proto_file", help="the net's prototxt")
     parser.add_argument("output_image_file", help="file to write; its ending is the format")

@@ -1,12 +1,14 @@
 """`caffe extract_features`: blobs of a net to databases (tools/extract_features.cpp)."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 
-from .. import context
+import caffe
+
 from ..files import database
 from ..glog import error, info
-from ..net import Net
 from ..proto import caffe_pb2
 from .flags import UsageError, parse, require_arguments
 
@@ -28,7 +30,7 @@ def extract_features(argv: Sequence[str]) -> int:
     if not batches.isdecimal():
         raise UsageError(f"the number of batches is a whole number, got '{batches}'")
     _choose_device(arguments[6:])
-    net = Net(model, caffe_pb2.TEST, weights=weights)
+    net = caffe.Net(model, caffe_pb2.TEST, weights=weights)
     for name in names:
         if name not in net.blobs:
             raise ValueError(f"{model}: no blob '{name}'; it has {', '.join(net.blobs)}")
@@ -47,19 +49,19 @@ def _choose_device(arguments: Sequence[str]) -> None:
     """Compute where the last arguments say: [CPU|GPU] [DEVICE_ID=0]."""
     if not arguments or arguments[0] != "GPU":
         error("extract_features.cpp:65", "Using CPU")
-        context.set_mode_cpu()
+        caffe.set_mode_cpu()
         return
     number = arguments[1].removeprefix("DEVICE_ID=") if len(arguments) > 1 else "0"
     if not number.isdecimal():
         raise UsageError(f"DEVICE_ID is the number of a GPU, got '{arguments[1]}'; {USAGE}")
     error("extract_features.cpp:55", "Using GPU")
     error("extract_features.cpp:61", f"Using Device_id={number}")
-    context.set_device(int(number))
-    context.set_mode_gpu()
+    caffe.set_device(int(number))
+    caffe.set_mode_gpu()
 
 
 def _extract(
-    net: Net, puts: dict[str, Callable[[Iterable[database.Record]], None]], batches: int
+    net: caffe.Net, puts: dict[str, Callable[[Iterable[database.Record]], None]], batches: int
 ) -> None:
     """Run the net `batches` times; put each picture's values of each blob into its database."""
     counts = dict.fromkeys(puts, 0)

@@ -25,7 +25,11 @@ class UsageError(Exception):
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """argparse's, with the tools' exit code for a wrong command line."""
+    """argparse's, with the tools' exit code for a wrong command line; -help as gflags has it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.add_argument("-help", action="help", help=argparse.SUPPRESS)
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError."""

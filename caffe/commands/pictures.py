@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import context, io
+import caffe
+
 from ..files.read import read_blob_proto
 from .flags import ArgumentParser, UsageError
 
@@ -52,17 +53,17 @@ def read_mean(path: str) -> np.ndarray | None:
         return None
     if path.endswith(".npy"):
         return np.load(path, allow_pickle=False)
-    mean = io.blobproto_to_array(read_blob_proto(path))
+    mean = caffe.io.blobproto_to_array(read_blob_proto(path))
     return mean.reshape(mean.shape[-3:])
 
 
 def set_mode(gpu: bool) -> None:
     """Compute on the GPU or the CPU, and say so."""
     if gpu:
-        context.set_mode_gpu()
+        caffe.set_mode_gpu()
         print("GPU mode")
     else:
-        context.set_mode_cpu()
+        caffe.set_mode_cpu()
         print("CPU mode")
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from .. import context
+import caffe
+
 from ..glog import info, number
-from ..net import Net
 from ..proto import caffe_pb2
 from .caffe_tool import (
     SourceLines,
@@ -27,8 +27,8 @@ def test(argv: Sequence[str]) -> int:
     require_files([flags.model, *flags.weights.split(",")])
     check_iterations(flags)
     choose_device(flags, SourceLines(unused=257, gpu=266, name=270, cpu=275))
-    context.set_precision(flags.precision)
-    net = Net(flags.model, caffe_pb2.TEST, level=flags.level, stages=stages(flags))
+    caffe.set_precision(flags.precision)
+    net = caffe.Net(flags.model, caffe_pb2.TEST, level=flags.level, stages=stages(flags))
     for path in flags.weights.split(","):
         net.copy_from(path)
     info("caffe.cpp:281", f"Running for {flags.iterations} iterations.")

@@ -1,14 +1,13 @@
 """`caffe time`: how long each layer takes (tools/caffe.cpp), and what the machine could do."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 
-from .. import context
+import caffe
+
 from ..glog import info, number
-from ..layer import Layer
-from ..net import Net
 from ..proto import caffe_pb2
-from ..running import roofline
-from ..timer import Timer
 from .caffe_tool import SourceLines, check_iterations, choose_device, parse_flags, stages
 from .flags import UsageError
 
@@ -22,9 +21,9 @@ def time(argv: Sequence[str]) -> int:
         raise UsageError(f"-phase is TRAIN or TEST, got '{flags.phase}'")
     check_iterations(flags)
     choose_device(flags, SourceLines(unused=332, gpu=339, name=None, cpu=343))
-    context.set_precision(flags.precision)
+    caffe.set_precision(flags.precision)
     phase = caffe_pb2.TEST if flags.phase == "TEST" else caffe_pb2.TRAIN
-    net = Net(flags.model, phase, level=flags.level, stages=stages(flags))
+    net = caffe.Net(flags.model, phase, level=flags.level, stages=stages(flags))
     last = len(net.layers) - 1
     info("caffe.cpp:351", "Performing Forward")
     info("caffe.cpp:356", f"Initial loss: {number(net._forward(0, last))}")
@@ -54,9 +53,11 @@ class MeanTimes:
         self.whole += whole / iterations
 
 
-def _measure(net: Net, iterations: int) -> tuple[MeanTimes, MeanTimes]:
+def _measure(net: caffe.Net, iterations: int) -> tuple[MeanTimes, MeanTimes]:
     """The times of both directions; every pass is one that a user would run."""
-    count, timer = len(net.layers), Timer()
+    from ..running import roofline
+
+    count, timer = len(net.layers), caffe.Timer()
     forward, backward = MeanTimes(count), MeanTimes(count)
     # One pass is not counted: the second forward prepares weights for incremental passes, and the
     # first backward, which without a loss has not been run yet, chooses kernels.
@@ -79,30 +80,32 @@ def _measure(net: Net, iterations: int) -> tuple[MeanTimes, MeanTimes]:
     return forward, backward
 
 
-def _renew_inputs(net: Net) -> None:
+def _renew_inputs(net: caffe.Net) -> None:
     """Write other values into the Input layers' blobs."""
+    from .. import context
+
     # A TEST net does not compute again what did not change. Values between 0 and 1 are 0 as integers,
     # and in range wherever an Input layer gives labels or indices.
     for i in net._inputs:
         net._blobs[i].x.uniform_(generator=context.generator())
 
 
-def _backward_all(net: Net) -> None:
+def _backward_all(net: caffe.Net) -> None:
     for _ in _backward_steps(net):
         pass
 
 
-def _backward_steps(net: Net) -> Iterator[int]:
+def _backward_steps(net: caffe.Net) -> Iterator[int]:
     """Run each layer's backward, with or without a loss above it as Caffe does; yields its index."""
     topology = net._topology
     for i in reversed(range(len(net.layers))):
         layer = net.layers[i]
-        if type(layer).backward is not Layer.backward:  # a user's layer may have no gradient
+        if type(layer).backward is not caffe.Layer.backward:  # a user's layer may have no gradient
             layer.backward(topology.tops[i], topology.bottom_need_backward[i], topology.bottoms[i])
         yield i
 
 
-def _log_times(net: Net, iterations: int, forward: MeanTimes, backward: MeanTimes) -> None:
+def _log_times(net: caffe.Net, iterations: int, forward: MeanTimes, backward: MeanTimes) -> None:
     info("caffe.cpp:397", "Average time per layer: ")
     for layer, forward_ms, backward_ms in zip(net.layers, forward.each, backward.each):
         info("caffe.cpp:400", f"{layer.layer_param.name:>10}\tforward: {number(forward_ms)} ms.")
@@ -114,8 +117,10 @@ def _log_times(net: Net, iterations: int, forward: MeanTimes, backward: MeanTime
     info("caffe.cpp:414", f"Total Time: {number(both * iterations)} ms.")
 
 
-def _log_rates(net: Net, forward: MeanTimes, backward: MeanTimes) -> None:
+def _log_rates(net: caffe.Net, forward: MeanTimes, backward: MeanTimes) -> None:
     """Log, after Caffe's lines, each layer's rate beside what the machine can do."""
+    from ..running import roofline
+
     peak = roofline.peak()
     for title, times, work in (
         ("Forward", forward, roofline.forward_work),

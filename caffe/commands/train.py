@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
-import torch
+import caffe
 
-from .. import context, diagnosis, learnable
 from ..files import read
 from ..glog import info, warning
 from ..proto import caffe_pb2
-from ..updates import get_solver
-from .caffe_tool import gpu_numbers, parse_flags, require_files, require_gpu, stages
+from .caffe_tool import device_name, gpu_numbers, parse_flags, require_files, require_gpu, stages
 from .flags import UsageError
 
 EFFECTS = ("snapshot", "stop", "none")
@@ -26,20 +24,20 @@ def train(argv: Sequence[str]) -> int:
     param.train_state.level = flags.level
     param.train_state.stage.extend(stages(flags))
     _choose_device(flags, param)
-    context.set_precision(flags.precision)
+    caffe.set_precision(flags.precision)
     if flags.weights:
         param.weights.append(flags.weights)
     signals = Signals(flags.sigint_effect, flags.sighup_effect)
     with signals:
-        solver = get_solver(flags.solver, param)
+        solver = caffe.get_solver(flags.solver, param)
         solver.action = signals.action
         if flags.snapshot:
             info("caffe.cpp:235", f"Resuming from {flags.snapshot}")
             solver.restore(flags.snapshot)
-        if lost := learnable.stuck(solver.net):
+        if lost := caffe.learnable.stuck(solver.net):
             warning("learnable:0", f"{flags.solver}: {lost}")
-        elif names := learnable.alike(solver.net):
-            warning("learnable:0", f"{flags.solver}: {learnable.alike_sentence(names)}")
+        elif names := caffe.learnable.alike(solver.net):
+            warning("learnable:0", f"{flags.solver}: {caffe.learnable.alike_sentence(names)}")
         Trace(solver)
         info("caffe.cpp:239", "Starting Optimization")
         solver.solve()
@@ -75,15 +73,15 @@ def _choose_device(flags: SimpleNamespace, param: caffe_pb2.SolverParameter) -> 
         if flags.gpu:
             raise RuntimeError("-gpu all: PyTorch sees no GPU")
         info("caffe.cpp:197", "Use CPU.")
-        context.set_mode_cpu()
+        caffe.set_mode_cpu()
         return
     gpu = gpus[0]
     require_gpu(gpu, "the solver's solver_mode is GPU, Caffe's default" if by_solver else "-gpu")
     info("caffe.cpp:204", f"Using GPUs {gpu}")
-    info("caffe.cpp:209", f"GPU {gpu}: {torch.cuda.get_device_name(gpu)}")
+    info("caffe.cpp:209", f"GPU {gpu}: {device_name(gpu)}")
     param.device_id = gpu
-    context.set_device(gpu)
-    context.set_mode_gpu()
+    caffe.set_device(gpu)
+    caffe.set_mode_gpu()
 
 
 class Trace:
@@ -92,7 +90,7 @@ class Trace:
     def __init__(self, solver: Any) -> None:
         """Watch a solver's passes."""
         self.solver, self.told = solver, False
-        self.found = diagnosis.FirstNotFinite(solver)
+        self.found = caffe.diagnosis.FirstNotFinite(solver)
         solver.add_callback(lambda: None, self.after_pass)
 
     def after_pass(self) -> None:

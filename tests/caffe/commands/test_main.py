@@ -88,12 +88,37 @@ def test_errors_of_a_python_layer_tell_where(folder, capfd):
     assert f"caffe time: no such split ({folder}/faulty.py:4)\n" in capfd.readouterr().err
 
 
-def test_every_command_has_help(capfd):
+@pytest.mark.parametrize("flag", ["--help", "-help", "-h"])
+def test_every_command_has_help(flag, folder, capfd):
     for name in COMMANDS:
         with pytest.raises(SystemExit) as stop:
-            main([name, "--help"])
+            main([name, flag])
         assert stop.value.code == 0
         assert name in capfd.readouterr().out
+    assert not list(folder.iterdir())
+
+
+HELP = """
+import sys
+from caffe.__main__ import main
+from caffe.commands import COMMANDS
+
+for arguments in [["--help"], *([name, "--help"] for name in COMMANDS)]:
+    try:
+        main(arguments)
+    except SystemExit:
+        pass
+assert "torch" not in sys.modules
+"""
+
+
+def test_help_comes_at_once(folder):
+    """All help pages in one process, which has not imported PyTorch, whose import takes a second."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", HELP], check=True, env=environment, capture_output=True)
+
+
+def test_a_list_of_commands(capfd):
     assert main(["--help"]) == 0
     listed = capfd.readouterr().out
     assert all(name in listed for name in COMMANDS)

@@ -1,0 +1,96 @@
+"""The names that `caffe` has, each from its module. `caffe` itself imports this when one is asked for."""
+
+from .background import Background
+from .classifier import Classifier
+from .confusion import ConfusionMatrix, predicted
+from .context import (
+    set_cuda_graphs,
+    set_device,
+    set_mode_cpu,
+    set_mode_gpu,
+    set_precision,
+    set_random_seed,
+)
+from .detector import Detector
+from .files.upgrade import upgrade_net
+from .files.weights import weight_shapes
+from .glog import init_log, log, log_to_file
+from .layer import Layer, layer_type_list
+from .nccl import (
+    NCCL,
+    has_nccl,
+    set_multiprocess,
+    set_solver_count,
+    set_solver_rank,
+    solver_count,
+    solver_rank,
+)
+from .net import Net
+from .net_spec import NetSpec, layers, params, to_proto
+from .proto.caffe_pb2 import TEST, TRAIN
+from .timer import Timer
+from .updates import (
+    AdaDeltaSolver,
+    AdaGradSolver,
+    AdamSolver,
+    NesterovSolver,
+    RMSPropSolver,
+    SGDSolver,
+    get_solver,
+)
+
+from . import coord_map, diagnosis, draw, io, learnable  # isort: skip
+from .running import memory, roofline  # isort: skip
+
+Tally = ConfusionMatrix  # its first name
+
+__all__ = [
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
+    "Background",
+    "Classifier",
+    "ConfusionMatrix",
+    "Detector",
+    "Layer",
+    "NCCL",
+    "NesterovSolver",
+    "Net",
+    "NetSpec",
+    "RMSPropSolver",
+    "SGDSolver",
+    "TEST",
+    "TRAIN",
+    "Tally",
+    "Timer",
+    "coord_map",
+    "diagnosis",
+    "draw",
+    "get_solver",
+    "has_nccl",
+    "init_log",
+    "io",
+    "layer_type_list",
+    "layers",
+    "learnable",
+    "log",
+    "log_to_file",
+    "memory",
+    "params",
+    "predicted",
+    "roofline",
+    "set_cuda_graphs",
+    "set_device",
+    "set_mode_cpu",
+    "set_mode_gpu",
+    "set_multiprocess",
+    "set_precision",
+    "set_random_seed",
+    "set_solver_count",
+    "set_solver_rank",
+    "solver_count",
+    "solver_rank",
+    "to_proto",
+    "upgrade_net",
+    "weight_shapes",
+]
