@@ -24,6 +24,13 @@ from fcn.datasets.masks import BadLabel, Fault
 from fcn.wording import counted, first_few
 
 
+def reading_ahead(name: str) -> ThreadPoolExecutor:
+    """A thread for a layer of that name; one that a forked process goes on with, if `caffe` has it."""
+    if hasattr(caffe, "Background"):  # BVLC's has none
+        return caffe.Background(name)
+    return ThreadPoolExecutor(1, thread_name_prefix=name)
+
+
 class SegDataLayer(caffe.Layer):
     """Tops: one picture, 1 x C x H x W, and its labels, 1 x 1 x H x W; reshaped for every picture.
 
@@ -66,7 +73,7 @@ class SegDataLayer(caffe.Layer):
         self.seed = params.get("seed")
         self.rng = random.Random(self.seed)
         self.idx = self.draw() if self.random else 0
-        self.background = ThreadPoolExecutor(1, thread_name_prefix=type(self).__name__)
+        self.background = reading_ahead(type(self).__name__)
         # index -> future of the current picture or of the next
         self.pending: dict[int, Future[list[np.ndarray]]] = {}
 

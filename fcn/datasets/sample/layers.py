@@ -1,13 +1,13 @@
 """The data layer of the embedded task's classifier: crops that are drawn when they are needed."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 import caffe
 from fcn.datasets import param_str
+from fcn.datasets.data_layer import reading_ahead
 from fcn.datasets.sample import MEAN, scenes
 
 KEYS = ("role", "seed", "batch", "side", "mean", "plain")  # of param_str
@@ -34,7 +34,7 @@ class DigitCropDataLayer(caffe.Layer):
         self.mean = np.array(params.get("mean", MEAN), np.float32)
         self.plain = params.get("plain", 0)
         self.rng = np.random.RandomState([self.seed, list(scenes.ROLES).index(self.role), 1])
-        self.background = ThreadPoolExecutor(1, thread_name_prefix=type(self).__name__)
+        self.background = reading_ahead(type(self).__name__)
         self.next = self.background.submit(self.draw)
 
     def reshape(self, bottom: Sequence[Any], top: Sequence[Any]) -> None:
