@@ -11,7 +11,7 @@ from fcn.doctor.weights import is_of_body
 
 def changed(task, change, *names):
     """What is found after `change` of the arrays of these layers."""
-    case = task.case()
+    case = task.case(seconds=60)  # however busy the machine is
     for name in names:
         change(*[blob.data for blob in case.net.params[name]])
     return task.look(case)
