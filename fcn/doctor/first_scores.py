@@ -33,7 +33,7 @@ def check(case: Case) -> Iterator[Finding]:
     for view in run.views():
         if not all(np.isfinite(run.net.blobs[look.score].data).all() for look in looks):
             what = "the starting net's scores are not finite"
-            text = str(not_finite(run.net, f"{counted(1, 'picture')}, {view.id}"))
+            text = str(not_finite(run.net, f"those of picture {view.id} are not"))
             way = f"take other weights than {files_of(case)}: an earlier snapshot, for example"
             yield Finding("start.not_finite", REFUSE, what, text, way)
             return
