@@ -237,7 +237,7 @@ class SegDataLayer(caffe.Layer):
         if image.mode not in ("P", "L"):
             text = f"label is a {image.mode} picture, not a palette PNG of class indices"
             fault = masks.of_image(image, self.classes) or Fault("mode", f"mode {image.mode}")
-            raise self.bad_label(what, id, f"{text} ({self.readme()})", fault)
+            raise self.bad_label(what, id, text, fault)
         return np.asarray(image)
 
     def load_mat(self, what: str, id: str, key: str) -> np.ndarray:
@@ -297,7 +297,7 @@ class SegDataLayer(caffe.Layer):
         most = max(set(allowed) - {VOID})
         fault = None if values is None else self.explained(what, id, values, most + 1)
         shown = ", ".join(map(str, wrong[:20])) + (", ..." if len(wrong) > 20 else "")
-        text = f"label values {shown} are out of range ({self.readme()})"
+        text = f"label values {shown} are out of range"
         none = Fault("range", f"0 to {most}, 0 for void, are allowed")
         raise self.bad_label(what, id, text, fault or none)
 
@@ -318,7 +318,9 @@ class SegDataLayer(caffe.Layer):
 
     def bad_label(self, what: str, id: str, text: str, fault: Fault) -> BadLabel:
         """The error of a label file that cannot be used, with the reason and the way out."""
-        return BadLabel(f"{type(self).__name__}: {self.path(what, id)}: {text}", fault)
+        return BadLabel(
+            f"{type(self).__name__}: {self.path(what, id)}: {text}", fault, self.readme()
+        )
 
     def missing(self, text: str) -> Exception:
         """A FileNotFoundError that tells how to get the data set."""

@@ -28,9 +28,9 @@ class Fault(NamedTuple):
 class BadLabel(ValueError):
     """A label file that cannot be used; `fault` says why."""
 
-    def __init__(self, text: str, fault: Fault) -> None:
-        """The error's sentence is `text`, then the fault and its way out."""
-        super().__init__(f"{text}: {fault.text}. Way out: {WAYS_OUT[fault.kind]}")
+    def __init__(self, text: str, fault: Fault, see: str) -> None:
+        """The error's sentence is `text`, then the fault, its way out, and where more is said."""
+        super().__init__(f"{text}: {fault.text}. Way out: {WAYS_OUT[fault.kind]} ({see})")
         self.fault = fault
 
 
@@ -100,7 +100,7 @@ def of_values(values: np.ndarray, classes: int) -> Fault | None:
     if values.dtype != np.uint8:
         small = values.astype(np.uint8)
         if (small != values).any():
-            return Fault("range", f"it has the values {values_text(values)}; {allowed(classes)}")
+            return Fault("range", f"{allowed(classes)}; it has {values_text(values)}")
         values = small
     hist = np.bincount(values.ravel(), minlength=256)
     wrong = np.flatnonzero(hist[classes:VOID]) + classes
@@ -108,9 +108,8 @@ def of_values(values: np.ndarray, classes: int) -> Fault | None:
         return None
     pixels = counted(int(hist[wrong].sum()), "pixel")
     kind, why = reason(values, hist, wrong, classes)
-    return Fault(
-        kind, f"{pixels} of value {values_text(wrong)}; {allowed(classes)}; {why}".strip("; ")
-    )
+    text = f"{allowed(classes)}; {pixels} of value {values_text(wrong)}"
+    return Fault(kind, f"{text}; {why}" if why else text)
 
 
 def reason(
@@ -142,7 +141,7 @@ def reason(
 
 def allowed(classes: int) -> str:
     """The values that a mask may have."""
-    return f"0 to {classes - 1} and {VOID} are allowed"
+    return f"0 to {classes - 1} and {VOID} for void are allowed"
 
 
 def greys_of_colours(classes: int) -> list[int]:

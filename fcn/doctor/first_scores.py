@@ -19,7 +19,7 @@ EQUAL = 1e-6  # of the scores' magnitude: a smaller spread is none
 def check(case: Case) -> Iterator[Finding]:
     """Findings on the first scores of the filled net."""
     source = source_of(case)
-    if source is None or case.refused("weights.", "start.", "net."):
+    if source is None or lacks_statistics(case) or case.refused("weights.", "start.", "net."):
         return  # what the net gives follows from that
     looks = [
         Look(score, label, source)
@@ -33,7 +33,7 @@ def check(case: Case) -> Iterator[Finding]:
     for view in run.views():
         if not all(np.isfinite(run.net.blobs[look.score].data).all() for look in looks):
             what = "the starting net's scores are not finite"
-            text = str(not_finite(run.net, f"{counted(1, 'picture')}, {view.id}"))
+            text = str(not_finite(run.net, f"those of picture {view.id} are not"))
             way = f"take other weights than {files_of(case)}: an earlier snapshot, for example"
             yield Finding("start.not_finite", REFUSE, what, text, way)
             return
@@ -64,6 +64,13 @@ def source_of(case: Case) -> Source | None:
         return None
     labels = set(case.scored.values())
     return next((s for s in case.sources_of(TEST) if s.ids and labels & set(s.tops)), None)
+
+
+def lacks_statistics(case: Case) -> bool:
+    """Whether a BatchNorm has seen no batch yet, so that a TEST net cannot normalise."""
+    assert case.net is not None
+    norms = [layer.name for layer in case.nets[TEST].layer if layer.type == "BatchNorm"]
+    return any(not case.net.params[name][2].data.any() for name in norms if name in case.net.params)
 
 
 def dead(case: Case, run: Passes) -> Finding:

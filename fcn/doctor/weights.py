@@ -14,6 +14,7 @@ from fcn.prototxts import NetParameter
 
 WEIGHTED = ("Convolution", "Deconvolution", "InnerProduct", "Scale", "Embed")
 MULTIPLYING = WEIGHTED[:3]
+FILLED = ("Convolution", "InnerProduct")  # by starting files; others fill themselves
 TINY = 1e-8  # as good as zero: published fillers and trained layers are above 1e-4
 # Layers through which a zero stays one that is added or scored: then it is a fresh start
 LINEAR = (*WEIGHTED, "Bias", "BatchNorm", "Crop", "Dropout", "Split", "Power")
@@ -32,7 +33,9 @@ def check(case: Case) -> Iterator[Finding]:
     if broken:
         yield broken
         return  # all others would follow from it
-    zero = {name for name, (weights, _) in largest.items() if weights < TINY}
+    kinds = {layer.name: layer.type for layer in case.nets[TRAIN].layer}
+    weighted = [name for name in largest if kinds.get(name) in WEIGHTED]
+    zero = {name for name in weighted if largest[name][0] < TINY}
     biased = {name for name, (_, bias) in largest.items() if bias >= TINY}
     yield from check_flow(case, zero, biased)
     yield from check_lost(case, zero, largest)
@@ -246,7 +249,7 @@ def check_filled(case: Case) -> Iterator[Finding]:
     learned = [
         name
         for name in case.net.params
-        if name in kinds and kinds[name].type != "Deconvolution" and rate(kinds[name]) > 0
+        if name in kinds and kinds[name].type in FILLED and rate(kinds[name]) > 0
     ]
     absent = [name for name in learned if name not in held]
     drawn = [name for name in absent if case.net.params[name][0].data.any()]

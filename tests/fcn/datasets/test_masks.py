@@ -56,7 +56,7 @@ KINDS = {
         "near 0 or 255",
     ),
     "resized": (resized(classes()), "jpeg", "along borders"),
-    "another list of classes": (areas(0, 20, *range(30, 50)), "range", "0 to 20 and 255"),
+    "another list of classes": (areas(0, 20, *range(30, 50)), "range", "0 to 20 and 255 for void"),
     "from one": (areas(1, 2, 21), "from_one", "none is 0"),
     "trimap": (areas(0, 128, 255), "grey_colours", ""),
     "signed": (classes().astype(np.int16) - 1, "range", "-1"),

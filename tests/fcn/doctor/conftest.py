@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import scipy.io
 from places import ROOT
 
 import caffe
@@ -50,6 +51,21 @@ class Task:
         self.folder = root / model / "sample"
         self.scenes = root / "data/sample/scenes"
         self.start = [("ilsvrc-nets/vgg16-fcn", root / "classifier.caffemodel")]
+
+    @property
+    def labels(self):
+        """The labels of the train net."""
+        return sorted((self.scenes / "sbd/cls").glob("*.mat"))
+
+    @property
+    def masks(self):
+        """The labels of the test net."""
+        return sorted((self.scenes / "voc/SegmentationClass").glob("seg11valid*.png"))
+
+    @staticmethod
+    def classes_in(path):
+        """The classes in a label of the train net."""
+        return np.asarray(scipy.io.loadmat(path)["GTcls"][0]["Segmentation"][0])
 
     def edit(self, old, new, *names):
         for name in names or ("train", "val"):

@@ -173,3 +173,21 @@ def test_schedules_are_the_solver_s(task, name):
         expected.append(learning_rate(engine))
     assert len(steps) == 1200
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-12)
+
+
+def test_rate_of_the_other_normalisation(task):
+    solver = task.folder / "solver.prototxt"
+    solver.write_text(solver.read_text().replace("base_lr: 0.01", "base_lr: 1e-10"))
+    found = task.find()
+    assert [each.kind for each in found] == ["recipe.rate"]
+    assert "too small" in found[0].what and "1e-10" in found[0].evidence
+    solver.write_text(solver.read_text().replace("base_lr: 1e-10", "base_lr: 0.01"))
+    task.edit("normalize: true", "normalize: false")
+    found = task.find()
+    assert [each.kind for each in found] == ["recipe.rate"] and "43200 pixels" in found[0].evidence
+
+
+def test_momentum(task):
+    solver = task.folder / "solver.prototxt"
+    solver.write_text(solver.read_text().replace("momentum: 0.9", "momentum: 1"))
+    assert task.kinds() == ["recipe.momentum"]

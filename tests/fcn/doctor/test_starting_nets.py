@@ -30,7 +30,7 @@ def test_a_start_at_chance(stage):
 def test_a_start_that_gives_one_class(stage):
     """However sure it is of it, and however small that makes the loss."""
     stage.start_from_32s()
-    case = stage.case()
+    case = stage.case(seconds=60)
     case.net.params["score_fr"][0].data[...] *= 1e-6
     case.net.params["score_fr"][1].data[...] = [1] + [0] * (CLASSES - 1)
     found = stage.look(case)

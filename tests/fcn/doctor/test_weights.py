@@ -6,12 +6,13 @@ import pytest
 import caffe
 from caffe import layers as L
 from caffe import params as P
+from fcn import prototxts
 from fcn.doctor.weights import is_of_body
 
 
 def changed(task, change, *names):
     """What is found after `change` of the arrays of these layers."""
-    case = task.case()
+    case = task.case(seconds=60)  # however busy the machine is
     for name in names:
         change(*[blob.data for blob in case.net.params[name]])
     return task.look(case)
@@ -92,6 +93,23 @@ def test_a_layer_with_a_few_live_channels_is_not_dead(task):
         bias[1:] = -1e6
 
     assert changed(task, die, "conv3_2") == []
+
+
+def test_statistics_that_are_not_there_yet(task):
+    """A BatchNorm that has seen no batch divides by nothing; it will, once trained."""
+    for name in ("train", "val"):
+        path = task.folder / f"{name}.prototxt"
+        net = prototxts.read_net(path)
+        layers = list(net.layer)
+        del net.layer[:]
+        for layer in layers:
+            net.layer.append(layer)
+            if layer.type == "Convolution" and not layer.name.startswith("score"):
+                net.layer.add(
+                    name=f"{layer.name}_bn", type="BatchNorm", bottom=layer.top, top=layer.top
+                )
+        path.write_text(prototxts.text_of(net))
+    assert task.find() == []
 
 
 def net_of(build):
