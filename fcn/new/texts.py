@@ -82,7 +82,7 @@ power: 0.9
 momentum: 0.9
 momentum2: 0.999"""
 SMALL_BODY = """
-    body=dict(narrow=8, fc6=4, drop=0, weight_filler=dict(type="msra")),"""
+    body=dict(narrow=8, fc6=4, weight_filler=dict(type="msra")),"""
 
 
 class Stage(NamedTuple):
