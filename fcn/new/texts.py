@@ -76,11 +76,14 @@ SUMMED = {"1e-10": 1e-10, "1e-12": 1e-12, "1e-14": 1e-14}
 PIXELS = 500 * 375
 # A small net learns from nothing; Adam's steps do not depend on the loss's scale, nor on the pixels'.
 FROM_NOTHING = """type: "Adam"
-lr_policy: "poly"  # falls to zero at max_iter
+lr_policy: "multistep"
 base_lr: {rate}
-power: 0.9
+gamma: 0.3
+stepvalue: {first}
+stepvalue: {second}
 momentum: 0.9
 momentum2: 0.999"""
+FALLS = (0.6, 0.85)  # where the rate falls, of all steps
 SMALL_BODY = """
     body=dict(narrow=8, fc6=4, weight_filler=dict(type="msra")),"""
 
@@ -171,7 +174,7 @@ def schedule(stage: Stage, facts: Facts) -> tuple[int, int]:
     The published nets train for 100,000 steps on 795 to 8,498 pictures; fewer pictures need fewer.
     """
     if facts.small:
-        total = min(max(40 * facts.train, 2_000), 40_000) * stage.share
+        total = min(max(25 * facts.train, 2_000), 40_000) * stage.share
         return 8, max(1, round(total / 8))
     total = min(max(100 * facts.train, 4_000), 100_000)
     return 20, round(total / 20)
@@ -202,7 +205,9 @@ def solver_text(stage: Stage, facts: Facts) -> str:
     """solver.prototxt."""
     rounds, steps = schedule(stage, facts)
     if facts.small:
-        settings = FROM_NOTHING.format(rate="0.001" if stage.start == VGG else "0.0005")
+        falls = [round(share * rounds * steps) for share in FALLS]
+        rate = "0.001" if stage.start == VGG else "0.0005"
+        settings = FROM_NOTHING.format(rate=rate, first=falls[0], second=falls[1])
     else:
         settings = PUBLISHED.format(rate=SUMMED[stage.summed] * PIXELS, summed=stage.summed)
     return SOLVER.format(

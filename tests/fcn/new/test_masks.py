@@ -296,6 +296,7 @@ def test_coco_polygons_crowds_and_order(tmp_path, capsys):
             '{"images": [], "categories": [], "annotations": [{"image_id": 1, "bbox": []}]}',
             "boxes alone",
         ),
+        ('{"images": [], "categories": [{"name": "a"}], "annotations": []}', "not whole: 'id'"),
     ],
 )
 def test_what_is_no_coco_file(tmp_path, content, words, capsys):
