@@ -72,7 +72,6 @@ snapshot_prefix: "snapshot/train"
 PUBLISHED = """lr_policy: "fixed"
 base_lr: {rate:.3g}  # the loss is a mean over pixels; for a sum over 500 x 375 it is {summed}, as published
 momentum: 0.99"""
-SUMMED = {"1e-10": 1e-10, "1e-12": 1e-12, "1e-14": 1e-14}
 PIXELS = 500 * 375
 # A small net learns from nothing; Adam's steps do not depend on the loss's scale, nor on the pixels'.
 FROM_NOTHING = """type: "Adam"
@@ -102,29 +101,14 @@ class Stage(NamedTuple):
 
 
 VGG = '"ilsvrc-nets/vgg16-fcn"'
-AT_ONCE = [
-    Stage(
-        "",
-        "FCN-8s",
-        ("pool4", "pool3"),
-        {"pool4": 0.01, "pool3": 0.0001},
-        VGG,
-        "at once from VGG-16",
-        "1e-10",
-        1,
-    )
-]
 BESIDE = 'str(Path(__file__).resolve().parent.parent / "{}")'
+SKIPS, SCALES = ("pool4", "pool3"), {"pool4": 0.01, "pool3": 0.0001}
+AT_ONCE = [Stage("", "FCN-8s", SKIPS, SCALES, VGG, "at once from VGG-16", "1e-10", 1)]
+_FROM_32S, _FROM_16S = BESIDE.format("fcn32s"), BESIDE.format("fcn16s")
 STAGES = [
     Stage("fcn32s", "FCN-32s", (), None, VGG, "from VGG-16", "1e-10", 0.4),
-    Stage(
-        *("fcn16s", "FCN-16s", ("pool4",), None, BESIDE.format("fcn32s")),
-        *("from FCN-32s", "1e-12", 0.3),
-    ),
-    Stage(
-        *("fcn8s", "FCN-8s", ("pool4", "pool3"), None, BESIDE.format("fcn16s")),
-        *("from FCN-16s", "1e-14", 0.3),
-    ),
+    Stage("fcn16s", "FCN-16s", SKIPS[:1], None, _FROM_32S, "from FCN-32s", "1e-12", 0.3),
+    Stage("fcn8s", "FCN-8s", SKIPS, None, _FROM_16S, "from FCN-16s", "1e-14", 0.3),
 ]
 
 
@@ -209,7 +193,7 @@ def solver_text(stage: Stage, facts: Facts) -> str:
         rate = "0.001" if stage.start == VGG else "0.0005"
         settings = FROM_NOTHING.format(rate=rate, first=falls[0], second=falls[1])
     else:
-        settings = PUBLISHED.format(rate=SUMMED[stage.summed] * PIXELS, summed=stage.summed)
+        settings = PUBLISHED.format(rate=float(stage.summed) * PIXELS, summed=stage.summed)
     return SOLVER.format(
         test_iter=facts.val, settings=settings, max_iter=rounds * steps, steps=steps
     )
