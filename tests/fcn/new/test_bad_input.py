@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from own_data import COLOURS, colours, grey, labelme, new, palette, scene, values, write
+from own_folders import COLOURS, colours, grey, labelme, new, palette, scene, values, write
 from PIL import Image
 
 from fcn.cli import main

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from own_data import colours, grey, new, write
+from own_folders import colours, grey, new, write
 from PIL import Image
 
 from fcn.cli import main

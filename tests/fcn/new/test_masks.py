@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from own_data import COLOURS, colours, corners, grey, labelme, new, palette, values, write
+from own_folders import COLOURS, colours, corners, grey, labelme, new, palette, values, write
 from PIL import Image
 
 from fcn.cli import main
