@@ -2,13 +2,13 @@
 
     fcn score --model voc-fcn8s --record results.jsonl    adds a record
     fcn results                                           writes results.md from all records
+    fcn results DIR                                       writes DIR/results.md, of a folder of one's own
 
 A record holds every score of every class and what it was made from: the weights' sha1, data set,
 split and number of pictures, versions, date. The table says where there is no record yet.
 """
 
 import argparse
-import json
 import platform
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import caffe
-from fcn import places
+from fcn import models, places, runs
 from fcn.leakage import split_of
 from fcn.measures import MEASURES
-from fcn.tasks import task_of
+from fcn.records import read_records
+from fcn.tasks import class_list, is_published, task_of
 from fcn.weights import sha1_of
 
 RECORDS, TABLE = places.HOME / "results.jsonl", places.HOME / "results.md"
@@ -95,14 +96,15 @@ def table(records: list[Record]) -> str:
     """The text of results.md."""
     ours = newest(records)
     lines = [HEAD, "| model | task | paper | original weights | ours |", "|---|---|---|---|---|"]
-    models = sorted(p.parent.name for p in places.ROOT.glob("*-*/solver.prototxt"))
-    for model in models:
-        for layer in task_of(model).dataset.scored:
-            record = ours.get((model, layer))
-            cells = [quoted(PAPER.get((model, layer))), quoted(ORIGINAL.get((model, layer)))]
-            cells.append(measured(record) if record else "not scored yet")
-            task = {"score_geo": "geometric"}.get(layer, "semantic")
-            lines.append(f"| {model} | {task} | {' | '.join(cells)} |")
+    folders = [path.parent for path in places.ROOT.glob("*-*/solver.prototxt")]
+    known = sorted(folder.name for folder in folders if is_published(folder))
+    rows = [(model, layer) for model in known for layer in task_of(model).dataset.scored]
+    for model, layer in [*rows, *sorted(ours.keys() - {*rows})]:
+        record = ours.get((model, layer))
+        cells = [quoted(PAPER.get((model, layer))), quoted(ORIGINAL.get((model, layer)))]
+        cells.append(measured(record) if record else "not scored yet")
+        task = {"score_geo": "geometric"}.get(layer, "semantic")
+        lines.append(f"| {model} | {task} | {' | '.join(cells)} |")
     notes = [note(record) for record in ours.values()]
     return "\n".join([*lines, "", *notes]) + "\n"
 
@@ -133,9 +135,58 @@ def note(record: Record) -> str:
     )
 
 
+# ---- a folder of one's own
+
+
+def own_table(folder: Path) -> str:
+    """The text of results.md of a user's own folder: the last scores of each run, of all stages."""
+    stages = sorted(path.parent for path in folder.glob("*/solver.prototxt"))
+    names = task_of(str(folder)).dataset.classes
+    lines = [f"# Results of {folder.name}\n", "Written by `fcn results`, in percent.\n"]
+    lines += [
+        "| net | run | steps | pixel acc. | mean acc. | mean IU | f.w. IU |",
+        "|---" * 7 + "|",
+    ]
+    details = []
+    for place in (folder, *stages):
+        for run in sorted(runs.runs_of(place), key=runs.Run.worked_on):
+            scores = run.folder / "scores.jsonl"
+            for record in read_records(scores)[-1:] if scores.is_file() else ():
+                cells = [place.name, run.name, record.get("iteration"), *percents(record)]
+                lines.append(f"| {' | '.join(map(str, cells))} |")
+                details.append((f"{place.name}, run {run.name}", record))
+    if not details:
+        raise FileNotFoundError(f"no run in {folder} has scores yet: fcn train {folder}")
+    title, record = max(details, key=lambda each: each[1].get("mean_iu") or 0)
+    lines += [f"\n## The best: {title}\n", "| class | share | accuracy | IU |", "|---" * 4 + "|"]
+    columns = [record.get(key, []) for key in ("frequency", "accuracy", "iu")]
+    for name, *values in zip(names, *columns):
+        lines.append(f"| {name} | {' | '.join(map(percent, values))} |")
+    return "\n".join(lines) + "\n"
+
+
+def percents(record: Record) -> list[str]:
+    """The four measures."""
+    return [percent(record.get(measure)) for measure in MEASURES]
+
+
+def percent(value: float | None) -> str:
+    """A share in percent, or that there is none."""
+    return "–" if value is None else f"{100 * value:.2f}"
+
+
+# ---- the command
+
+
 def run(args: argparse.Namespace) -> int:
     """Write results.md; returns the exit code."""
-    text = RECORDS.read_text() if RECORDS.is_file() else ""
-    TABLE.write_text(table([json.loads(line) for line in text.splitlines()]))
-    print(f"wrote {TABLE}")
+    if args.folder is None:
+        target, text = TABLE, table(read_records(RECORDS) if RECORDS.is_file() else [])
+    else:
+        folder = models.folder(args.folder)
+        if class_list(folder) is None:
+            raise ValueError(f"{folder} is no folder of one's own: it has no classes.txt")
+        target, text = folder / "results.md", own_table(folder.resolve())
+    target.write_text(text)
+    print(f"wrote {target}")
     return 0

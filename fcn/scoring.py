@@ -1,7 +1,6 @@
 """Scores segmentations: between a solver's steps, or `fcn score --model voc-fcn8s`."""
 
 import argparse
-import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -16,6 +15,8 @@ from fcn import devices, finite_scores, leakage, models, prototxts, results, run
 from fcn.datasets.sample import tells_how_to_get_scenes
 from fcn.measures import collapsed, fast_hist, scores
 from fcn.predictions import array_predicted
+from fcn.records import read_records as read_records
+from fcn.records import write_record as write_record
 from fcn.report.pictures import Keeper
 from fcn.tasks import task_of
 from fcn.vis import save_classes
@@ -77,7 +78,9 @@ def compute_hist(
         if save_dir or idx == dataset[0] or devices.in_use() == "cpu":
             finite_scores.require_finite(net, layer)
         if save_dir:
-            save_classes(matrix.prediction(), Path(save_dir) / f"{idx}.png")
+            path = Path(save_dir) / f"{idx}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)  # an id may name a folder
+            save_classes(matrix.prediction(), path)
         if keeper and not keeper.full:
             data = net.blobs[next(iter(net.blobs))].data
             keeper.keep(idx, data, net.blobs[gt].data, matrix.prediction())
@@ -169,26 +172,6 @@ def do_seg_tests(
         head = {"iteration": int(iter), "layer": layer, "images": len(dataset), "loss": loss}
         write_record(record, {**(about or {}), **head, **result, "hist": hist.tolist()})
     return hist
-
-
-def write_record(path: str | Path, record: Mapping[str, Any]) -> None:
-    """Add one line of JSON to a file; a score that does not exist (nan) is null."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:
-        file.write(json.dumps(_without_nan(record), allow_nan=False) + "\n")
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(v) for key, v in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(v) for v in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def read_records(path: str | Path) -> list[dict[str, Any]]:
-    """The records of a file that `do_seg_tests` wrote, oldest first."""
-    return [json.loads(line) for line in Path(path).read_text().splitlines()]
 
 
 def print_classes(hist: np.ndarray, names: Sequence[str]) -> None:

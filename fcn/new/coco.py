@@ -27,12 +27,15 @@ class Coco:
         if lacks:
             hint = ": for LabelMe's files, name their folder" if "shapes" in content else ""
             raise ValueError(f"{path} is no file of COCO's: it has no {', no '.join(lacks)}{hint}")
-        categories = sorted(content["categories"], key=lambda each: each["id"])
-        self.names = {each["id"]: str(each["name"]) for each in categories}
         self.images = content["images"]
         self.regions: dict[Any, list[dict]] = {}
-        for region in sorted(content["annotations"], key=lambda each: not each.get("iscrowd")):
-            self.regions.setdefault(region["image_id"], []).append(region)
+        try:
+            categories = sorted(content["categories"], key=lambda each: each["id"])
+            self.names = {each["id"]: str(each["name"]) for each in categories}
+            for region in sorted(content["annotations"], key=lambda each: not each.get("iscrowd")):
+                self.regions.setdefault(region["image_id"], []).append(region)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}: a category or an annotation is not whole: {error}") from None
         if content["annotations"] and not any("segmentation" in r for r in content["annotations"]):
             raise ValueError(f"{path} has boxes alone: no annotation has a segmentation")
         self.records: dict[str, dict] = {}  # id of a pair -> the file's record of the picture

@@ -161,8 +161,16 @@ def planned(
         raise
     train, val = split(args, source, looks)
     return Plan(
-        *(source.pairing, looks, source.read, classes, by_colour, as_key),
-        *(train, val, args.small, args.stages),
+        pairing=source.pairing,
+        looks=looks,
+        read=source.read,
+        classes=classes,
+        by_colour=by_colour,
+        nearest=as_key,
+        train=train,
+        val=val,
+        small=args.small,
+        stages=args.stages,
     )
 
 

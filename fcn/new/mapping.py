@@ -7,11 +7,12 @@ from fcn.datasets.dataset import VOID
 from fcn.new.classlist import MOST, VOID_NAMES, Entry
 from fcn.new.labelme import BACKGROUND
 from fcn.new.reading import Tally
-from fcn.new.stored import BLACK, Colour, Key, shown
+from fcn.new.stored import BLACK, Key, shown
 from fcn.vis import make_palette
 from fcn.wording import counted, first_few
 
 LISTED = 12  # of many keys, so many are shown
+ASKED = 40  # of more keys nobody wants to be asked
 VOC_COLOURS: dict[Key, int] = {
     (int(r), int(g), int(b)): k for k, (r, g, b) in enumerate(make_palette(256).tolist())
 }
@@ -48,7 +49,7 @@ def decide(
         entries = [Entry(BACKGROUND, None, 0), *entries]  # what no shape covers
     names = [entry.name for entry in entries if not entry.void]
     found = by_list(rest, entries) if entries else by_themselves(rest, order, bool(maps))
-    if found is None and ask is not None:
+    if found is None and ask is not None and len(rest) <= ASKED:
         maps |= ask_for(rest, names, ask)
         found = ({}, ["as you say"])
     if found is None:
@@ -246,6 +247,3 @@ def ask_for(seen: Mapping[Key, Tally], names: Sequence[str], ask: Ask) -> dict[K
             raise Unclear(explain(seen, names))
         found[key] = VOID if answer.lower() in VOID_NAMES else answer
     return found
-
-
-__all__ = ["Classes", "Colour", "Unclear", "decide", "table"]

@@ -1,6 +1,7 @@
 """Masks whose values lie near a few, as JPEG and smoothing leave them: finds which few."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -79,12 +80,12 @@ def merged(
     keys = list(seen)
     where = distances(keys, few).argmin(1)
     nearest = {key: few[k] for key, k in zip(keys, where.tolist())}
-    counts = {key: Tally(0, []) for key in few}
+    pixels, masks = dict.fromkeys(few, 0), {key: set[Path]() for key in few}
     for key, tally in seen.items():
-        old = counts[nearest[key]]
-        masks = sorted({*old.masks, *tally.masks})
-        counts[nearest[key]] = Tally(old.pixels + tally.pixels, masks)
-    return {key: counts[key] for key in sorted(few, key=in_order) if counts[key].pixels}, nearest
+        pixels[nearest[key]] += tally.pixels
+        masks[nearest[key]].update(tally.masks)
+    there = sorted((key for key in few if pixels[key]), key=in_order)
+    return {key: Tally(pixels[key], sorted(masks[key])) for key in there}, nearest
 
 
 def explain(seen: Mapping[Key, Tally], few: Sequence[Key], looks: Sequence[Look]) -> str:

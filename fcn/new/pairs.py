@@ -107,12 +107,12 @@ def apart(files: Files) -> tuple[Files, Files]:
         for path in paths
         if len(paths) > 1 and path.suffix.lower() == ".png"
     ]
-    end, _ = ending(files.by_key, files.by_key)
+    end = "" if json or twins else ending(endings(files.by_key, files.by_key))
     longer = [
         path
         for key, paths in files.by_key.items()
         for path in paths
-        if end and key.removesuffix(end) in files.by_key and key.endswith(end)
+        if end and key.endswith(end) and key.removesuffix(end) in files.by_key
     ]
     chosen = set(json or twins or longer)
     mine = {key: [p for p in paths if p not in chosen] for key, paths in files.by_key.items()}
@@ -126,11 +126,11 @@ def apart(files: Files) -> tuple[Files, Files]:
 def paired(pictures: Files, masks: Files) -> Pairing:
     """Put masks to pictures by their names."""
     same = set(pictures.by_key) & set(masks.by_key)
-    end, count = ending(pictures.by_key, masks.by_key)
+    counts = endings(pictures.by_key, masks.by_key.keys() - same)
     mask_end: str | None = ""
-    if len(same) >= count and same:
+    if same and len(same) >= max(counts.values(), default=0):
         found, how = {key: key for key in same}, "each mask has its picture's name"
-    elif count:
+    elif end := ending(counts):
         found = {key: key + end for key in pictures.by_key if key + end in masks.by_key}
         how, mask_end = f"masks have their pictures' names with {end!r} behind", end
     else:
@@ -162,28 +162,33 @@ def preferred(paths: list[Path]) -> Path:
     )
 
 
-def ending(pictures: Iterable[str], masks: Iterable[str]) -> tuple[str, int]:
-    """(what most masks have behind their pictures' names, how many); ("", 0) if no mask has.
-
-    ValueError if masks of several kinds are there.
-    """
+def endings(pictures: Iterable[str], masks: Iterable[str]) -> Counter[str]:
+    """What masks have behind the name of a picture -> how many have it."""
     names, counts = set(pictures), Counter[str]()
     for mask in masks:
-        head, _, name = mask.rpartition("/")
-        head += "/" if head else ""
+        head, slash, name = mask.rpartition("/")
         for at in range(len(name) - 1, 0, -1):
-            if head + name[:at] in names:
+            if head + slash + name[:at] in names:
                 counts[name[at:]] += 1
                 break
-    best = counts.most_common()
+    return counts
+
+
+def ending(counts: Counter[str]) -> str:
+    """What most masks have behind their pictures' names; "" if none has anything.
+
+    Digits alone do not count: they are other pictures' numbers. ValueError if there are masks of
+    several kinds.
+    """
+    best = [(end, count) for end, count in counts.most_common() if not end.isdigit()]
     rivals = [end for end, count in best if count >= max(2, RIVAL * best[0][1])]
     if len(rivals) > 1:
-        kinds = ", ".join(repr(end) for end in rivals)
+        kinds = ", ".join(repr(end) for end in sorted(rivals))
         raise ValueError(
             f"several masks for a picture: their names end in {kinds}; name those wanted by a "
-            f"pattern: --masks 'FOLDER/**/*{rivals[0]}.png'"
+            f"pattern: --masks 'FOLDER/**/*{sorted(rivals)[0]}.png'"
         )
-    return best[0] if best else ("", 0)
+    return best[0][0] if best else ""
 
 
 def by_middle(

@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from PIL import Image, ImageDraw
 
 from fcn.datasets.dataset import VOID
 from fcn.new.reading import Look
@@ -13,8 +12,9 @@ from fcn.pictures import read_picture
 from fcn.vis import make_palette, vis_seg
 
 Read = Callable[[Look], np.ndarray]
-COUNT, NAMED = 4, 24  # pictures; classes in the legend
-WHITE = (1.0, 1.0, 1.0)
+COUNT = 4  # pictures
+SIDE, GAP, LINE = 360, 8, 16  # pixels: of a picture, between two, of a line of text
+COLUMNS, NAMED = 4, 48  # of the legend; classes in it
 
 
 def chosen(looks: Sequence[Look], train: Sequence[str], count: int = COUNT) -> list[Look]:
@@ -28,23 +28,34 @@ def draw(
     path: Path, looks: Sequence[Look], train: Sequence[str], names: Sequence[str], read: Read
 ) -> None:
     """Write a picture: training pictures, their labels over them, and the classes' colours."""
-    rows = chosen(looks, train)
-    figure = Figure(figsize=(9, 0.6 + 3.2 * len(rows)), layout="constrained")
-    axes = figure.subplots(len(rows), 2, squeeze=False)
-    palette, there = make_palette(256), set[int]()
-    for (left, right), look in zip(axes, rows):
+    palette, there, rows = make_palette(256), set[int](), []
+    for look in chosen(looks, train):
         picture, classes = read_picture(look.pair.picture), read(look)
         there.update(np.unique(classes).tolist())
-        for axis, pixels in ((left, picture), (right, vis_seg(picture, classes, palette, 0.7))):
-            step = max(1, max(pixels.shape) // 600)
-            axis.imshow(pixels[::step, ::step])
-            axis.set_axis_off()
-        left.set_title(look.pair.id[-60:], fontsize=8)
-    titles = {k: name for k, name in enumerate(names) if k in there and k}
-    titles |= {VOID: "void"} if VOID in there else {}
-    patches = [
-        Patch(facecolor=tuple(palette[k] / 255), edgecolor="black", label=f"{k} {name}")
-        for k, name in list(titles.items())[:NAMED]
-    ]
-    figure.legend(handles=patches, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
-    figure.savefig(path, dpi=80)
+        labelled = vis_seg(picture, classes, palette, 0.7)
+        rows.append((look.pair.id, small(picture), small(labelled)))
+    titles = {k: name for k, name in [*enumerate(names), (VOID, "void")] if k in there and k}
+    width = 2 * SIDE + 3 * GAP
+    lines = -(-min(len(titles), NAMED) // COLUMNS)
+    height = sum(left.height + LINE + GAP for _, left, _ in rows) + lines * LINE + 2 * GAP
+    sheet = Image.new("RGB", (width, height), "white")
+    pen, y = ImageDraw.Draw(sheet), GAP
+    for id, left, right in rows:
+        pen.text((GAP, y), id[-80:], "black")
+        sheet.paste(left, (GAP, y + LINE))
+        sheet.paste(right, (SIDE + 2 * GAP, y + LINE))
+        y += left.height + LINE + GAP
+    for place, (k, name) in enumerate(list(titles.items())[:NAMED]):
+        x = GAP + place % COLUMNS * (width // COLUMNS)
+        row = y + place // COLUMNS * LINE
+        pen.rectangle((x, row + 2, x + 20, row + 12), tuple(palette[k].tolist()), "black")
+        pen.text((x + 26, row), f"{k} {name[:22]}", "black")
+    sheet.save(path)
+
+
+def small(pixels: np.ndarray) -> Image.Image:
+    """A picture that is SIDE wide or high."""
+    image = Image.fromarray(pixels)
+    scale = SIDE / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX)

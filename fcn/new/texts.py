@@ -72,17 +72,19 @@ snapshot_prefix: "snapshot/train"
 PUBLISHED = """lr_policy: "fixed"
 base_lr: {rate:.3g}  # the loss is a mean over pixels; for a sum over 500 x 375 it is {summed}, as published
 momentum: 0.99"""
-SUMMED = {"1e-10": 1e-10, "1e-12": 1e-12, "1e-14": 1e-14}
 PIXELS = 500 * 375
 # A small net learns from nothing; Adam's steps do not depend on the loss's scale, nor on the pixels'.
 FROM_NOTHING = """type: "Adam"
-lr_policy: "poly"  # falls to zero at max_iter
+lr_policy: "multistep"
 base_lr: {rate}
-power: 0.9
+gamma: 0.3
+stepvalue: {first}
+stepvalue: {second}
 momentum: 0.9
 momentum2: 0.999"""
+FALLS = (0.6, 0.85)  # where the rate falls, of all steps
 SMALL_BODY = """
-    body=dict(narrow=8, fc6=4, drop=0, weight_filler=dict(type="msra")),"""
+    body=dict(narrow=8, fc6=4, weight_filler=dict(type="msra")),"""
 
 
 class Stage(NamedTuple):
@@ -99,29 +101,14 @@ class Stage(NamedTuple):
 
 
 VGG = '"ilsvrc-nets/vgg16-fcn"'
-AT_ONCE = [
-    Stage(
-        "",
-        "FCN-8s",
-        ("pool4", "pool3"),
-        {"pool4": 0.01, "pool3": 0.0001},
-        VGG,
-        "at once from VGG-16",
-        "1e-10",
-        1,
-    )
-]
 BESIDE = 'str(Path(__file__).resolve().parent.parent / "{}")'
+SKIPS, SCALES = ("pool4", "pool3"), {"pool4": 0.01, "pool3": 0.0001}
+AT_ONCE = [Stage("", "FCN-8s", SKIPS, SCALES, VGG, "at once from VGG-16", "1e-10", 1)]
+_FROM_32S, _FROM_16S = BESIDE.format("fcn32s"), BESIDE.format("fcn16s")
 STAGES = [
     Stage("fcn32s", "FCN-32s", (), None, VGG, "from VGG-16", "1e-10", 0.4),
-    Stage(
-        *("fcn16s", "FCN-16s", ("pool4",), None, BESIDE.format("fcn32s")),
-        *("from FCN-32s", "1e-12", 0.3),
-    ),
-    Stage(
-        *("fcn8s", "FCN-8s", ("pool4", "pool3"), None, BESIDE.format("fcn16s")),
-        *("from FCN-16s", "1e-14", 0.3),
-    ),
+    Stage("fcn16s", "FCN-16s", SKIPS[:1], None, _FROM_32S, "from FCN-32s", "1e-12", 0.3),
+    Stage("fcn8s", "FCN-8s", SKIPS, None, _FROM_16S, "from FCN-16s", "1e-14", 0.3),
 ]
 
 
@@ -171,7 +158,7 @@ def schedule(stage: Stage, facts: Facts) -> tuple[int, int]:
     The published nets train for 100,000 steps on 795 to 8,498 pictures; fewer pictures need fewer.
     """
     if facts.small:
-        total = min(max(40 * facts.train, 2_000), 40_000) * stage.share
+        total = min(max(25 * facts.train, 2_000), 40_000) * stage.share
         return 8, max(1, round(total / 8))
     total = min(max(100 * facts.train, 4_000), 100_000)
     return 20, round(total / 20)
@@ -202,9 +189,11 @@ def solver_text(stage: Stage, facts: Facts) -> str:
     """solver.prototxt."""
     rounds, steps = schedule(stage, facts)
     if facts.small:
-        settings = FROM_NOTHING.format(rate="0.001" if stage.start == VGG else "0.0005")
+        falls = [round(share * rounds * steps) for share in FALLS]
+        rate = "0.001" if stage.start == VGG else "0.0005"
+        settings = FROM_NOTHING.format(rate=rate, first=falls[0], second=falls[1])
     else:
-        settings = PUBLISHED.format(rate=SUMMED[stage.summed] * PIXELS, summed=stage.summed)
+        settings = PUBLISHED.format(rate=float(stage.summed) * PIXELS, summed=stage.summed)
     return SOLVER.format(
         test_iter=facts.val, settings=settings, max_iter=rounds * steps, steps=steps
     )

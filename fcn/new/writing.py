@@ -13,11 +13,10 @@ import numpy as np
 from tqdm import tqdm
 
 from fcn import prototxts
-from fcn.datasets.dataset import VOID
 from fcn.datasets.folder import CLASSES
 from fcn.new import preview, stored, texts
 from fcn.new.mapping import Classes
-from fcn.new.pairs import Pair, Pairing
+from fcn.new.pairs import Pairing
 from fcn.new.reading import THREADS, Look, ReadMask
 from fcn.new.stored import Key, Mask
 from fcn.vis import save_classes
@@ -179,6 +178,3 @@ def shares(plan: Plan) -> dict[int, tuple[int, int]]:
             before = found.get(number, (0, 0))
             found[number] = (before[0] + pixels, before[1] + 1)
     return found
-
-
-__all__ = ["VOID", "Pair", "Plan", "refuse_used", "shares", "write"]

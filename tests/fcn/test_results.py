@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
+
 from fcn import results
+from fcn.cli import main
 
 
 def record(model, layer="score", date="2026-01-02", **more):
@@ -55,3 +58,24 @@ def test_both_ways_of_counting_are_noted():
 def test_the_committed_table_is_that_of_the_committed_records():
     lines = results.RECORDS.read_text().splitlines() if results.RECORDS.is_file() else []
     assert results.TABLE.read_text() == results.table([json.loads(x) for x in lines])
+
+
+def test_models_of_one_s_own_stand_below(project):
+    """A folder of any name beside the published ones is not asked for its task."""
+    (project / "my-net").mkdir()
+    (project / "my-net/solver.prototxt").touch()
+    text = results.table([record("my-net"), record("my-net", "score_geo")])
+    assert row(text, "my-net")[2:] == ["–", "–", "90.0000 / 80.0000 / 65.1234 / –"]
+    assert row(text, "my-net", "geometric")
+
+
+@pytest.mark.parametrize("broken", ['{"model": "a"', "[1]", "null"])
+def test_a_broken_record_is_told_by_its_line(project, broken, monkeypatch, capsys):
+    monkeypatch.setattr(results, "RECORDS", project / "results.jsonl")
+    monkeypatch.setattr(results, "TABLE", project / "results.md")
+    lines = [json.dumps(record("voc-fcn8s")), "", broken, json.dumps(record("voc-fcn8s"))]
+    results.RECORDS.write_text("\n".join(lines))
+    assert main(["results"]) == 2
+    said = capsys.readouterr().err
+    assert "results.jsonl:3: no record" in said and "Traceback" not in said
+    assert not results.TABLE.exists()

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from own_data import COLOURS, colours, grey, labelme, new, palette, scene, values, write
+from own_folders import COLOURS, colours, grey, labelme, new, palette, scene, values, write
 from PIL import Image
 
 from fcn.cli import main
@@ -71,6 +71,19 @@ def test_how_pairs_are_found(tmp_path, picture, mask, how, capsys):
     if "behind" not in how:  # names that the data layer cannot find: masks are written anew
         assert (tmp_path / "mine/masks").is_dir()
     assert main(["data", "check", str(tmp_path / "mine")]) == 0
+
+
+@pytest.mark.parametrize("end", ["", "_m"])
+def test_numbered_names_are_not_taken_for_one_another(tmp_path, end, capsys):
+    """p10 is not p1 with a 0 behind."""
+    write(tmp_path, [f"p{k}" for k in range(32)], grey, end=end)
+    status, out = new(tmp_path, capsys=capsys)
+    assert status == 0 and "32 pairs" in out, out
+    for path in (tmp_path / "masks").iterdir():
+        path.rename(tmp_path / "pictures" / path.name)
+    (tmp_path / "mine").rename(tmp_path / "first")
+    status, out = new(tmp_path, "--masks", tmp_path / "pictures", capsys=capsys)
+    assert status == 0 and "32 pairs" in out, out
 
 
 @pytest.mark.parametrize("end, picture", [("_mask", ".png"), ("", ".jpg")])
@@ -288,8 +301,10 @@ def test_broken_labelme_files(tmp_path, capsys):
     write(tmp_path, NAMES, labelme("a", "b"), ending=".json")
     (tmp_path / "masks/p1.json").write_text("{")
     (tmp_path / "masks/p2.json").write_text('{"version": 1}')
+    (tmp_path / "masks/p3.json").write_text('{"shapes": ["a"]}')
+    (tmp_path / "masks/p4.json").write_text('{"shapes": [{"label": "a", "points": [1, 2, 3]}]}')
     out = refused(tmp_path, capsys=capsys)
-    assert "2 files cannot be read" in out and "not JSON" in out and "no list of shapes" in out
+    assert "4 files cannot be read" in out and "not JSON" in out and "no list of shapes" in out
 
 
 # ---- the folder

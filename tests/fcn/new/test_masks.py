@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from own_data import COLOURS, colours, corners, grey, labelme, new, palette, values, write
+from own_folders import COLOURS, colours, corners, grey, labelme, new, palette, values, write
 from PIL import Image
 
 from fcn.cli import main
@@ -296,6 +296,7 @@ def test_coco_polygons_crowds_and_order(tmp_path, capsys):
             '{"images": [], "categories": [], "annotations": [{"image_id": 1, "bbox": []}]}',
             "boxes alone",
         ),
+        ('{"images": [], "categories": [{"name": "a"}], "annotations": []}', "not whole: 'id'"),
     ],
 )
 def test_what_is_no_coco_file(tmp_path, content, words, capsys):

@@ -22,11 +22,11 @@ def scene(k, classes=3, size=SIZE):
     return pixels.clip(0, 255).astype(np.uint8), labels
 
 
-def write(folder, names, save, classes=3, ending=".png", picture=".jpg", end=""):
+def write(folder, names, save, classes=3, ending=".png", picture=".jpg", end="", scale=1):
     """Write pictures/NAME and masks/NAME, masks by `save(labels, path)`; returns name -> labels."""
     found = {}
     for k, name in enumerate(names):
-        pixels, labels = scene(k, classes)
+        pixels, labels = (array.repeat(scale, 0).repeat(scale, 1) for array in scene(k, classes))
         for path in (folder / f"pictures/{name}{picture}", folder / f"masks/{name}{end}{ending}"):
             path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(folder / f"pictures/{name}{picture}")
