@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import caffe
 from fcn.watching.causes import Cause
+from fcn.watching.snapshots import Snapshot
 
 STRETCH = 50  # iterations over which a movement is measured
 HARDLY = 1e-4  # weights that changed by a smaller share have hardly moved
@@ -116,16 +117,18 @@ class Pace:
         return self.farthest if self.farthest.share > FAR else None
 
 
-def too_large(solver: Any, evidence: str = "", way_on: str = "") -> Cause:
-    """The rate as the cause of what was learned and is lost; `way_on`: from where to go on."""
-    way_out = smaller_rate(solver) + way_on
-    return Cause("too_large", "the rate is too large", way_out, evidence)
+def too_large(solver: Any, good: Snapshot | None = None, evidence: str = "") -> Cause:
+    """The rate as the cause of what was learned and is lost; `good`: the last good snapshot."""
+    return Cause("too_large", "the rate is too large", smaller_rate(solver, good), evidence)
 
 
-def smaller_rate(solver: Any) -> str:
+def smaller_rate(solver: Any, good: Snapshot | None) -> str:
     """What to do about a rate that is too large."""
     base = getattr(getattr(solver, "param", None), "base_lr", 0.0)  # BVLC's pycaffe shows no param
-    return "take a smaller base_lr" + (f" (--set base_lr={base / 10:g})" if base else "")
+    change = f" --set base_lr={base / 10:g}" if base else ""
+    if good is None:
+        return f"take a smaller base_lr, and start again{':' if change else ''}{change}"
+    return f"take a smaller base_lr, and go on from the last good snapshot: {good.ways_on(change)}"
 
 
 def no_rate(solver: Any) -> str:

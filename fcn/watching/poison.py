@@ -39,7 +39,6 @@ def poison(
 
 def _way_out(solver: Any, source: Any, snapshots: Snapshots, files: str, at_start: bool) -> str:
     """What to do, by what is to blame: the data, the start, the policy, or the rate."""
-    on = f": {snapshots.good.ways_on}" if snapshots.good else ", and start again"
     if source and source.kind == "data":
         return "look at the picture and labels that were read in this step"
     if at_start or snapshots.begun_badly:
@@ -48,5 +47,6 @@ def _way_out(solver: Any, source: Any, snapshots: Snapshots, files: str, at_star
             "go on from an older snapshot (--resume STATE)"
         )
     if reason := no_rate(solver):
-        return f"{reason}: {NO_RATE}{on}"
-    return f"{smaller_rate(solver)}{on}"
+        good = snapshots.good
+        return f"{reason}: {NO_RATE}" + (f"; go on by {good.ways_on()}" if good else "")
+    return smaller_rate(solver, snapshots.good)

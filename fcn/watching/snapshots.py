@@ -32,12 +32,11 @@ class Snapshot(NamedTuple):
         is_state = ".solverstate" in Path(text).name
         return cls(text.replace(".solverstate", ".caffemodel"), text if is_state else "")
 
-    @property
-    def ways_on(self) -> str:
-        """The options that go on from it."""
+    def ways_on(self, change: str = "") -> str:
+        """The options that go on from it; `change` is a further one."""
         weights, state = map(os.path.abspath, self)
-        alone = f"--weights {weights} starts afresh from its weights"
-        return f"--resume {state} goes on from it, {alone}" if self.state else alone
+        options = f"--weights {weights}{change}"
+        return f"--resume {state}{change}, or afresh: {options}" if self.state else options
 
 
 class Snapshots:

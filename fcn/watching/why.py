@@ -73,8 +73,5 @@ class Why:
         """The rate as the cause of what is lost, with the way back; None if the start had lost it."""
         if self.snapshots.begun_badly:
             return None
-        good = self.snapshots.good
-        way_on = f": {good.ways_on}" if good else ""
-        return too_large(
-            self.solver, f"{evidence}rate {self.solver.lr:g}; {self.snapshots}", way_on
-        )
+        evidence = f"{evidence}rate {self.solver.lr:g}; {self.snapshots}"
+        return too_large(self.solver, self.snapshots.good, evidence)

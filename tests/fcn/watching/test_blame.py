@@ -183,7 +183,7 @@ def test_a_loss_far_above_a_guess_is_a_matter_of_the_rate(solver_of):
     solver.step(60)
     finding = one(told, "exploded")
     assert "the loss of score has exploded: the rate is too large" in finding.what
-    assert "train_iter_3.solverstate goes on from it" in finding.way_out
+    assert "train_iter_3.solverstate, or afresh: --weights" in finding.way_out
     hist, _, result, _ = flat_scores(solver)
     assert "the rate is too large" in watch.scored("score", hist, 9.0, result, 1)[0].what
 

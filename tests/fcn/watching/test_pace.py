@@ -1,7 +1,6 @@
 """A rate so small that nothing is learned is named, with the rate and how far the weights have moved."""
 
 import contextlib
-import re
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from published import MODELS
 from watched import kinds, score, watched
 
 from caffe.proto import caffe_pb2
-from fcn import measures, prototxts
+from fcn import prototxts
 from fcn.doctor import recipe
 from fcn.watching import Poisoned
 from fcn.watching.pace import LEAST_STEP, Pace
@@ -19,21 +18,6 @@ from fcn.watching.pace import LEAST_STEP, Pace
 def still(told):
     (finding,) = [finding for finding in told if finding.kind == "still"]
     return finding
-
-
-def test_uniform_scores_by_a_rate_that_is_too_small(solver_of):
-    watch, told = watched(solver_of(1e-10), at_leisure=True)
-    watch.solver.step(150)
-    (finding,) = told
-    assert finding.kind == "uniform"
-    assert "the weights have hardly moved, because the rate is too small" in finding.what
-    assert "rate 1e-10" in finding.evidence and "zero" not in finding.what
-    assert re.search(
-        r"the weights moved by \d\.\de-\d\d of their size in \d+ steps", finding.evidence
-    )
-    hist = np.array([[70, 0, 0], [20, 0, 0], [10, 0, 0]])
-    (scored,) = watch.scored("score", hist, 1.0986, measures.scores(hist), 1)
-    assert scored.kind == "collapsed" and "rate is too small" in scored.what
 
 
 def test_a_rate_that_rounds_to_nothing_is_not_taken_for_a_layer_of_zeros(solver_of):

@@ -47,7 +47,7 @@ def test_before_that_it_is_not(solver_of):
     solver.net.params["body"][0].data[0, 0] = np.nan
     message = poisoned(solver)
     assert "no good snapshot; not to be trusted: train_iter_3.caffemodel" in message
-    assert message.endswith("take a smaller base_lr (--set base_lr=0.001), and start again")
+    assert message.endswith("take a smaller base_lr, and start again: --set base_lr=0.001")
 
 
 @pytest.mark.parametrize("momentum", [0.5, 0.9, 0.99])
@@ -133,8 +133,10 @@ def test_what_went_well_at_first_is_gone_on_from(solver_of):
     again.restore(state)
     watched(again, last_good=state)
     message = poisoned(again)
-    assert f"--resume {Path(state).resolve()} goes on from it" in message
-    assert "take a smaller base_lr (--set base_lr=1e+29)" in message
+    assert (
+        f"go on from the last good snapshot: --resume {Path(state).resolve()} --set base" in message
+    )
+    assert "--set base_lr=1e+29, or afresh: --weights" in message
 
 
 def test_a_start_whose_first_loss_has_exploded_is_blamed(solver_of):

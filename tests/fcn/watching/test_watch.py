@@ -1,5 +1,7 @@
 """Training that goes wrong in known ways is named while it runs; training that does not is left alone."""
 
+import re
+
 import numpy as np
 import pytest
 from waits import Waits
@@ -163,6 +165,21 @@ def test_zero_weights_below_are_the_cause(solver_of):
     found = score(watch)
     assert found[0].kind == "collapsed" and found[0].level == WARN
     assert "'body' (Convolution) are zero" in found[0].what and "score_fr'" not in found[0].what
+
+
+def test_a_rate_that_is_too_small_is_the_cause(solver_of):
+    watch, told = watched(solver_of(1e-10), at_leisure=True)
+    watch.solver.step(150)
+    (finding,) = told
+    assert finding.kind == "uniform"
+    assert "the weights have hardly moved, because the rate is too small" in finding.what
+    assert "rate 1e-10" in finding.evidence and "zero" not in finding.what
+    assert re.search(
+        r"the weights moved by \d\.\de-\d\d of their size in \d+ steps", finding.evidence
+    )
+    hist = np.array([[70, 0, 0], [20, 0, 0], [10, 0, 0]])
+    (scored,) = watch.scored("score", hist, 1.0986, measures.scores(hist), 1)
+    assert scored.kind == "collapsed" and "rate is too small" in scored.what
 
 
 RELU = 'layer { name: "relu" type: "ReLU" bottom: "body" top: "body" }\nlayer {\n  name: "drop7"'
