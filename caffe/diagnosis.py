@@ -98,12 +98,18 @@ def spread(net: Net, scores: str) -> float:
 # ---- what is not finite
 
 
-def losses(net: Net) -> dict[str, float]:
-    """{name: value} of the blobs with a loss weight; one wait."""
-    names = [name for name, weight in net.blob_loss_weights.items() if weight]
-    there = [name for name in names if _is_there(net.blobs[name])]
-    sums = [net.blobs[name].x.sum().double() for name in there]
-    return dict(zip(there, torch.stack(sums).tolist() if sums else []))
+def loss_blobs(net: Net) -> dict[str, Blob]:
+    """The blobs with a loss weight."""
+    return {name: net.blobs[name] for name, weight in net.blob_loss_weights.items() if weight}
+
+
+def losses(blobs: dict[str, Blob]) -> dict[str, float]:
+    """{name: value} of `loss_blobs`; one wait."""
+    sums = {name: blob.x.sum() for name, blob in blobs.items() if _is_there(blob)}
+    if not context.on_gpu():  # where nothing is waited for
+        return {name: float(value) for name, value in sums.items()}
+    values = torch.stack([value.double() for value in sums.values()]).tolist() if sums else []
+    return dict(zip(sums, values))
 
 
 def is_finite(blob: Blob) -> bool:
@@ -138,31 +144,29 @@ class FirstNotFinite:
     """Watches the losses of a solver: finds the pass in which one is not finite for the first time.
 
     On a CPU every pass is looked at, so that `origin` is where it began. On a GPU only `look` looks,
-    because it waits.
+    because it waits. `losses` is {blob: value} of the pass that was looked at last, `looked_at` its
+    iteration; `iteration` is that of the pass in which a loss was not finite, and the last looked at.
     """
 
     def __init__(self, solver: Any) -> None:
         self.solver = solver
         self.origin: Origin | None = None
         self.iteration: int | None = None
+        self.looked_at: int | None = None
         self.losses: dict[str, float] = {}
-        weights = solver.net.blob_loss_weights
-        self._blobs = [solver.net.blobs[name] for name, weight in weights.items() if weight]
+        self._blobs = loss_blobs(solver.net)
 
     def after_pass(self) -> bool:
         """Look at the losses if that costs no wait; whether one is not finite, now or before."""
-        if context.on_gpu() or self.iteration is not None:
-            return self.iteration is not None
-        if all(math.isfinite(blob.x.sum()) for blob in self._blobs):
-            return False
-        return self.look()
+        return self.iteration is not None if context.on_gpu() else self.look()
 
     def look(self) -> bool:
         """Look at the losses; whether one is not finite, now or before."""
-        values = losses(self.solver.net) if self.iteration is None else {}
-        if not all(map(math.isfinite, values.values())):
-            self.losses, self.iteration = values, self.solver.iter
-            self.origin = origin(self.solver.net)
+        if self.iteration is None:
+            self.losses, self.looked_at = losses(self._blobs), self.solver.iter
+            if not all(map(math.isfinite, self.losses.values())):
+                self.iteration = self.solver.iter
+                self.origin = origin(self.solver.net)
         return self.iteration is not None
 
     def __str__(self) -> str:

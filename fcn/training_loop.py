@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import caffe
 from fcn import cli, report, scoring
-from fcn.findings import Finding
+from fcn.findings import NOTE, Finding
 from fcn.measures import MEASURES, scores
 from fcn.progress import Display, Progress
+from fcn.report.caffe_log import log_scores
 from fcn.report.events import Events
 from fcn.report.pictures import Keeper
 from fcn.runs import Run, now
@@ -17,7 +18,7 @@ from fcn.stopping import Abandoned, Stopped, Stopping
 from fcn.watching import Poisoned, Watch
 
 DONE = "done"
-SAID = ("collapsed",)  # kinds of findings that scoring has printed
+SAID = ("collapsed",)  # kinds of notes that scoring has printed
 
 
 class Failed(RuntimeError):
@@ -51,7 +52,7 @@ class Teller:
         fields = dict(zip(Finding.__annotations__, finding))
         with open(self.file, "a") as file:
             file.write(json.dumps(head | fields) + "\n")
-        if finding.kind not in SAID:
+        if finding.kind not in SAID or finding.level != NOTE:
             print(f"{finding.level}: {finding}", file=sys.stderr, flush=True)
 
 
@@ -131,6 +132,7 @@ class Training:
             result = scores(hist)
             loss = scoring.read_records(record)[-1]["loss"]
             loss = float("nan") if loss is None else loss
+            log_scores(solver.iter, layer, loss, result)
             self.watch.scored(layer, hist, loss, result, images=len(ids))
             for measure in MEASURES:
                 name = f"{layer}/{measure.replace('_', ' ')}"

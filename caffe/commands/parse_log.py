@@ -1,11 +1,12 @@
 """`caffe parse_log`: a training log as tables (tools/extra/parse_log.py)."""
 
+import contextlib
 import csv
 import datetime
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from .flags import ArgumentParser
 
@@ -19,13 +20,20 @@ _TIME = re.compile(r"^[IWEF](\d{4})?(\d\d)(\d\d) (\d+):(\d+):(\d+)\.(\d+)")
 
 
 Row = dict[str, float]  # of a table: column name -> value
+WHERE = "of `fcn train` (solve.py) the log is train.log in the run's folder, or log.csv beside it"
+SAME_LOSS = ("smoothed_loss", "loss_per_pixel")  # columns of a log.csv: its loss in other forms
 
 
 def read_log(path: str) -> tuple[list[Row], list[Row]]:
     """(training rows, test rows): a row a display, of NumIters, Seconds, LearningRate and outputs.
 
-    ValueError for a file without a line of training.
+    The file is a log of Caffe's, or the table of a run of `fcn train`, log.csv, which has no test
+    rows. ValueError for a file without a line of training.
     """
+    with open(path, errors="replace", newline="") as file:
+        if {"iteration", "loss"} <= set(file.readline().strip().split(",")):
+            file.seek(0)
+            return read_table(path, csv.DictReader(file)), []
     rows: dict[str, list[Row]] = {"Train": [], "Test": []}
     iteration, rate, start, before = None, float("nan"), None, None
     year = datetime.datetime.fromtimestamp(os.path.getctime(path)).year
@@ -55,12 +63,45 @@ def read_log(path: str) -> tuple[list[Row], list[Row]]:
     if start is None:
         raise ValueError(
             f"{path}: no training log of Caffe's: it has no line with 'Solving' nor with "
-            "'Iteration N'"
+            f"'Iteration N'; {WHERE}"
         )
     for found in rows.values():
-        if len(found) > 1:  # the first display comes before the first line with a rate
-            found[0]["LearningRate"] = found[1]["LearningRate"]
+        if found:  # the first display comes before the first line with a rate
+            found[0]["LearningRate"] = found[1]["LearningRate"] if len(found) > 1 else rate
     return rows["Train"], rows["Test"]
+
+
+def read_table(path: str, table: Iterable[dict[str, str]]) -> list[Row]:
+    """The rows of a log.csv, as of a log; lines that are cut are left out. ValueError without a row."""
+    rows: list[Row] = []
+    start = None
+    for line in table:
+        numbers = {
+            name: _number(line.get(name)) for name in ("iteration", "rate", "loss", *SAME_LOSS)
+        }
+        iteration, rate, loss, *others = numbers.values()
+        if iteration is None or loss is None or None in line.values():
+            continue
+        row: Row = OrderedDict(NumIters=iteration)
+        with contextlib.suppress(KeyError, ValueError):
+            time = datetime.datetime.fromisoformat(line["time"])
+            start = start or time
+            row["Seconds"] = (time - start).total_seconds()
+        row["LearningRate"] = float("nan") if rate is None else rate
+        row["loss"] = loss
+        row.update((name, value) for name, value in zip(SAME_LOSS, others) if value is not None)
+        rows.append(row)
+    if not rows:
+        raise ValueError(f"{path}: the table holds no line of training yet")
+    return rows
+
+
+def _number(text: str | None) -> float | None:
+    """A field of a table; None if it is no number."""
+    try:
+        return float(text or "")
+    except ValueError:
+        return None
 
 
 def _time(stamp: re.Match[str], year: int) -> datetime.datetime:
@@ -83,7 +124,10 @@ def _add(
 def parse_log(argv: Sequence[str]) -> int:
     """Write <log>.train and <log>.test, tables of a training log, into a folder."""
     parser = ArgumentParser("caffe parse_log", description=parse_log.__doc__)
-    parser.add_argument("logfile_path", help="what `caffe train` wrote to standard error")
+    parser.add_argument(
+        "logfile_path",
+        help="what `caffe train` wrote to standard error, or a run's train.log or log.csv",
+    )
     parser.add_argument("output_dir", help="folder to write the tables to")
     parser.add_argument("--verbose", action="store_true", help="print what was written")
     parser.add_argument("--delimiter", default=",", help="between columns (default: a comma)")

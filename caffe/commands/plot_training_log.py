@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from .flags import ArgumentParser, UsageError
-from .parse_log import Row, read_log
+from .parse_log import SAME_LOSS, Row, read_log
 
 # (title, which of read_log's two tables, word in the name of what is plotted, column of the x axis)
 CHARTS = [
@@ -31,7 +31,7 @@ def plot_training_log(argv: Sequence[str]) -> int:
     )
     parser.add_argument("chart", type=int, choices=range(len(CHARTS)), help="number of the chart")
     parser.add_argument("picture", help="file to write, such as loss.png")
-    parser.add_argument("logs", nargs="+", help="training logs")
+    parser.add_argument("logs", nargs="+", help="training logs, or a run's train.log or log.csv")
     args = parser.parse_args(argv)
     from matplotlib.figure import Figure  # starting it takes a while
 
@@ -57,8 +57,19 @@ def _curves(
     rows: list[Row], word: str, column: str, path: str
 ) -> dict[str, list[tuple[float, float]]]:
     """Column name -> points (x, y), for every column whose name holds the word."""
-    names = OrderedDict.fromkeys(name for row in rows for name in row if word in name)
+    present = OrderedDict.fromkeys(name for row in rows for name in row)
+    names = [name for name in present if word in name and name not in SAME_LOSS]
     if not names:
-        shown = ", ".join(OrderedDict.fromkeys(name for row in rows for name in row)) or "nothing"
-        raise ValueError(f"{path}: no output with '{word}' in its name; it has {shown}")
-    return {name: [(row[column], row[name]) for row in rows if name in row] for name in names}
+        shown = ", ".join(present) or "nothing"
+        raise ValueError(
+            f"{path}: no output with '{word}' in its name; it has {shown}{_hint(rows)}"
+        )
+    return {
+        name: [(row[column], row[name]) for row in rows if name in row and column in row]
+        for name in names
+    }
+
+
+def _hint(rows: list[Row]) -> str:
+    """Where scores are, if there is none."""
+    return "" if rows else " of such lines (of a run of `fcn train` the scores are in train.log)"

@@ -85,23 +85,44 @@ def _choose_device(flags: SimpleNamespace, param: caffe_pb2.SolverParameter) -> 
 
 
 class Trace:
-    """Warns once, at the display at which a loss is not finite for the first time."""
+    """Warns once of a loss that is not finite, at the display that shows it, and of each snapshot of such.
+
+    The snapshots are written all the same, as Caffe writes them.
+    """
 
     def __init__(self, solver: Any) -> None:
-        """Watch a solver's passes."""
+        """Watch a solver's passes and snapshots."""
         self.solver, self.told = solver, False
         self.found = caffe.diagnosis.FirstNotFinite(solver)
+        self.write = solver.snapshot
+        solver.snapshot = self.snapshot
         solver.add_callback(lambda: None, self.after_pass)
 
     def after_pass(self) -> None:
-        """Look at the losses of each pass on a CPU, on a GPU at displays: they are fetched then."""
+        """Look at the losses of each pass on a CPU, on a GPU at displays: they are fetched then.
+
+        Without displays it is told at once.
+        """
         if self.told:
             return
         display = self.solver.param.display
         due = bool(display) and self.solver.iter % display == 0
-        if (self.found.look() if due else self.found.after_pass()) and due:
+        seen = self.found.look() if due else self.found.after_pass()
+        if seen and (due or not display):
             self.told = True
             warning("diagnosis:0", f"{self.found}; what is trained from here on is lost")
+
+    def snapshot(self) -> None:
+        """The solver's `snapshot`, and a warning if its weights are not finite."""
+        self.write()
+        if broken := diagnosis.not_finite(self.solver.net):
+            of = len(self.solver.net.params)
+            stem = f"{self.solver.param.snapshot_prefix}_iter_{self.solver.iter}"
+            warning(
+                "diagnosis:0",
+                f"snapshot {stem}: the weights of {len(broken)} of {of} layers are not finite "
+                f"(NaN or Inf), first of '{broken[0]}'; nothing can go on from it",
+            )
 
 
 class Signals:

@@ -47,15 +47,15 @@ def write_or_say(folder: str | Path) -> Path | None:
 
 
 def write_page(folders: Sequence[Path], out: Path | None = None) -> Path:
-    """Write the report of one or several runs; returns the page's path."""
+    """Write the report of one or several runs, to a file or into a folder; returns the page's path."""
     runs = read_runs(folders)
-    if out is None:
+    if out is None or out.is_dir():
         names = "-".join(re.sub(r"[^\w.-]+", "-", each.label).strip("-") for each in runs)
         name = "report.html" if len(runs) == 1 else f"report-{names}.html"
-        out = runs[0].folder / name
+        out = (out or runs[0].folder) / name
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.partial")
-    partial.write_text(render(runs), encoding="utf-8")
+    partial.write_text(render(runs), encoding="utf-8", errors="replace")
     os.replace(partial, out)  # a browser never reads half of it
     write_pngs(runs, out.with_suffix(""))
     return out

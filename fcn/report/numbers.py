@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fcn.measures import scores
-from fcn.report.curves import rate_changes, smooth
-from fcn.report.reading import Record, Run
+from fcn.report.curves import number, rate_changes, smooth
+from fcn.report.reading import Run
+from fcn.report.records import Record
 from fcn.tasks import task_of
 
 MEASURES = {
@@ -44,6 +45,18 @@ class Loss(NamedTuple):
         """The learning rate of the first line; None if no line has it."""
         there = self.rate.y[np.isfinite(self.rate.y)]
         return float(there[0]) if there.size else None
+
+    @property
+    def rate_words(self) -> str:
+        """A sentence about a rate that does not change; empty if it does, or if nobody knows."""
+        there = self.rate.y[np.isfinite(self.rate.y)]
+        if not there.size or self.changes:
+            return ""
+        rate = number(float(there[0]))
+        if there.size == 1:
+            return f"The learning rate is {rate} in the only line that has one."
+        lines = "throughout" if there.size == len(self.rate.y) else "in all lines that have one"
+        return f"The learning rate is {rate} {lines}."
 
     @property
     def unit(self) -> str:

@@ -14,7 +14,8 @@ from fcn.report.charts import Chart, Series, strength
 from fcn.report.curves import number, wants_log
 from fcn.report.gallery import Gallery
 from fcn.report.numbers import MEASURES
-from fcn.report.reading import Record, Run
+from fcn.report.reading import Run
+from fcn.report.records import Record, is_number
 from fcn.report.which import stages
 from fcn.vis import make_palette
 
@@ -72,8 +73,13 @@ def three_digits(value: float) -> str:
 def state_of(run: Run) -> str:
     """When a run started and how it ended, in a line."""
     facts = about(run)
+    if run.refused:
+        return "refused before its first step, for what is found below; nothing was trained"
     words = [facts.get("task", ""), f"started {facts['started']}" if "started" in facts else ""]
-    words += [f"on {facts['device']}" if "device" in facts else "", f"ended: {ending_of(run)}"]
+    words += [
+        f"on {facts['device']}" if "device" in facts else "",
+        f"ended: {ending_of(run, brief=True)}",
+    ]
     return " · ".join(filter(None, words))
 
 
@@ -280,15 +286,21 @@ def about(run: Run) -> dict[str, str]:
     return {key: text for key, text in texts.items() if text and text != "None"}
 
 
-def ending_of(run: Run) -> str:
-    """How a run ended, as part of a sentence."""
+def ending_of(run: Run, brief: bool = False) -> str:
+    """How a run ended, as part of a sentence; `brief`: not what an error said."""
+    if run.refused:
+        return "refused before its first step"
     if not run.about:
-        return "unknown: there is no run.json"
+        return "unknown: run.json is not there or cannot be read"
     ended = run.about.get("ended")
-    if not isinstance(ended, dict):
+    if not ended:
         return "not yet, or killed"
-    how, iteration = ended.get("how", "unknown"), ended.get("iteration")
-    at = f" at iteration {number(iteration)}" if isinstance(iteration, int | float) else ""
+    how, iteration = str(ended.get("how") or "unknown"), ended.get("iteration")
+    if any(finding.get("what") and finding["what"] in how for finding in run.findings):
+        how = "by what was found (see Findings)"
+    elif brief and ": " in how:
+        how = "by an error (see Run record)"
+    at = f" at iteration {number(iteration)}" if is_number(iteration) else ""
     return f"{how}{at}, {short_time(ended.get('time'))}".rstrip(", ")
 
 

@@ -45,6 +45,11 @@ def write_pngs(runs: Sequence[Run], stem: Path) -> list[Path]:
     return written
 
 
+def plain(text: str) -> str:
+    """A text as matplotlib shows it as it is: no mathematics, and nothing that is no character."""
+    return text.encode("utf-8", "replace").decode().replace("$", r"\$")
+
+
 def _style(axes: Axes, x: str, y: str) -> None:
     """Names at the axes, a quiet grid, no box."""
     axes.set_xlabel(x)
@@ -71,7 +76,7 @@ def loss(runs: Sequence[Run], layer: str) -> Figure | None:
                 axes.annotate(
                     f" rate {rate:g}", (x, 1), xycoords=("data", "axes fraction"), va="top"
                 )
-        label = "training" if len(runs) == 1 else run.label
+        label = "training" if len(runs) == 1 else plain(run.label)
         axes.plot(*thin(*found.smoothed), STYLES[k % 6], color=color, linewidth=2, label=label)
         if len(found.held_back.x):
             label = "held back" if len(runs) == 1 else ""
@@ -94,7 +99,7 @@ def scores(runs: Sequence[Run], layer: str) -> Figure | None:
     for j, (run, row) in enumerate(zip(runs, curves)):
         for k, (name, curve) in enumerate(zip(MEASURES.values(), row)):
             axes, at = (panels[k], j) if several else (panels[0], k)
-            label = run.label if several else name
+            label = plain(run.label) if several else name
             style = STYLES[at % 6] + ("o" if len(curve.x) <= 60 else "")
             axes.plot(curve.x, 100 * curve.y, style, color=COLORS[at % 6], ms=4, label=label)
             axes.set_title(name if several else "")
@@ -105,30 +110,30 @@ def scores(runs: Sequence[Run], layer: str) -> Figure | None:
 
 def classes(runs: Sequence[Run], layer: str) -> Figure | None:
     """The classes' IU as bars, the best first."""
-    columns = [
-        numbers.classes_of(run, layer, run.scores[layer][-1])
+    there = [
+        (run.label, numbers.classes_of(run, layer, run.scores[layer][-1]))
         for run in runs
         if run.scores.get(layer)
     ]
-    first = [score for column in columns[:1] for score in column if score.iu is not None]
+    first = [score for _, column in there[:1] for score in column if score.iu is not None]
     if not first:
         return None
     first.sort(key=lambda score: score.iu or 0)
-    columns = [column for column in columns if len(column) == len(columns[0])]
-    height = 0.8 / len(columns)
+    there = [(label, column) for label, column in there if len(column) == len(there[0][1])]
+    height = 0.8 / len(there)
     figure = Figure(figsize=(7, 1 + 0.24 * len(first)), layout="constrained")
     axes = figure.subplots()
-    for k, column in enumerate(columns):
+    for k, (label, column) in enumerate(there):
         values = np.array([100 * (column[score.number].iu or 0) for score in first])
         places = np.arange(len(first)) + 0.4 - (k + 0.5) * height
-        bars = axes.barh(places, values, height, color=COLORS[k % 6], label=runs[k].label)
-        if len(columns) == 1:
+        bars = axes.barh(places, values, height, color=COLORS[k % 6], label=plain(label))
+        if len(there) == 1:
             axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
-    axes.set_yticks(range(len(first)), [score.name for score in first], fontsize=9)
+    axes.set_yticks(range(len(first)), [plain(score.name) for score in first], fontsize=9)
     axes.set_ylim(-0.6, len(first) - 0.4)
     _style(axes, "IU, percent", "")
     axes.grid(axis="x", color="#d5dae0", linewidth=0.8)
-    if len(columns) > 1:
+    if len(there) > 1:
         axes.legend(frameon=False)
     return figure
 
@@ -142,7 +147,7 @@ def confusion(runs: Sequence[Run], layer: str) -> Figure | None:
             break
     else:
         return None
-    names = numbers.names_of(run, layer, len(hist))
+    names = [plain(name) for name in numbers.names_of(run, layer, len(hist))]
     side = min(12.0, 3 + 0.26 * len(names))
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     axes = figure.subplots()
@@ -166,7 +171,7 @@ def pictures(runs: Sequence[Run], layer: str) -> Figure | None:
     titles = [
         "input",
         "truth",
-        *(f"{run.label}\niteration {found.iterations[0]}" for run, found in there),
+        *(f"{plain(run.label)}\niteration {found.iterations[0]}" for run, found in there),
     ]
     figure = Figure(figsize=(2.4 * len(titles), 1.9 * len(first.ids) + 0.5), layout="constrained")
     grid = figure.subplots(len(first.ids), len(titles), squeeze=False)

@@ -1,18 +1,18 @@
 """Reads a run's folder. Whatever is missing, of an older format or half written is left out and named."""
 
-import csv
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
 
-Record: TypeAlias = dict[str, Any]
+from fcn.findings import REFUSE
+from fcn.report.records import FINDING, SCORING, Record, read_record, read_records, read_table
+
 # What makes a folder that of a run
 FILES = ("run.json", "log.csv", "scores.jsonl")
+FINDINGS = "findings.jsonl"  # is all that a run leaves that was refused before its first step
 COLUMNS = ("iteration", "rate", "loss", "smoothed_loss", "loss_per_pixel", "pictures_per_second")
 
 
@@ -27,6 +27,7 @@ class Run:
     findings: list[Record]
     problems: list[str] = field(default_factory=list)  # sentences: what is not there, and why
     label: str = ""  # what it goes by beside other runs
+    refused: bool = False  # before its first step
 
     @property
     def model(self) -> str:
@@ -53,25 +54,42 @@ class Run:
 
 def is_run(folder: Path) -> bool:
     """True if the folder has anything that a run leaves behind for a report."""
-    return any((folder / name).is_file() for name in FILES) or (folder / "pictures").is_dir()
+    files = any((folder / name).is_file() for name in (*FILES, FINDINGS))
+    return files or (folder / "pictures").is_dir()
 
 
 def read_run(folder: Path) -> Run:
     """The run in a folder; FileNotFoundError, which says what a run has, if nothing is there."""
     folder = Path(folder).resolve()
     if not is_run(folder):
-        raise FileNotFoundError(
-            f"{folder} holds no run: there is no {', no '.join(FILES)} and no pictures/"
-        )
+        raise FileNotFoundError(no_run(folder))
     problems: list[str] = []
-    about = _read_about(folder / "run.json", problems)
+    of_findings: list[str] = []
+    findings = read_records(folder / FINDINGS, FINDING, "", of_findings)
+    if was_refused(folder, findings):
+        return Run(folder, {}, {}, {}, findings, of_findings, refused=True)
+    about = read_record(folder / "run.json", "start, seed and settings are unknown", problems)
     log = _read_log(folder / "log.csv", problems)
-    scorings = _lines(folder / "scores.jsonl", "there are no scores", problems)
-    findings = _lines(folder / "findings.jsonl", None, problems)
-    scores = _by_layer(scorings)
+    scorings = read_records(folder / "scores.jsonl", SCORING, "there are no scores", problems)
+    scores = _by_layer(scorings, problems)
     if scores and not any("hist" in record for rows in scores.values() for record in rows):
         problems.append("scores.jsonl has no confusion matrices (an older format)")
-    return Run(folder, about, log, scores, findings, problems)
+    return Run(folder, about, log, scores, findings, [*problems, *of_findings])
+
+
+def no_run(folder: Path) -> str:
+    """The sentence about a folder that is none of a run."""
+    if not folder.is_dir():
+        reason = "is a file: name the run's folder" if folder.exists() else "is not there"
+        return f"{folder} {reason}"
+    wanted = ", no ".join((*FILES, FINDINGS))
+    return f"{folder} holds no run: there is no {wanted} and no pictures/"
+
+
+def was_refused(folder: Path, findings: Iterable[Record]) -> bool:
+    """True if the run was refused before its first step, so that its findings are all there is."""
+    begun = any((folder / name).exists() for name in FILES)
+    return not begun and any(finding.get("level") == REFUSE for finding in findings)
 
 
 def read_runs(folders: Iterable[Path]) -> list[Run]:
@@ -90,39 +108,19 @@ def read_runs(folders: Iterable[Path]) -> list[Run]:
     return runs
 
 
-def _read_about(path: Path, problems: list[str]) -> Record:
-    """run.json; {} with a problem noted if it cannot be read."""
-    try:
-        about = json.loads(path.read_text())
-        if isinstance(about, dict):
-            return about
-        problems.append("run.json does not hold a record")
-    except FileNotFoundError:
-        problems.append("run.json is not there, so start, seed and settings are unknown")
-    except ValueError:
-        problems.append("run.json cannot be read (half written?)")
-    return {}
-
-
 def _read_log(path: Path, problems: list[str]) -> dict[str, np.ndarray]:
     """The columns of log.csv. Where a resumed run repeats iterations, the last ones hold."""
-    try:
-        with open(path, newline="", errors="replace") as file:
-            rows = list(csv.reader(file))
-    except FileNotFoundError:
-        problems.append("log.csv is not there, so there is no loss curve")
+    before = len(problems)
+    header, rows = read_table(path, problems)
+    if len(problems) > before and not header:
         return {}
-    header = rows[0] if rows else []
     if "iteration" not in header or not ("loss" in header or "loss_per_pixel" in header):
         problems.append("log.csv has no columns iteration and loss")
         return {}
-    whole = [row for row in rows[1:] if len(row) == len(header)]
-    if len(whole) < len(rows) - 1:
-        problems.append(f"{_lines_of(len(rows) - 1 - len(whole))} of log.csv cannot be read")
-    if not whole:
+    if not rows:
         problems.append("log.csv has no lines yet")
         return {}
-    columns = dict(zip(header, zip(*whole)))
+    columns = dict(zip(header, zip(*rows)))
     log = {name: _numbers(columns[name]) for name in COLUMNS if name in columns}
     log = {name: values[_that_hold(log["iteration"])] for name, values in log.items()}
     return log if len(log["iteration"]) else {}
@@ -150,42 +148,14 @@ def _that_hold(iteration: np.ndarray) -> np.ndarray:
     return np.isfinite(iteration) & (iteration < least_after)
 
 
-def _lines(path: Path, if_missing: str | None, problems: list[str]) -> list[Record]:
-    """The records of a file with a line of JSON each; broken lines are counted as a problem."""
-    try:
-        lines = path.read_text(errors="replace").splitlines()
-    except FileNotFoundError:
-        if if_missing:
-            problems.append(f"{path.name} is not there, so {if_missing}")
-        return []
-    records, broken = [], 0
-    for line in filter(str.strip, lines):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            record = None
-        if isinstance(record, dict):
-            records.append(record)
-        else:
-            broken += 1
-    if broken:
-        problems.append(f"{_lines_of(broken)} of {path.name} cannot be read")
-    if not records and if_missing and not broken:
-        problems.append(f"{path.name} has no lines yet, so {if_missing}")
-    return records
-
-
-def _lines_of(count: int) -> str:
-    return "a line" if count == 1 else f"{count} lines"
-
-
-def _by_layer(records: list[Record]) -> dict[str, list[Record]]:
+def _by_layer(records: list[Record], problems: list[str]) -> dict[str, list[Record]]:
     """The scorings of each layer. Where a resumed run scores again, the last scoring holds."""
     layers: dict[str, list[Record]] = {}
     for record in records:
-        if not isinstance(record.get("iteration"), int | float):
+        if record.get("iteration") is None:
+            problems.append("a scoring in scores.jsonl has no iteration, and is left out")
             continue
-        rows = layers.setdefault(str(record.get("layer", "score")), [])
+        rows = layers.setdefault(str(record.get("layer") or "score"), [])
         while rows and rows[-1]["iteration"] >= record["iteration"]:
             rows.pop()
         rows.append(record)

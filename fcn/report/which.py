@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from fcn import models, places, runs
-from fcn.report.reading import FILES, Run, is_run, read_run
+from fcn.report.reading import FINDINGS, Run, is_run, no_run, read_run
 
 STRIDES = (32, 16, 8)
 
@@ -22,7 +22,9 @@ def run_folder(name: str | None, sample: bool = False) -> Path:
         if path.is_dir() and is_run(path):
             return path.resolve()
         if path.is_dir() and path.name != "sample" and runs.FOLDER in path.absolute().parts:
-            raise FileNotFoundError(f"{path} holds no run: there is no {', no '.join(FILES)}")
+            raise FileNotFoundError(no_run(path))
+        if path.is_file():
+            raise FileNotFoundError(no_run(path))
     if Path(name).name == "sample":
         name, sample = str(Path(name).parent), True
     folder = models.own_folder(models.model_name(name), sample)
@@ -34,12 +36,21 @@ def runs_in(folder: Path) -> list[runs.Run]:
     return [run for run in runs.runs_of(folder) if is_run(run.folder)]
 
 
+def refused_in(folder: Path) -> list[Path]:
+    """The folders of a model folder's trainings that were refused before their first step."""
+    base = folder / runs.FOLDER
+    return [path.parent for path in (*base.glob(FINDINGS), *base.glob(f"*/{FINDINGS}"))]
+
+
 def _newest(folders: list[Path], where: str) -> Path:
     """The run of these model folders that was last worked on."""
     found = [run for folder in folders for run in runs_in(folder)]
-    if not found:
+    if found:
+        return max(found, key=runs.Run.worked_on).folder.resolve()
+    refused = [path for folder in folders for path in refused_in(folder)]
+    if not refused:
         raise FileNotFoundError(f"no run {where}; fcn train makes one")
-    return max(found, key=runs.Run.worked_on).folder.resolve()
+    return max(refused, key=lambda path: (path / FINDINGS).stat().st_mtime).resolve()
 
 
 def stages(shown: list[Run]) -> dict[int, Run]:

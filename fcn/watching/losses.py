@@ -1,8 +1,35 @@
 """Which loss and which labels belong to a score blob, by the layers between them."""
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 from fcn import prototxts
+
+
+class Scores(NamedTuple):
+    """A score blob of a net, its loss and its labels, as far as there are such."""
+
+    name: str
+    classes: int
+    loss: str | None
+    labels: str | None
+    summed: bool | None  # over a picture's pixels; False: their mean; None: nobody knows
+
+    @classmethod
+    def of(cls, net: Any, name: str, classes: int) -> "Scores":
+        """Those of a score blob."""
+        loss = loss_of(net, name)
+        return cls(name, classes, loss, labels_of(net, loss), is_summed(net, loss))
+
+    def area(self, net: Any) -> float:
+        """The pixels of a picture of the last batch, with those that are void."""
+        return math.prod(net.blobs[self.labels].shape[1:]) if self.labels else 1.0
+
+    def guess(self, net: Any) -> float | None:
+        """The loss of equal scores, of a sum without void the largest; None if nobody knows."""
+        if self.summed is None:
+            return None
+        return math.log(self.classes) * (self.area(net) if self.summed else 1.0)
 
 
 def loss_of(net: Any, scores: str) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 NEAR = 1e-4  # relative difference of a loss from a signature
+MAJORITY = 0.5  # of a class's pixels, and of the classes
 SATURATED = 87.33654475  # -ln(FLT_MIN): no softmax loss of a pixel is larger
 
 
@@ -44,6 +45,20 @@ def only_given(hist: Any) -> int | None:
 def only_true(hist: Any) -> int | None:
     """The only class in the truth; None if there are several, or no pixel at all."""
     return _only(np.asarray(hist).sum(1))
+
+
+def renumbered(hist: Any) -> dict[int, int]:
+    """Classes that are given another one each: {class: the other}; empty unless most of them are."""
+    hist = np.asarray(hist)
+    present = np.flatnonzero(hist.sum(1))
+    given = hist.argmax(1)
+    pairs = {
+        int(k): int(given[k])
+        for k in present
+        if given[k] != k and hist[k, given[k]] > MAJORITY * hist[k].sum()
+    }
+    one_each = len(set(pairs.values())) == len(pairs) >= 2
+    return pairs if one_each and len(pairs) > MAJORITY * len(present) else {}
 
 
 def _only(counts: np.ndarray) -> int | None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +10,22 @@ import numpy as np
 
 import caffe
 import fcn.watching.scored as said
-from fcn.findings import REFUSE, Finding
-from fcn.watching.causes import Cause, why_equal
+from fcn.findings import Finding
+from fcn.watching.causes import Cause
+from fcn.watching.dying import Dying
 from fcn.watching.finite import Poisoned, not_finite, require_finite
-from fcn.watching.losses import is_summed, labels_of, loss_of
-from fcn.watching.signatures import is_saturated, is_uniform
+from fcn.watching.losses import Scores
+from fcn.watching.mismatch import LOOKS, Labels, why_unlike
+from fcn.watching.pace import HARDLY, STRETCH, Pace, no_rate, too_large
+from fcn.watching.poison import poison
+from fcn.watching.signatures import a_pixel, is_saturated, is_uniform
+from fcn.watching.snapshots import CALM, GUESSES, Snapshot, Snapshots
+from fcn.watching.why import PATIENCE, Losses, Why
 
 EVERY = 20  # iterations between looks where the solver displays nothing
 LOOK_EVERY = 10  # iterations between looks at rectified maps, which wait for nothing
+LEARNED = 0.7  # a training loss below this share of a guess's is that of a net that has learned
 SHARE = 0.005  # of the time, that looks may take
-PATIENCE = 100  # iterations of uniform scores before a cause that grows is named
-WINDOW = 5  # looks that tell whether a channel is dead
-MOSTLY, NOT_YET = 0.9, 0.5  # shares of dead channels: so many now, so few at first
-_LABELS = 10  # looks at the training labels
 
 LOOKER: Any = getattr(caffe, "diagnosis", None)  # BVLC's pycaffe has none
 
@@ -31,9 +34,10 @@ class Watch:
     """Watches a solver from now on: its passes by callbacks, its snapshots before they are written.
 
     `classes` is {score blob: number of classes}, `pixels` a picture's labelled pixels, if known,
-    `start` the scores of the net that training starts from, {score blob: record}. Findings go to
-    `tell`, each once. Poisoned is raised, out of `solver.step`, when a loss is no number, and by
-    `solver.snapshot` then or when weights are none.
+    `start` the scores of the net that training starts from, {score blob: record}. `last_good` is the
+    snapshot that the run goes on from, its .solverstate or .caffemodel, `begun_from` the weights of a
+    run that starts afresh. Findings go to `tell`, each once. Poisoned is raised, out of
+    `solver.step`, when a loss is no number, and by `solver.snapshot` then or when weights are none.
     """
 
     def __init__(
@@ -44,46 +48,59 @@ class Watch:
         tell: Callable[[Finding], object] = print,
         start: Mapping[str, Mapping[str, Any]] | None = None,
         last_good: str | Path | None = None,
+        begun_from: Sequence[str | Path] = (),
     ):
-        self.solver, self.classes, self.pixels, self.tell = solver, classes, pixels, tell
-        self.start, self.last_good = start or {}, last_good and str(last_good)
-        self.poisoned: Poisoned | None = None
+        self.solver, self.pixels, self.tell = solver, pixels, tell
+        self.scores = {name: Scores.of(solver.net, name, count) for name, count in classes.items()}
+        self.start = start or {}
+        self.snapshots = Snapshots(last_good)
+        self.begun_from = begun_from or ([last_good] if last_good else [])
         self.begun_at = solver.iter
+        self.poisoned: Poisoned | None = None
         self.told: set[tuple[str, str]] = set()
         self.spent, self.clock = 0.0, time.perf_counter()
         self.every = getattr(getattr(solver, "param", None), "display", 0) or EVERY
-        self.losses = {name: loss_of(solver.net, name) for name in classes}
-        self.summed = {name: is_summed(solver.net, loss) for name, loss in self.losses.items()}
         self.uniform_since: dict[str, int] = {}
-        self.true_classes: dict[str, set[int]] = {name: set() for name in classes}
-        self.label_looks = dict.fromkeys(classes, 0)
+        self.labels = Labels(classes)
+        self.collapses = dict.fromkeys(classes, 0)  # in a row
         self.largest: dict[str, float] = {}  # weight of each layer, when last looked at
         self.largest_at = solver.iter
         self.looked_for_zeros = False
-        self.died: Finding | None = None  # the newest about dead channels
-        self.mostly_dead: set[str] = set()  # layers, in the last window of looks
-        self.first_dead: dict[str, float] | None = None
         require_finite(solver.net, "the starting weights")
+        self.why: Why | None = None
         if LOOKER:
             self.first = LOOKER.FirstNotFinite(solver)
-            self.movement = LOOKER.Movement(solver.net)
-            self.activity = LOOKER.Activity(solver.net)
+            self.pace = Pace(solver, self.area_of_a_sum)
+            self.dying = Dying(lambda: LOOKER.Activity(solver.net))
+            self.why = Why(solver, self.pace, self.dying, self.snapshots)
             self.largest = LOOKER.weight_magnitudes(solver.net)
         self.write = solver.snapshot
         solver.snapshot = self.snapshot
         solver.add_callback(lambda: None, self.after_pass)
 
+    def area_of_a_sum(self) -> float:
+        """The pixels that a loss is summed over; 1 if all are means."""
+        sums = [each.area(self.solver.net) for each in self.scores.values() if each.summed]
+        return max(sums, default=1.0)
+
     # ---- what the solver calls
 
     def after_pass(self) -> None:
         """Look at a pass, before the update: at each loss on a CPU, at all else now and then."""
-        due = self.solver.iter % self.every == 0
+        now = self.solver.iter
+        due = now % self.every == 0 or now == self.begun_at
         if LOOKER and self.first.after_pass() and not due:
             self.refuse()
-        if LOOKER and self.solver.iter % LOOK_EVERY == 0:
-            self.in_time(self.activity.add)
+        if LOOKER and now == self.begun_at:
+            self.in_time(self.dying.first_pass)
+        if LOOKER and now % LOOK_EVERY == 0:
+            self.in_time(self.dying.activity.add)
         if due:
             self.check()
+        elif LOOKER and self.first.looked_at == now:  # on a CPU
+            self.judge_snapshots(self.first.losses)
+            if now % LOOK_EVERY == 0:
+                self.in_time(self.look_at_first_labels)
 
     def in_time(self, look: Callable[[], Any]) -> Any:
         """Call something that costs time, unless such looks have had their share; what it returns."""
@@ -101,22 +118,25 @@ class Watch:
         if not_finite(self.solver.net):
             self.refuse()
         self.write()
-        self.last_good = self.snapshot_name()
-
-    def snapshot_name(self) -> str:
-        """The weights that the solver writes at this iteration."""
         param = getattr(self.solver, "param", None)
-        if param is None:
-            return f"the snapshot of iteration {self.solver.iter}"
-        is_hdf5 = param.snapshot_format == param.HDF5
-        end = ".caffemodel.h5" if is_hdf5 else ".caffemodel"
-        return f"{param.snapshot_prefix}_iter_{self.solver.iter}{end}"
+        if param is not None:
+            end = ".h5" if param.snapshot_format == param.HDF5 else ""
+            stem = f"{param.snapshot_prefix}_iter_{self.solver.iter}"
+            self.snapshots.written(Snapshot(f"{stem}.caffemodel{end}", f"{stem}.solverstate{end}"))
+
+    def judge_snapshots(self, losses: Mapping[str, float]) -> None:
+        """Let the losses of this pass tell whether the snapshots before it are good."""
+        known = [(each.loss, each.guess(self.solver.net)) for each in self.scores.values()]
+        guesses = {loss: guess for loss, guess in known if loss and guess}
+        well = not LOOKER or self.dying.found is None
+        self.snapshots.passed(self.solver.iter, losses, guesses, well)
 
     # ---- looks
 
     def check(self) -> list[Finding]:
         """Look at the last pass; returns what was found and told. Raises Poisoned if a loss is NaN."""
         values = self.read_losses()
+        self.judge_snapshots(values)
         if not all(map(math.isfinite, values.values())):
             self.refuse()
         found = self.look_at_losses(values)
@@ -131,87 +151,82 @@ class Watch:
         """{loss blob: value} of the last pass."""
         if LOOKER:
             self.first.look()
-            return LOOKER.losses(self.solver.net) | self.first.losses
-        net = self.solver.net
-        return {
-            name: float(net.blobs[name].data.sum()) for name in filter(None, self.losses.values())
-        }
+            return self.first.losses
+        net, names = self.solver.net, [each.loss for each in self.scores.values()]
+        return {name: float(net.blobs[name].data.sum()) for name in filter(None, names)}
 
     def look_at_losses(self, values: Mapping[str, float]) -> list[Finding]:
-        """Uniform and saturated scores, by the training losses; labels of one class."""
-        found, now = [], self.solver.iter
-        for name, classes in self.classes.items():
-            loss = values.get(self.losses[name] or "")
+        """Uniform, saturated and exploded scores, by the training losses; labels of one class."""
+        found: list[Finding] = []
+        for name, each in self.scores.items():
+            loss = values.get(each.loss or "")
             if loss is None:
                 continue
-            summed, young = self.summed[name], self.label_looks[name] < _LABELS
-            wanted = young or summed is not False and loss > math.log(classes)
-            pixels = self.look_at_labels(name) if wanted else self.pixels
-            found += self.one_class(name)
-            if is_saturated(loss, pixels, summed):
-                found.append(said.saturated(name, loss, pixels))
-            if not is_uniform(loss, classes, pixels, summed):
-                self.uniform_since.pop(name, None)
-                continue
-            since = self.uniform_since.setdefault(name, now)
-            if since < now:
-                found += self.uniform(name, loss, now - since)
+            young = self.labels.looks[name] < LOOKS
+            wanted = young or each.summed is not False and loss > math.log(each.classes)
+            pixels = self.look_at_labels(each) if wanted else self.pixels
+            only = self.labels.only(name)
+            if only is not None:
+                found.append(said.one_true_class(name, only, "labels it trains on"))
+            if is_saturated(loss, pixels, each.summed):
+                found.append(said.saturated(name, loss, pixels, self.too_large()))
+            else:
+                found += self.exploded(each, loss, pixels)
+            found += self.uniform(each, loss, pixels)
         return found
 
-    def look_at_labels(self, name: str) -> float | None:
+    def look_at_first_labels(self) -> None:
+        """Note the labels of a batch, as long as there were few looks."""
+        for name, each in self.scores.items():
+            if self.labels.looks[name] < LOOKS:
+                self.look_at_labels(each)
+
+    def look_at_labels(self, scores: Scores) -> float | None:
         """Note the classes of the last batch's labels; how many labels of a picture count."""
-        labels = labels_of(self.solver.net, self.losses[name])
-        if labels is None:
+        if scores.labels is None:
             return self.pixels
-        self.label_looks[name] += 1
-        values = self.solver.net.blobs[labels].data
-        valid = values[(values >= 0) & (values < self.classes[name])]
-        if valid.size and len(self.true_classes[name]) < 2:
-            self.true_classes[name] |= {int(valid.min()), int(valid.max())}
-        return valid.size / len(values)
+        return self.labels.add(scores.name, self.solver.net.blobs[scores.labels].data)
 
-    def one_class(self, name: str) -> list[Finding]:
-        """Training labels that were of one class in every look."""
-        seen = self.true_classes[name]
-        if self.label_looks[name] < _LABELS or len(seen) != 1:
+    def exploded(self, scores: Scores, loss: float, pixels: float | None) -> list[Finding]:
+        """A loss that was right in the first pass and has been far too large for a while."""
+        since = self.snapshots.exploded_since
+        cause = self.too_large() if since is not None else None
+        if cause is None or since is None or self.solver.iter - since < 2 * CALM:
             return []
-        return [said.one_true_class(name, next(iter(seen)), "labels it trains on")]
+        each = a_pixel(loss, pixels, scores.summed)
+        times = min(each, default=0.0) / math.log(scores.classes)
+        if times <= GUESSES:
+            return []
+        return [said.exploded(scores.name, times, self.solver.iter - since, cause)]
 
-    def uniform(self, name: str, loss: float, steps: int) -> list[Finding]:
+    def too_large(self) -> Cause | None:
+        """The rate as the cause of a loss that is far too large; None if the start had it so."""
+        return self.why.too_large() if self.why else too_large(self.solver)
+
+    def uniform(self, scores: Scores, loss: float, pixels: float | None) -> list[Finding]:
         """Scores that are the same for all classes, once the cause is certain or time has passed."""
-        cause = self.cause(name) if LOOKER else None
-        certain = cause is not None and cause.kind != "rate"
-        if not certain and steps < PATIENCE:
+        now, name = self.solver.iter, scores.name
+        if not is_uniform(loss, scores.classes, pixels, scores.summed):
+            self.uniform_since.pop(name, None)
             return []
-        return [said.uniform(name, self.classes[name], loss, steps, cause)]
-
-    def cause(self, name: str) -> Cause | None:
-        """Why the scores of the last training pass are equal."""
-        rate = getattr(self.solver, "lr", 0.0)
-        return why_equal(self.solver.net, name, self.movement.share(), rate)
+        steps = now - self.uniform_since.setdefault(name, now)
+        cause = self.why.equal(name) if self.why and steps else None
+        if not steps or (cause is None and steps < PATIENCE):
+            return []
+        return [said.uniform(name, scores.classes, loss, steps, cause)]
 
     def look_deeper(self) -> list[Finding]:
-        """The size of the weights, and dead channels."""
+        """The size of the weights, how far they move, and dead channels."""
         self.largest = LOOKER.weight_magnitudes(self.solver.net)
         self.largest_at = self.solver.iter
-        if self.activity.passes < WINDOW:
-            return []
-        dead, self.activity = self.activity.dead(), LOOKER.Activity(self.solver.net)
-        if self.first_dead is None:
-            self.first_dead = dead
-        early = self.first_dead
-        mostly = {
-            layer
-            for layer, share in dead.items()
-            if share >= MOSTLY and early.get(layer, 1.0) <= NOT_YET
-        }
-        died = {k: v for k, v in dead.items() if v == 1 or k in mostly & self.mostly_dead}
-        self.mostly_dead, self.died = mostly, None
-        if not died:
-            return []
-        layer = max(died, key=died.__getitem__)  # of equal ones the lowest
-        self.died = said.dead(layer, died[layer], early.get(layer, 1.0), WINDOW)
-        return [self.died]
+        found = [self.dying.look()]
+        moved = self.pace.measure()
+        slow = self.pace.too_slow(moved) if self.pace.is_still(moved) else None
+        if slow and moved.steps >= STRETCH and not self.uniform_since:
+            found.append(said.still(slow))
+        if reason := no_rate(self.solver):
+            found.append(said.no_rate(reason, self.solver.lr))
+        return [each for each in found if each]
 
     # ---- scores
 
@@ -231,22 +246,57 @@ class Watch:
             self.refuse(f"the loss of {layer} is {loss:g} on the scored pictures")
         images = images or result.get("images")
         pixels = float(np.asarray(hist).sum()) / images if images else self.pixels
-        summed, steps = self.summed.get(layer), self.solver.iter - self.begun_at
-        found = said.from_scores(layer, hist, loss, result, pixels, summed)
+        own = self.scores.get(layer)
+        summed, steps = own and own.summed, self.solver.iter - self.begun_at
+        losses = self.losses_of(own, loss, pixels)
+        cause = self.too_large()
+        if losses.trained < losses.guess:
+            cause = why_unlike(losses.trained, losses.scored, losses.guess)
+        found = said.from_scores(layer, hist, loss, result, pixels, summed, cause)
         if LOOKER:
             found += self.in_time(self.look_deeper) or []
-        collapsed = said.collapsed(layer, hist, loss, result, pixels, summed)
-        if collapsed is not None:
-            cause = self.cause(layer) if LOOKER and steps else None
-            if cause is not None and (cause.kind != "rate" or steps >= PATIENCE):
-                found.append(said.because(collapsed, cause))
-            elif self.died:
-                died = Cause("dead", self.died.what, self.died.way_out, self.died.evidence)
-                found.append(said.because(collapsed, died))
-            elif not found:
-                found.append(collapsed)
-        found += said.below_start(layer, result, self.start.get(layer), steps)
+        found += self.labels.differ(layer, hist, losses.trained < LEARNED * losses.guess)
+        moved = not LOOKER or self.pace.since_start() >= HARDLY
+        low = said.below_start(layer, result, self.start.get(layer), steps, moved)
+        flat = said.collapsed(layer, hist, loss, result, pixels, summed)
+        self.collapses[layer] = self.collapses.get(layer, 0) + 1 if flat else 0
+        found += self.explained(layer, flat, low, losses, found)
         return self.tell_all(found)
+
+    def losses_of(self, scores: Scores | None, loss: float, pixels: float | None) -> Losses:
+        """The losses a pixel of a scoring, of training and of equal scores; nan if nobody knows."""
+        guess = scores.guess(self.solver.net) if scores else None
+        if scores is None or scores.loss is None or not guess:
+            return Losses(math.nan, math.nan, math.nan)
+        least = math.log(scores.classes)
+        trained = self.snapshots.usual(scores.loss) / guess * least
+        return Losses(min(a_pixel(loss, pixels, scores.summed), default=0.0), trained, least)
+
+    def explained(
+        self,
+        layer: str,
+        flat: Finding | None,
+        low: Finding | None,
+        losses: Losses,
+        found: Sequence[Finding],
+    ) -> list[Finding]:
+        """Scores that are one class or below the start, with the cause that holds, if one does."""
+        differ = next((each for each in found if each.kind == "labels.differ"), None)
+        if differ:
+            rest = differ.way_out
+            return [Finding(low.kind, low.level, low.what, low.evidence, rest)] if low else []
+        why = self.why if self.solver.iter > self.begun_at else None
+        result = []
+        if flat:
+            cause = why.one_class(layer, losses) if why else None
+            if cause:
+                result.append(said.because(flat, cause))
+            elif not found and not low:
+                result.append(said.again(flat, self.collapses[layer]))
+        if low:
+            cause = why.below_start(losses) if why else None
+            result.append(said.because(low, cause) if cause else low)
+        return result
 
     # ---- what is said
 
@@ -273,29 +323,18 @@ class Watch:
 
     def poison(self, what: str) -> Finding:
         """The finding about values that are no numbers."""
-        solver, source = self.solver, None
+        source, largest = None, ""
+        at_start = self.solver.iter == self.begun_at
         if LOOKER:
             self.first.look()
-            source = self.first.origin or LOOKER.origin(solver.net)
-            if self.first.losses:
-                bad = ", ".join(f"{k} is {v:g}" for k, v in self.first.losses.items() if v - v != 0)
-                what = what or f"{bad} at iteration {self.first.iteration}"
-        what = what or f"a loss or weights are not finite at iteration {solver.iter}"
-        where = f": first in {source}" if source else ""
-        momentum = getattr(getattr(solver, "param", None), "momentum", None)
-        evidence = [f"rate {getattr(solver, 'lr', float('nan')):g}"]
-        if momentum is not None:
-            evidence.append(f"momentum {momentum:g}")
+            source = self.first.origin or LOOKER.origin(self.solver.net)
+            if self.first.iteration is not None:
+                bad = [f"{k} is {v:g}" for k, v in self.first.losses.items() if v - v != 0]
+                what = what or f"{', '.join(bad)} at iteration {self.first.iteration}"
+                at_start = self.first.iteration == self.begun_at
+        what = what or f"a loss or weights are not finite at iteration {self.solver.iter}"
         if self.largest:
             name = max(self.largest, key=self.largest.__getitem__)
-            at = self.largest_at
-            evidence.append(f"largest weight at {at}: {self.largest[name]:.3g}, of {name}")
-        evidence.append(
-            f"last good snapshot: {self.last_good}" if self.last_good else "no good snapshot"
-        )
-        way_out = "take a smaller base_lr, and start again"
-        if self.last_good:
-            way_out = f"take a smaller base_lr, and go on from {self.last_good}"
-        if source and source.kind == "data":
-            way_out = "look at the picture and labels that were read in this step"
-        return Finding("nan", REFUSE, f"{what}{where}", "; ".join(evidence), way_out)
+            largest = f"largest weight at {self.largest_at}: {self.largest[name]:.3g}, of {name}"
+        begun = [Snapshot.of(file).weights for file in self.begun_from]
+        return poison(self.solver, what, source, largest, self.snapshots, begun, at_start)

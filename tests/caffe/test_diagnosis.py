@@ -30,7 +30,9 @@ def test_a_healthy_net_has_no_origin(net):
     assert diagnosis.origin(net) is None  # before it has run
     net.forward()
     assert diagnosis.origin(net) is None and diagnosis.not_finite(net) == []
-    assert diagnosis.losses(net)["sum"] == pytest.approx(net.blobs["sum"].data.item())
+    assert diagnosis.losses(diagnosis.loss_blobs(net))["sum"] == pytest.approx(
+        net.blobs["sum"].data.item()
+    )
     largest = diagnosis.weight_magnitudes(net)
     assert largest["a"] == pytest.approx(abs(net.params["a"][0].data).max())
     assert diagnosis.map_magnitudes(net)["data"] == pytest.approx(abs(net.blobs["data"].data).max())

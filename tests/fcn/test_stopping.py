@@ -321,3 +321,8 @@ def test_caffes_tools_read_the_log(model, tmp_path):
     rows = rows_of(tmp_path / "train.log.train")
     assert [float(row["NumIters"]) for row in rows] == [0, 10, 20]
     assert float(rows[0]["loss"]) > float(rows[-1]["loss"])
+    (scored,) = rows_of(tmp_path / "train.log.test")
+    (record,) = map(json.loads, (model / "snapshot/scores.jsonl").read_text().splitlines())
+    assert float(scored["NumIters"]) == 30
+    for name in ("loss", "pixel_accuracy", "mean_accuracy", "mean_iu", "fw_iu"):
+        assert float(scored[name]) == pytest.approx(record[name], rel=1e-5)

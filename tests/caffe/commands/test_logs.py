@@ -3,6 +3,7 @@
 import csv
 
 import numpy as np
+import pytest
 
 from caffe.__main__ import main
 from caffe.commands.parse_log import read_log
@@ -55,3 +56,75 @@ def test_plot_training_log(training):
         assert "<!-- train.txt" in text
         assert "<!-- train_resumed.txt" in text
         assert f"<!-- {CHARTS[chart][0]} -->" in text
+
+
+STAMP = "I20260101 10:00:0{}.000000  1 "
+
+
+def test_a_log_of_one_display_has_its_rate(folder):
+    (folder / "one.log").write_text(
+        STAMP.format(0) + "solver.cpp:1] Iteration 0, loss = 2\n"
+        + STAMP.format(0) + "solver.cpp:2]     Train net output #0: loss = 2 (* 1 = 2 loss)\n"
+        + STAMP.format(0) + "sgd_solver.cpp:3] Iteration 0, lr = 0.01\n"
+    )  # fmt: skip
+    ((row,), test) = read_log("one.log")
+    assert row["LearningRate"] == 0.01 and test == []
+
+
+# ---- the log.csv of a run of `fcn train`
+
+TABLE = """run,iteration,time,rate,seed,start_sha1,loss,smoothed_loss,loss_per_pixel,pictures_per_second
+1,0,2026-01-01T10:00:00,0.01,7,ab,90,90,0.9,0
+1,20,2026-01-01T10:00:08,0.01,7,ab,nan,85,nan,2.5
+1,40,2026-01-01T10:01:00,0.001,7,ab,50,70,0.5,2.5
+"""
+
+
+def test_the_table_of_a_run_is_read_as_a_log(folder):
+    (folder / "log.csv").write_text(TABLE + "1,60,2026-01-01T10:0")  # it is being written
+    assert main(["parse_log", "log.csv", "."]) == 0
+    with open("log.csv.train") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [
+        *("NumIters", "Seconds", "LearningRate", "loss", "smoothed_loss", "loss_per_pixel")
+    ]
+    assert [float(row["NumIters"]) for row in rows] == [0, 20, 40]
+    assert [float(row["Seconds"]) for row in rows] == [0, 8, 60]
+    assert [float(row["LearningRate"]) for row in rows] == [0.01, 0.01, 0.001]
+    assert rows[1]["loss"] == "nan" and float(rows[2]["loss_per_pixel"]) == 0.5
+    assert not (folder / "log.csv.test").exists()
+
+
+def test_the_table_of_a_run_is_plotted(folder, capfd):
+    (folder / "log.csv").write_text(TABLE)
+    for chart in range(4, 8):
+        assert main(["plot_training_log", str(chart), f"{chart}.svg", "log.csv"]) == 0
+    text = (folder / "6.svg").read_text()
+    assert "<!-- log.csv -->" in text and "smoothed" not in text  # one curve, in one unit
+    assert main(["plot_training_log", "0", "0.svg", "log.csv"]) == 1
+    assert "of a run of `fcn train` the scores are in train.log" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_table_without_a_line_is_said(folder, capfd, rows):
+    (folder / "log.csv").write_text("".join(TABLE.splitlines(True)[:1]) + "1,0,2026"[: 8 * rows])
+    assert main(["parse_log", "log.csv", "."]) == 1
+    assert "log.csv: the table holds no line of training yet" in capfd.readouterr().err
+
+
+SCREEN = """starting from voc-fcn16s: /data/voc-fcn16s.caffemodel
+iteration 0 of 1300: loss 0.4210 a pixel, smoothed 0.421, rate 0.01
+iteration 50 of 1300: loss 0.3310 a pixel, smoothed 0.321, rate 0.01, 16 pictures/s, 0:01:20 left
+>>> 2026-01-01 10:00:00 Iteration 650 mean IU 0.52
+"""
+
+
+@pytest.mark.parametrize("text", [SCREEN, "", "nothing\n", SCREEN + "\x00\xff"])
+def test_what_solve_py_prints_is_no_log_and_says_where_it_is(folder, capfd, text):
+    (folder / "screen.txt").write_text(text)
+    assert main(["parse_log", "screen.txt", "."]) == 1
+    said = capfd.readouterr().err
+    assert "train.log in the run's folder, or log.csv beside it" in said
+    assert said.count("\n") == 1
+    assert main(["plot_training_log", "6", "x.png", "screen.txt"]) == 1
+    assert "train.log in the run's folder" in capfd.readouterr().err

@@ -69,9 +69,9 @@ SOLVER = (
 )
 
 
-def warnings_of(folder, capfd, filler, rate):
+def warnings_of(folder, capfd, filler, rate, more=""):
     (folder / "net.prototxt").write_text(CANNOT % filler)
-    (folder / "solver.prototxt").write_text(SOLVER % rate)
+    (folder / "solver.prototxt").write_text(SOLVER % rate + more)
     assert main(["train", "-solver=solver.prototxt"]) == 0
     lines = capfd.readouterr().err.splitlines()
     return [line.partition("] ")[2] for line in lines if line.startswith("W")]
@@ -94,9 +94,31 @@ def test_an_upsampling_that_gives_every_class_the_same_is_told(folder, capfd):
 BILINEAR = 'group: 3 weight_filler { type: "bilinear" }'
 
 
-def test_nan_is_told_once_at_a_display(folder, capfd):
-    (line,) = warnings_of(folder, capfd, BILINEAR, "1e38")
-    assert "loss is nan: first in layer 'conv' (Convolution)" in line
+def test_nan_is_told_once_at_a_display_and_at_each_snapshot(folder, capfd):
+    first, *snapshots = warnings_of(folder, capfd, BILINEAR, "1e38", " snapshot: 4")
+    assert "iteration 1: loss is nan: first in layer 'conv' (Convolution)" in first
+    written = sorted(folder.glob("*.caffemodel"), key=lambda path: int(path.stem.split("_")[-1]))
+    assert [path.stem for path in written] == ["s_iter_4", "s_iter_8", "s_iter_12"]
+    assert [line.split(":")[0] for line in snapshots] == [f"snapshot {p.stem}" for p in written]
+    assert "1 of 2 layers are not finite (NaN or Inf), first of 'conv'" in snapshots[0]
+
+
+@pytest.mark.parametrize("display, device", [(0, "cpu"), (0, "gpu"), (5, "gpu")])
+def test_nan_is_told_without_displays_and_on_a_gpu(folder, capfd, request, display, device):
+    """Without displays a GPU is not waited for until something is written."""
+    if device == "gpu":
+        request.getfixturevalue("mock_gpu")
+        request.getfixturevalue("monkeypatch").setattr(
+            "caffe.commands.train._choose_device", lambda flags, param: None
+        )
+    (folder / "net.prototxt").write_text(CANNOT % BILINEAR)
+    text = (SOLVER % "1e38").replace("display: 3", f"display: {display}")
+    (folder / "solver.prototxt").write_text(text)
+    assert main(["train", "-solver=solver.prototxt"]) == 0
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("W")]
+    told = [line for line in lines if "loss is nan" in line]
+    assert len(told) == (0 if (display, device) == (0, "gpu") else 1)
+    assert ["s_iter_12" in line for line in lines if "nothing can go on" in line] == [True]
 
 
 def test_a_healthy_net_is_not_warned_of(folder, capfd):

@@ -44,9 +44,9 @@ def test_half_written_last_lines_are_left_out(tmp_path):
     assert len(run.findings) == 1
     assert run.problems == [
         "run.json cannot be read (half written?)",
-        "a line of log.csv cannot be read",
-        "a line of scores.jsonl cannot be read",
-        "a line of findings.jsonl cannot be read",
+        "line 103 of log.csv cannot be read (half written?)",
+        "line 5 of scores.jsonl cannot be read (half written?)",
+        "line 2 of findings.jsonl cannot be read (half written?)",
     ]
 
 

@@ -1,55 +1,16 @@
 """Training that goes wrong in known ways is named while it runs; training that does not is left alone."""
 
-from pathlib import Path
+import re
 
 import numpy as np
 import pytest
-import tiny_model
 from waits import Waits
+from watched import kinds, score, watched
 
 import caffe
-from fcn import measures, scoring
+from fcn import measures
 from fcn.findings import NOTE, WARN
-from fcn.watching import Poisoned, Watch, require_finite
-
-
-@pytest.fixture
-def solver_of(tmp_path, monkeypatch):
-    """A function: a solver of the small model with these settings, filled with these weights."""
-    folder = tmp_path / "voc-tiny"
-    tiny_model.write_data(tmp_path / "data")
-    tiny_model.write_model(folder)
-    monkeypatch.chdir(folder)
-    (folder / "snapshot").mkdir()
-
-    def build(rate=0.01, more="", score=None, body=None, train=None, filled=True):
-        text = tiny_model.SOLVER.format(snapshot=0).replace("0.01", str(rate))
-        if "display" in more:
-            text = text.replace("display: 0", "")
-        (folder / "solver.prototxt").write_text(text + more)
-        if train:
-            path = folder / "train.prototxt"
-            path.write_text(train(path.read_text()))
-        solver = caffe.get_solver("solver.prototxt")
-        if filled:
-            tiny_model.write_weights(folder, folder / "w.caffemodel", body=body, score=score)
-            solver.net.copy_from("w.caffemodel")
-        return solver
-
-    return build
-
-
-def watched(solver, **more):
-    told = []
-    return Watch(solver, {"score": 3}, tell=told.append, **more), told
-
-
-def score(watch, images=3):
-    net = watch.solver.test_nets[0]
-    net.share_with(watch.solver.net)
-    hist, loss = scoring.compute_hist(net, None, "cde"[:images])
-    return watch.scored("score", hist, loss, measures.scores(hist), images)
-
+from fcn.watching import Poisoned, require_finite
 
 # ---- healthy runs
 
@@ -85,7 +46,7 @@ def test_between_displays_a_gpu_is_not_waited_for(solver_of, mock_gpu):
     watch.spent = 0
     with Waits():
         watch.after_pass()
-        watch.activity.add()
+        watch.dying.activity.add()
 
 
 def test_looks_take_their_share_of_the_time_at_most(solver_of):
@@ -117,21 +78,6 @@ def test_a_loss_that_is_nan_stops_the_run_and_names_the_layer(solver_of):
     with pytest.raises(Poisoned):
         solver.snapshot()
     assert told == [finding]
-
-
-def test_the_last_good_snapshot_is_named_and_none_of_nan_is_written(solver_of, tmp_path):
-    solver = solver_of(0.01)
-    watched(solver)
-    solver.step(3)
-    solver.snapshot()
-    solver.net.params["score_fr"][0].data[0, 0] = np.nan
-    with pytest.raises(Poisoned, match="snapshot/train_iter_3.caffemodel"):
-        solver.snapshot()
-    with pytest.raises(
-        Poisoned, match="layer 'score_fr' .Convolution.: its weights are not finite"
-    ):
-        solver.step(1)
-    assert len(list((tmp_path / "voc-tiny" / "snapshot").iterdir())) == 2
 
 
 def test_nan_that_the_data_bring_is_no_matter_of_the_rate(solver_of):
@@ -184,20 +130,7 @@ def test_on_bvlc_s_pycaffe_nan_is_seen_all_the_same(solver_of, monkeypatch):
     assert len(told) == 1
 
 
-def test_the_last_good_snapshot_has_the_name_of_its_format(solver_of):
-    solver = solver_of(0.01, "snapshot_format: HDF5")
-    watch, _ = watched(solver, last_good="start.caffemodel")
-    assert watch.last_good == "start.caffemodel"
-    solver.step(2)
-    solver.snapshot()
-    assert Path(watch.last_good).is_file()
-
-
 # ---- scores that say nothing
-
-
-def kinds(told):
-    return [finding.kind for finding in told if finding.level != NOTE]
 
 
 def test_an_upsampling_of_zeros_is_the_cause_not_the_zero_score_layer(solver_of):
@@ -235,13 +168,18 @@ def test_zero_weights_below_are_the_cause(solver_of):
 
 
 def test_a_rate_that_is_too_small_is_the_cause(solver_of):
-    watch, told = watched(solver_of(1e-10))
-    watch.solver.step(90)
-    assert told == []
-    watch.solver.step(60)
+    watch, told = watched(solver_of(1e-10), at_leisure=True)
+    watch.solver.step(150)
     (finding,) = told
-    assert "the weights have hardly moved" in finding.what and "rate 1e-10" in finding.evidence
-    assert "zero" not in finding.what
+    assert finding.kind == "uniform"
+    assert "the weights have hardly moved, because the rate is too small" in finding.what
+    assert "rate 1e-10" in finding.evidence and "zero" not in finding.what
+    assert re.search(
+        r"the weights moved by \d\.\de-\d\d of their size in \d+ steps", finding.evidence
+    )
+    hist = np.array([[70, 0, 0], [20, 0, 0], [10, 0, 0]])
+    (scored,) = watch.scored("score", hist, 1.0986, measures.scores(hist), 1)
+    assert scored.kind == "collapsed" and "rate is too small" in scored.what
 
 
 RELU = 'layer { name: "relu" type: "ReLU" bottom: "body" top: "body" }\nlayer {\n  name: "drop7"'
@@ -265,8 +203,9 @@ def test_a_saturated_softmax_is_named(solver_of):
     wrong = np.roll(np.eye(3), 1, 0) * 1e6
     watch, told = watched(solver_of(1e-12, score=wrong))
     watch.solver.step(1)
-    found = score(watch)
-    assert "saturated" in [f.kind for f in [*told, *found]]
+    score(watch)
+    (finding,) = [f for f in told if f.kind == "saturated"]
+    assert "start from other weights" in finding.way_out  # it was so before the first step
 
 
 def test_a_truth_of_one_class_is_named_in_training_and_scoring(solver_of):
