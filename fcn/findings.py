@@ -30,15 +30,6 @@ class Finding(NamedTuple):
         return "\n    ".join(part for part in parts if part)
 
 
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """A number of things for people; `plural`, unless it is the noun and an s.
-
-    >>> counted(1, "layer"), counted(2, "layer")
-    ('1 layer', '2 layers')
-    """
-    return f"{count} {noun if count == 1 else plural or noun + 's'}"
-
-
 def by_weight(findings: Iterable[Finding]) -> list[Finding]:
     """The findings, the heaviest first, otherwise in their order."""
     return sorted(findings, key=lambda finding: LEVELS.index(finding.level))

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import caffe
 from fcn import doctor, models, prototxts, runs, surgery, weights
-from fcn.findings import REFUSE, Finding, counted
+from fcn.findings import REFUSE, Finding
 from fcn.scoring import read_records
+from fcn.wording import counted
 
 LEAKS = ("data.leakage", "data.same_split")  # findings that --leakage allows
 

@@ -115,7 +115,7 @@ class Trace:
     def snapshot(self) -> None:
         """The solver's `snapshot`, and a warning if its weights are not finite."""
         self.write()
-        if broken := diagnosis.not_finite(self.solver.net):
+        if broken := caffe.diagnosis.not_finite(self.solver.net):
             of = len(self.solver.net.params)
             stem = f"{self.solver.param.snapshot_prefix}_iter_{self.solver.iter}"
             warning(

@@ -8,7 +8,8 @@ import numpy as np
 from fcn.datasets.dataset import VOID
 from fcn.datasets.masks import TWO_CLASSES, WAYS_OUT
 from fcn.datasets.survey import Survey
-from fcn.findings import NOTE, REFUSE, WARN, Finding, counted
+from fcn.findings import NOTE, REFUSE, WARN, Finding
+from fcn.wording import counted
 
 MUCH_VOID = 0.5  # a larger share of void is told
 ENOUGH = 20  # so many whole labels show which classes there are

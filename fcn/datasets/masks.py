@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 
 from fcn.datasets.dataset import VOID
-from fcn.findings import counted
 from fcn.pictures import stored_orientation
 from fcn.vis import make_palette
+from fcn.wording import counted
 
 NEAR = 12  # JPEG moves a value this far
 MANY = 8  # wrong values; more of them, at borders alone, are what JPEG or resizing leaves

@@ -8,7 +8,8 @@ import numpy as np
 from fcn.datasets.masks import WAYS_OUT
 from fcn.doctor.case import Case, Source
 from fcn.doctor.edges import MOVES, Compared, best_shift, clearly, compared
-from fcn.findings import NOTE, WARN, Finding, counted
+from fcn.findings import NOTE, WARN, Finding
+from fcn.wording import counted
 
 AT_LEAST = 6  # pictures; fewer tell nothing
 SHOWN = 5  # of many files, so many are named

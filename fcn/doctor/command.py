@@ -13,7 +13,8 @@ import caffe
 from caffe.proto import caffe_pb2
 from fcn import devices, doctor, models, prototxts, starting, weights
 from fcn.doctor import TEST, TRAIN, Case
-from fcn.findings import NOTE, REFUSE, Finding, by_weight, counted
+from fcn.findings import NOTE, REFUSE, Finding, by_weight
+from fcn.wording import counted
 
 
 def run(args: argparse.Namespace) -> int:

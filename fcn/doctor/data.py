@@ -9,7 +9,8 @@ from fcn.datasets import param_str
 from fcn.doctor.case import TEST, TRAIN, Case, Source
 from fcn.doctor.pictures import way_to_mean
 from fcn.doctor.recipe import losses
-from fcn.findings import NOTE, REFUSE, WARN, Finding, counted
+from fcn.findings import NOTE, REFUSE, WARN, Finding
+from fcn.wording import counted
 
 
 def check(case: Case) -> Iterator[Finding]:

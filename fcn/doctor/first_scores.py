@@ -10,8 +10,9 @@ from fcn.doctor.case import TEST, TRAIN, Case, Source
 from fcn.doctor.passes import Passes, View
 from fcn.doctor.starting_nets import heads, layers_of
 from fcn.doctor.stored import layers_in
-from fcn.findings import REFUSE, Finding, counted
+from fcn.findings import REFUSE, Finding
 from fcn.finite_scores import not_finite
+from fcn.wording import counted
 
 EQUAL = 1e-6  # of the scores' magnitude: a smaller spread is none
 

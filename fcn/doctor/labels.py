@@ -7,7 +7,8 @@ from fcn.datasets import labels
 from fcn.datasets.dataset import VOID
 from fcn.datasets.survey import Survey, label_tops, survey
 from fcn.doctor.case import TRAIN, Case, Source
-from fcn.findings import REFUSE, WARN, Finding, counted
+from fcn.findings import REFUSE, WARN, Finding
+from fcn.wording import counted
 
 SCORED_SHARE = 0.4  # of the time goes to the labels that are scored
 LOSSES = ("SoftmaxWithLoss", "InfogainLoss")  # that read labels, and may ignore one

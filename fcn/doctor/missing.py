@@ -8,7 +8,8 @@ from fcn import models, places
 from fcn import weights as files
 from fcn.datasets.registry import PUBLISHED
 from fcn.doctor.case import Case, Source
-from fcn.findings import REFUSE, Finding, counted
+from fcn.findings import REFUSE, Finding
+from fcn.wording import counted
 
 # What is known of the sizes of downloads.
 WEIGHT_SIZES = {

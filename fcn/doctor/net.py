@@ -7,8 +7,9 @@ from caffe.coord_map import crop_params
 from fcn import prototxts
 from fcn.doctor.case import TRAIN, Case
 from fcn.explain import Layers, layers_and_tops, position_map
-from fcn.findings import NOTE, REFUSE, WARN, Finding, counted
+from fcn.findings import NOTE, REFUSE, WARN, Finding
 from fcn.prototxts import CHANGES_CHANNELS, outputs_of
+from fcn.wording import counted
 
 
 def check(case: Case) -> Iterator[Finding]:

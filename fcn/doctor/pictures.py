@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fcn.doctor.case import TRAIN, Case, Source
-from fcn.findings import NOTE, REFUSE, WARN, Finding, counted
+from fcn.findings import NOTE, REFUSE, WARN, Finding
 from fcn.pictures import UNREADABLE_ERRORS, read_picture
+from fcn.wording import counted
 
 COUNT = 24  # pictures of each layer
 FAR = 40  # levels between the mean given and the pictures', for a set whose mean is not known

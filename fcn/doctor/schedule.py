@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fcn.doctor.case import Case
-from fcn.findings import REFUSE, WARN, Finding, counted
+from fcn.findings import REFUSE, WARN, Finding
+from fcn.wording import counted
 
 UNKNOWN = 10000  # steps, where neither the recipe nor the solver says how many
 LOOKED_AT = 2000  # steps that are computed, evenly over all

@@ -9,8 +9,9 @@ import caffe
 from fcn import weights as files
 from fcn.doctor.case import TRAIN, Case
 from fcn.doctor.stored import layers_in
-from fcn.findings import NOTE, REFUSE, WARN, Finding, counted
+from fcn.findings import NOTE, REFUSE, WARN, Finding
 from fcn.prototxts import NetParameter
+from fcn.wording import counted
 
 WEIGHTED = ("Convolution", "Deconvolution", "InnerProduct", "Scale", "Embed")
 MULTIPLYING = WEIGHTED[:3]
