@@ -118,7 +118,7 @@ def test_values_out_of_range_and_jpeg(task):
     )
     assert "77" in found["labels.range"].evidence and str(first) in found["labels.range"].evidence
     pixels = (classes == 0).sum()
-    assert f"{pixels} pixels" in found["labels.range"].evidence
+    assert f"{pixels:,} pixels" in found["labels.range"].evidence
     assert "180x240, mask 180x230" in found["labels.size"].evidence
 
 

@@ -114,4 +114,4 @@ def test_no_published_rate_is_tiny(name):
 
 
 def test_the_checks_before_training_draw_the_same_line():
-    assert recipe.FINE_TUNING[0] == LEAST_STEP
+    assert recipe.FINE_TUNING == LEAST_STEP
