@@ -23,7 +23,7 @@ def check(case: Case) -> Iterator[Finding]:
     if source is None or lacks_statistics(case) or case.refused("weights.", "start.", "net."):
         return  # what the net gives follows from that
     looks = [
-        Look(score, label, source)
+        Look(score, label)
         for score, label in case.scored.items()
         if label in source.tops and score in blobs_of(case)
     ]
@@ -111,7 +111,6 @@ class Look:
 
     score: str
     label: str
-    source: Source
     classes: int = 0
     pictures: int = 0
     spread: float = 0.0  # between the classes' scores at one place, as a share of their magnitude
