@@ -84,6 +84,7 @@ def begin(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
             test_net=solver.test_nets[0],
             start=[(net.name, net.weights) for net in start],
             sample=args.sample,
+            steps=args.rounds * args.steps,
         )
         look(case, Teller(run, solver), args.anyway, args.leakage)
         if not states:

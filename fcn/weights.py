@@ -217,7 +217,11 @@ def how_to_get(net: str, sample: bool = False) -> str:
         return f"make it: python ilsvrc-nets/solve.py{flag}" if sample else get(net)
     if net.startswith("ilsvrc-nets/"):
         model = "" if sample or net.endswith("vgg16-fcn") else " --model alexnet"
-        return f"make it: python ilsvrc-nets/convert.py{model}{flag} (see ilsvrc-nets/README.md)"
+        make = f"make it: python ilsvrc-nets/convert.py{model}{flag} (see ilsvrc-nets/README.md)"
+        classifier = net.removesuffix("-fcn")
+        if sample or existing(classifier):
+            return make
+        return f"{get(classifier)}\nthen {make}"
     train = f"train it: fcn train {net}{flag} (see README.md)"
     if sample or not published.addresses(net):
         return train

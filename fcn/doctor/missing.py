@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from fcn import models, places
+from fcn import places
 from fcn import weights as files
 from fcn.datasets.registry import PUBLISHED
 from fcn.doctor.case import Case, Source
@@ -12,11 +12,6 @@ from fcn.findings import REFUSE, Finding
 from fcn.wording import counted
 
 # What is known of the sizes of downloads.
-WEIGHT_SIZES = {
-    "ilsvrc-nets/vgg16-fcn": "made from VGG_ILSVRC_16_layers.caffemodel, 527 MB",
-    "ilsvrc-nets/alexnet-fcn": "made from bvlc_reference_caffenet.caffemodel, 244 MB",
-    "voc-fcn8s": "513 MB",
-}
 DATA_SIZES = {"voc": "about 3 GB", "nyud": "2.8 GB, if made from the published .mat file"}
 SHOWN = 5  # of many files, so many are named
 
@@ -50,11 +45,9 @@ def missing_weights(case: Case) -> Iterator[Finding]:
         paths = [case.given[number]] if case.given else files.candidates(name, case.sample)
         if any(path.is_file() for path in paths):
             continue
-        size = "" if case.sample else WEIGHT_SIZES.get(name, "")
         looked = "looked for " + ", ".join(str(path) for path in paths)
         what = f"the weights of {name}, which training starts from, are not there"
-        evidence = f"{looked}; {size}" if size else looked
-        yield Finding("missing.weights", REFUSE, what, evidence, how_to_get(name, case.sample))
+        yield Finding("missing.weights", REFUSE, what, looked, how_to_get(name, case.sample))
 
 
 def how_to_get(name: str, sample: bool) -> str:
@@ -63,11 +56,6 @@ def how_to_get(name: str, sample: bool) -> str:
         text = files.how_to_get(name, sample)
     except OSError:
         text = f"train it: fcn train {name}"
-    if not sample and name in ("ilsvrc-nets/vgg16-fcn", "ilsvrc-nets/alexnet-fcn"):
-        classifier = name.removesuffix("-fcn")
-        if not any(path.is_file() for path in files.candidates(classifier)):
-            published = files.NAMES[classifier][0]
-            text = f"put {published} into {models.CLASSIFIERS}/ (its README.md: where from), then {text}"
     return text.replace("\n", "; ")
 
 

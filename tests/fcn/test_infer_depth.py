@@ -129,5 +129,5 @@ def test_from_python(nyud_model):
     both = net(["c.png", "c.png"], depth=["d.png", np.full((20, 30), 9000, np.uint16)], batch=2)
     assert np.array_equal(both[0].classes, wanted.classes) and (both[1].classes == 7).all()
     for wrong in ({}, {"hha": "h.png"}):
-        with pytest.raises(ValueError, match="nyud-tiny reads color and depth"):
+        with pytest.raises(ValueError, match="reads color and depth"):
             net("c.png", **wrong)
