@@ -96,9 +96,9 @@ class Trace:
         """Watch a solver's passes and snapshots."""
         self.solver, self.told = solver, False
         self.found = diagnosis.FirstNotFinite(solver)
+        solver.add_callback(lambda: None, self.after_pass)
         self.write = solver.snapshot
         solver.snapshot = self.snapshot
-        solver.add_callback(lambda: None, self.after_pass)
 
     def after_pass(self) -> None:
         """Look at the losses of each pass on a CPU, on a GPU at displays: they are fetched then.
@@ -117,7 +117,7 @@ class Trace:
     def snapshot(self) -> None:
         """The solver's `snapshot`, and a warning if its weights are not finite."""
         self.write()
-        if broken := diagnosis.not_finite(self.solver.net):
+        if broken := self.found.broken_layers():
             of = len(self.solver.net.params)
             stem = f"{self.solver.param.snapshot_prefix}_iter_{self.solver.iter}"
             warning(
