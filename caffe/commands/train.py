@@ -94,11 +94,10 @@ class Trace:
 
     def __init__(self, solver: Any) -> None:
         """Watch a solver's passes and snapshots."""
+        self.write, solver.snapshot = solver.snapshot, self.snapshot
         self.solver, self.told = solver, False
         self.found = diagnosis.FirstNotFinite(solver)
         solver.add_callback(lambda: None, self.after_pass)
-        self.write = solver.snapshot
-        solver.snapshot = self.snapshot
 
     def after_pass(self) -> None:
         """Look at the losses of each pass on a CPU, on a GPU at displays: they are fetched then.
