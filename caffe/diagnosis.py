@@ -169,10 +169,6 @@ class FirstNotFinite:
                 self.origin = origin(self.solver.net)
         return self.iteration is not None
 
-    def broken_layers(self) -> list[str]:
-        """Names of the layers whose weights are not finite now; one wait."""
-        return not_finite(self.solver.net)
-
     def __str__(self) -> str:
         """One sentence."""
         bad = [name for name, value in self.losses.items() if not math.isfinite(value)]

@@ -94,9 +94,10 @@ class Trace:
 
     def __init__(self, solver: Any) -> None:
         """Watch a solver's passes and snapshots."""
-        self.write, solver.snapshot = solver.snapshot, self.snapshot
         self.solver, self.told = solver, False
         self.found = diagnosis.FirstNotFinite(solver)
+        self.write = solver.snapshot
+        solver.snapshot = self.snapshot
         solver.add_callback(lambda: None, self.after_pass)
 
     def after_pass(self) -> None:
@@ -116,7 +117,7 @@ class Trace:
     def snapshot(self) -> None:
         """The solver's `snapshot`, and a warning if its weights are not finite."""
         self.write()
-        if broken := self.found.broken_layers():
+        if broken := diagnosis.not_finite(self.solver.net):
             of = len(self.solver.net.params)
             stem = f"{self.solver.param.snapshot_prefix}_iter_{self.solver.iter}"
             warning(
