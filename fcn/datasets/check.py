@@ -83,7 +83,7 @@ def check(layer: SegDataLayer, split: str) -> Report:
     repeated = [id for id, times in Counter(ids).items() if times > 1]
     if repeated:
         report.add("twice", f"ids that are there twice: {first_few(repeated)}")
-    for id in tqdm(ids, desc=split, unit=""):
+    for id in tqdm(ids, desc=split, unit="", leave=False, disable=None):
         absent = layer.absent_files([id])
         if absent:
             for path in absent:

@@ -62,7 +62,9 @@ def run(args: argparse.Namespace) -> int:
     ids = layer.read_split()
     for top in dataset.scored.values():
         classes = len(dataset.names_of(top))
-        labels = [layer.load(top, id) for id in tqdm(ids, desc=split, unit="")]
+        labels = [
+            layer.load(top, id) for id in tqdm(ids, desc=split, unit="", leave=False, disable=None)
+        ]
         print(f"{args.name} {split} {top}: {len(labels)} pictures, {classes} classes")
         print("stride  bound of mean IU (%)")
         for stride in args.strides:

@@ -2,11 +2,13 @@
 
 import argparse
 import dataclasses
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from fcn import weights
 from fcn.datasets import splits
 from fcn.datasets.dataset import VOID
 from fcn.new import mapping, nearest, overfit, pairs, reading, stored, texts, writing
@@ -243,15 +245,13 @@ def notes(plan: Plan, shares: Mapping[int, tuple[int, int]]) -> list[str]:
 def next_commands(args: argparse.Namespace, plan: Plan) -> list[str]:
     """The commands that come next."""
     stages = texts.STAGES if plan.stages else texts.AT_ONCE
-    models = [(args.dir / stage.folder).as_posix() for stage in stages]
-    lines = [f"fcn new {args.dir} --check", *(f"fcn train {model}" for model in models)]
-    lines[0] = f"{lines[0]:34} # can the net learn one picture? proves that data and net fit"
-    if not plan.small:
-        lines.insert(
-            1, "python ilsvrc-nets/convert.py       # once: VGG-16, which training starts from"
-        )
+    models = [shlex.quote((args.dir / stage.folder).as_posix()) for stage in stages]
+    body = "ilsvrc-nets/vgg16-fcn"
+    first = [] if plan.small or weights.existing(body) else [f"{weights.how_to_get(body)}: VGG-16"]
     return [
-        *lines,
+        *first,
+        f"fcn new {shlex.quote(str(args.dir))} --check  # can the net learn one picture by heart?",
+        *(f"fcn train {model}" for model in models),
         f"fcn report {models[-1]} --open",
         f"fcn infer PICTURE --model {models[-1]}",
     ]

@@ -46,7 +46,8 @@ def read(path: Path) -> Mask:
         codes = np.asarray(image)
         flat = image.getpalette("RGB") or []
         colours = list(zip(flat[::3], flat[1::3], flat[2::3]))
-        table = {k: colours[k] if k < len(colours) else BLACK for k in np.unique(codes).tolist()}
+        seen = np.flatnonzero(np.bincount(codes.ravel(), minlength=256)).tolist()
+        table = {k: colours[k] if k < len(colours) else BLACK for k in seen}
         return Mask(codes, PALETTE, table, plain=path.suffix.lower() == ".png")
     if image.mode in ("L", "1") or image.mode.startswith("I"):
         plain = image.mode == "L" and not jpeg and path.suffix.lower() == ".png"

@@ -77,12 +77,11 @@ PIXELS = 500 * 375
 FROM_NOTHING = """type: "Adam"
 lr_policy: "multistep"
 base_lr: {rate}
-gamma: 0.3
-stepvalue: {first}
-stepvalue: {second}
+gamma: 0.4
+{falls}
 momentum: 0.9
 momentum2: 0.999"""
-FALLS = (0.6, 0.85)  # where the rate falls, of all steps
+FALLS = (0.5, 0.7, 0.85, 0.95)  # where the rate falls, of all steps
 SMALL_BODY = """
     body=dict(narrow=8, fc6=4, weight_filler=dict(type="msra")),"""
 
@@ -189,9 +188,9 @@ def solver_text(stage: Stage, facts: Facts) -> str:
     """solver.prototxt."""
     rounds, steps = schedule(stage, facts)
     if facts.small:
-        falls = [round(share * rounds * steps) for share in FALLS]
+        falls = "\n".join(f"stepvalue: {round(share * rounds * steps)}" for share in FALLS)
         rate = "0.001" if stage.start == VGG else "0.0005"
-        settings = FROM_NOTHING.format(rate=rate, first=falls[0], second=falls[1])
+        settings = FROM_NOTHING.format(rate=rate, falls=falls)
     else:
         settings = PUBLISHED.format(rate=float(stage.summed) * PIXELS, summed=stage.summed)
     return SOLVER.format(
