@@ -7,7 +7,7 @@ MODELS = $(sort $(wildcard voc-* nyud-* siftflow-* pascalcontext-*))
 STAGES = voc-fcn32s voc-fcn16s voc-fcn8s
 
 .DEFAULT_GOAL = help
-.PHONY: help test lint coverage demo nets protos bench results docs
+.PHONY: help test lint coverage demo nets protos bench results docs site
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
@@ -52,3 +52,7 @@ results: $(READY)  ## results.md, from the records of fcn score
 
 docs: $(READY)  ## docs/caffe.md, from the code
 	$(PY) docs/make_caffe_md.py
+
+site: $(READY)  ## the manual, as pages of HTML in site/
+	$(PY) -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	$(PY) -m mkdocs build --strict
