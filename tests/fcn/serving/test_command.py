@@ -39,7 +39,9 @@ def test_serves_until_ctrl_c_and_ends_with_130(model, scene):
     """A process of its own, with a net: the classes are those of a Segmenter."""
     command = [sys.executable, "-m", "fcn", "serve", "--model", str(model), "--port", "0", "--cpu"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # a suite that runs in the background of a shell ignores Ctrl-C, and so would its children
+    heeds = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeds)
     with subprocess.Popen(command, env=environment, **pipes) as process:
         lines = []
         while not lines or "Ctrl-C" not in lines[-1]:
