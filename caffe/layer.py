@@ -21,6 +21,8 @@ Window = tuple[int, int, int, int]
 Blobs = Sequence[Blob]
 
 LAYER_TYPES: dict[str, type[Layer]] = {}
+# type -> what forks of Caffe mean by it, where that is not what the table says, or not one thing
+MEANINGS: dict[str, list[type[Layer]]] = {}
 
 # "Convolution" -> "convolution_param", for every typed parameter message of a layer
 PARAM_FIELDS = {kind: f"{name}_param" for kind, name in param_name_dict().items()}
@@ -42,6 +44,7 @@ class Layer:
     auto_top = False  # tops left out in the net are added, without a usable name
     default_loss_weight = 0.0  # 1 for losses: the weight of the first top where none is given
     param_type: str | None = None  # the type whose message is `param`, if not the layer's own
+    fork = ""  # the fork of Caffe that has the layer; empty: BVLC Caffe 1.0 has it
 
     # What the ways of running a net (caffe/running) need to know. Every default is safe: a layer
     # that declares nothing is right under all of them, and perhaps slower than it could be. Of a
@@ -72,6 +75,11 @@ class Layer:
     def type(self) -> str:
         """The layer type, as the prototxt names it."""
         return self.layer_param.type
+
+    @classmethod
+    def means(cls, layer_param: caffe_pb2.LayerParameter) -> bool:
+        """Whether what a prototxt states can only, or at least can, be this meaning of its type."""
+        return False
 
     # ---- the four methods
 
@@ -202,14 +210,30 @@ def register(cls: type[Layer]) -> type[Layer]:
     return cls
 
 
+def meaning(type_name: str) -> Callable[[type[Layer]], type[Layer]]:
+    """Class decorator: enters the class as what a fork means by a type; its `means` says when."""
+
+    def enter(cls: type[Layer]) -> type[Layer]:
+        MEANINGS.setdefault(type_name, []).append(cls)
+        return cls
+
+    return enter
+
+
 def layer_type_list() -> list[str]:
     """Names of the built-in layer types."""
     return sorted(LAYER_TYPES)
 
 
+def class_of(layer_param: caffe_pb2.LayerParameter) -> type[Layer] | None:
+    """The class of a layer's type, or of the one meaning that what the layer states decides for."""
+    fitting = [cls for cls in MEANINGS.get(layer_param.type, ()) if cls.means(layer_param)]
+    return fitting[0] if len(fitting) == 1 else LAYER_TYPES.get(layer_param.type)
+
+
 def is_built_in(layer: Layer) -> bool:
     """Whether a layer's class is the registered one of its type, not a user's Python class."""
-    return LAYER_TYPES.get(layer.type) is type(layer)
+    return class_of(layer.layer_param) is type(layer)
 
 
 def declares(layer: Layer, trait: str) -> Any:
@@ -225,7 +249,7 @@ def declares(layer: Layer, trait: str) -> Any:
 
 def layer_class(layer_param: caffe_pb2.LayerParameter) -> type[Layer]:
     """The class of a layer's type. Raises ValueError naming the nearest known type."""
-    cls = LAYER_TYPES.get(layer_param.type)
+    cls = class_of(layer_param)
     if cls is None:
         hint = did_you_mean(layer_param.type, LAYER_TYPES, "did you mean {}? ", cutoff=0.5)
         raise ValueError(

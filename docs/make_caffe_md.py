@@ -28,6 +28,7 @@ TOOLS |= {
     "classify": "python/classify.py",
     "detect": "python/detect.py",
     "draw_net": "python/draw_net.py",
+    "new_layer": "",
 }
 
 # where -> (object or module here, pycaffe 1.0's public names of it)
@@ -236,7 +237,10 @@ def page():
         (f"`{name}`", one_line(cls.__doc__).replace("*", r"\*"), where(cls))
         for name, cls in updates.SOLVERS.items()
     ]
-    tools = [(f"`caffe {name}`", about, f"`{TOOLS[name]}`") for name, about in COMMANDS.items()]
+    tools = [
+        (f"`caffe {name}`", about, code(filter(None, [TOOLS[name]])))
+        for name, about in COMMANDS.items()
+    ]
     names = [(f"`{place}`", code(names.split())) for place, (_, names) in PYCAFFE.items()]
     names += [
         (place, code(re.sub(r"\(.*\)", "", names).split())) for place, names in ATTRIBUTES.items()

@@ -31,7 +31,7 @@ FLOORS = [
     ("layer", "filler"),
     ("files.weights",),  # of a net's layers
     ("layers",),
-    ("topology", "build"),
+    ("topology", "unknown_layers", "build"),
     ("running",),
     ("arrays", "net"),
     ("diagnosis", "learnable"),
