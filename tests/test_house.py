@@ -148,7 +148,7 @@ def test_c_files_are_short_and_there_are_no_utils():
 
 # Methods that say the same wherever they stand; their class says it once (Layer, Hooks, Kernel, ...)
 INHERITED = {
-    *("setup", "reshape", "forward", "backward", "forward_window", "forward_fused"),
+    *("means", "setup", "reshape", "forward", "backward", "forward_window", "forward_fused"),
     *("affected_window", "aliases_bottom", "fuses", "is_identity", "forget_weights"),
     *("derived_weights", "workspace", "multiply_adds", "allow_force_backward"),
     *("converted_parameters", "applies", "gradients", "compute_update", "check", "steps"),

@@ -99,7 +99,7 @@ def read_net_without_strange_fields(path: Path) -> caffe_pb2.NetParameter:
     """
     file = wire.File(path)
     net, left_out = caffe_pb2.NetParameter(), set()
-    kinds = {_LAYER: net.layer, _OLD_LAYERS: net.layers}
+    kinds: dict[int, Any] = {_LAYER: net.layer, _OLD_LAYERS: net.layers}
     for field in wire.read_fields(file, 0, file.size):
         if field.number not in kinds:
             net.MergeFrom(wire.parse(file, net, [field]))

@@ -4,7 +4,7 @@ import pytest
 from gradient_check import build
 
 import caffe
-from caffe.layer import Layer, layer_class, register
+from caffe.layer import LAYER_TYPES, MEANINGS, Layer, layer_class, register
 
 # What a build of BVLC Caffe 1.0 without OpenCV names; with it, ImageData and WindowData as well
 CAFFE = """
@@ -17,10 +17,15 @@ Tile
 """
 
 
-def test_every_type_of_caffe_is_there_and_no_other():
+def test_every_type_of_caffe_is_there_and_the_others_name_their_fork():
     types = CAFFE.split()
     assert len(types) == 59
-    assert set(caffe.layer_type_list()) == {*types, "ImageData", "WindowData"}
+    own = {name for name in caffe.layer_type_list() if not LAYER_TYPES[name].fork}
+    assert own == {*types, "ImageData", "WindowData"}
+    for name, cls in LAYER_TYPES.items():
+        assert cls.__module__.startswith("caffe.layers.forks.") == bool(cls.fork), name
+    for classes in MEANINGS.values():
+        assert all(cls.fork and cls.__module__.startswith("caffe.layers.forks.") for cls in classes)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,7 @@
+"""The layers that forks of Caffe added, a family a file; each class names its fork.
+
+Importing this enters them in layer.LAYER_TYPES, and in layer.MEANINGS where forks gave one name
+several meanings, or gave a name of Caffe's another one.
+"""
+
+from . import batch_normalization, interp, upsample  # noqa: F401
