@@ -4,4 +4,14 @@ Importing this enters them in layer.LAYER_TYPES, and in layer.MEANINGS where for
 several meanings, or gave a name of Caffe's another one.
 """
 
-from . import batch_normalization, interp, upsample  # noqa: F401
+from . import (  # noqa: F401
+    batch_normalization,
+    interp,
+    masks,
+    normalize,
+    region_losses,
+    regions,
+    small_nets,
+    ssd,
+    upsample,
+)
