@@ -6,6 +6,7 @@ several meanings, or gave a name of Caffe's another one.
 
 from . import (  # noqa: F401
     batch_normalization,
+    crf,
     interp,
     masks,
     normalize,
