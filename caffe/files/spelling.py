@@ -51,6 +51,21 @@ def v2_type(old: int) -> str:
 _V1_NAMES = {name: v2_name(name) for name in V1.LayerType.DESCRIPTOR.values_by_name}
 
 
+def respell_net(net: caffe_pb2.NetParameter, name: str) -> None:
+    """Bring the words of a net's layers to Caffe's, in place. `name` is for messages.
+
+    What a fork means without saying so is said. ValueError where two words contradict each other.
+    """
+    for layer in net.layer:
+        respell(layer, name)
+    if any(layer.type == "ImageLabelmapData" for layer in net.layer):
+        # only HED has this layer, and its sigmoid loss is another one
+        for layer in net.layer:
+            stated = layer.loss_param.HasField("class_balanced")
+            if layer.type == "SigmoidCrossEntropyLoss" and not stated:
+                layer.loss_param.class_balanced = True
+
+
 def respell(layer: caffe_pb2.LayerParameter, net: str) -> None:
     """Bring the words of a layer to Caffe's, in place. `net` is for messages.
 

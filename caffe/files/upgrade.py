@@ -10,7 +10,7 @@ from typing import Any
 
 from ..glog import info
 from ..proto import caffe_pb2
-from .spelling import respell, v2_name, v2_type
+from .spelling import respell_net, v2_name, v2_type
 from .upgrade_v0 import upgrade_v0
 
 V1 = caffe_pb2.V1LayerParameter
@@ -65,8 +65,7 @@ def _upgrade(param: caffe_pb2.NetParameter, name: str) -> None:
     if param.input:
         _upgrade_inputs(param, name)
         info("upgrade_proto.cpp:66", f"{name}: upgraded input fields to an Input layer")
-    for layer in param.layer:
-        respell(layer, name)
+    respell_net(param, name)
     _upgrade_batch_norm(param)
 
 
