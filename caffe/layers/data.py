@@ -56,7 +56,7 @@ class PrefetchingData(Layer):
         """The next picture (C, H, W), as read, and its label."""
         raise NotImplementedError
 
-    def batch(self) -> tuple[np.ndarray, np.ndarray]:
+    def batch(self) -> tuple[np.ndarray, ...]:
         """The next batch: pictures (N, C, H, W) and labels (N), float32."""
         labels = np.empty(self.batch_size, np.float32)
         pictures = np.empty(0, np.float32)
