@@ -56,7 +56,8 @@ class MatWrite(MatFiles):
             names = self.names
             name = names[self.passes % len(names)] if names else f"iter_{self.passes}"
             for number, blob in enumerate(bottom):
-                self.write(self.path(name, number), blob.data.reshape(self.legacy_shape(blob)))
+                values = blob.x.cpu().numpy().reshape(self.legacy_shape(blob))
+                self.write(self.path(name, number), values)
         self.passes += 1
 
     def write(self, path: str, values: np.ndarray) -> None:

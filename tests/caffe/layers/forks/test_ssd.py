@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from gradient_check import Case, Layers, check_gradient, check_reference
+from naive_boxes import overlap
 
 from caffe.layers.forks import boxes
 from caffe.proto.caffe_pb2 import PriorBoxParameter as CODE
@@ -117,13 +118,6 @@ CASES = [
 def test_reference_and_gradient(case):
     check_reference(case)
     check_gradient(case)
-
-
-def overlap(a, b):
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    shared = max(width, 0) * max(height, 0)
-    return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
 
 
 @pytest.fixture
