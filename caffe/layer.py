@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import builtins
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,9 +21,38 @@ from .proto import caffe_pb2
 Window = tuple[int, int, int, int]
 Blobs = Sequence[Blob]
 
-LAYER_TYPES: dict[str, type[Layer]] = {}
+# type -> modules to be imported when it is first asked for
+ANNOUNCED: dict[str, list[str]] = {}
 # type -> what forks of Caffe mean by it, where that is not what the table says, or not one thing
 MEANINGS: dict[str, list[type[Layer]]] = {}
+
+
+class LayerTypes(dict[str, Any]):
+    """Type -> class. All types are there; announced ones get their classes when first asked for."""
+
+    def __getitem__(self, name: str) -> type[Layer]:
+        for module in ANNOUNCED.pop(name, ()):
+            importlib.import_module(module)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The class of a type, or `default`."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def items(self) -> Any:
+        """(type, class) of all types; everything announced is imported."""
+        return {name: self[name] for name in self}.items()
+
+    def announce(self, name: str, module: str) -> None:
+        """A module has a class for a type, or a meaning of it."""
+        ANNOUNCED.setdefault(name, []).append(module)
+        self.setdefault(name, None)
+
+
+LAYER_TYPES = LayerTypes()
 
 # "Convolution" -> "convolution_param", for every typed parameter message of a layer
 PARAM_FIELDS = {kind: f"{name}_param" for kind, name in param_name_dict().items()}
@@ -204,7 +234,7 @@ def describe(layer_param: caffe_pb2.LayerParameter) -> str:
 
 def register(cls: type[Layer]) -> type[Layer]:
     """Class decorator: enters the class in the table of layer types under its own name."""
-    if cls.__name__ in LAYER_TYPES:
+    if dict.get(LAYER_TYPES, cls.__name__) is not None:
         raise KeyError(f"layer type {cls.__name__} is registered twice")
     LAYER_TYPES[cls.__name__] = cls
     return cls
@@ -227,8 +257,9 @@ def layer_type_list() -> list[str]:
 
 def class_of(layer_param: caffe_pb2.LayerParameter) -> type[Layer] | None:
     """The class of a layer's type, or of the one meaning that what the layer states decides for."""
-    fitting = [cls for cls in MEANINGS.get(layer_param.type, ()) if cls.means(layer_param)]
-    return fitting[0] if len(fitting) == 1 else LAYER_TYPES.get(layer_param.type)
+    cls = LAYER_TYPES.get(layer_param.type)
+    fitting = [own for own in MEANINGS.get(layer_param.type, ()) if own.means(layer_param)]
+    return fitting[0] if len(fitting) == 1 else cls
 
 
 def is_built_in(layer: Layer) -> bool:
