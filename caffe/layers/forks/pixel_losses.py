@@ -138,8 +138,11 @@ class SigmoidLoss(Loss):
         raise NotImplementedError
 
     def backward(self, top, propagate_down, bottom):
-        for index in range(1, len(bottom)):
-            self.check_no_gradient(propagate_down, index)
+        self.check_no_gradient(propagate_down)
+        if (
+            len(bottom) > 2 and propagate_down[2]
+        ):  # as of all that a layer with learned bottoms makes
+            bottom[2].dx.zero_()
         if propagate_down[0]:
             x, target = (blob.x.view(self.num, -1) for blob in bottom[:2])
             dx = (torch.sigmoid(x) - target) * self.weight * top[0].dx

@@ -17,8 +17,8 @@ class SmoothL1Loss(Loss):
     Bottoms: a, b; then w_in (Fast R-CNN, R-FCN), or w_in and w_out (Faster R-CNN). Divided by the
     first dimension, or, as in R-FCN where loss_param says so or a second top has each position's
     loss (N, 1, H, W), by positions (FULL, VALID), items (BATCH_SIZE), 1 (NONE) or
-    pre_fixed_normalizer (PRE_FIXED). The first two bottoms get the exact gradient; R-FCN leaves
-    out a factor w_in, which makes no difference to weights of 0 and 1.
+    pre_fixed_normalizer (PRE_FIXED). The first two bottoms get the exact gradient, the weights 0;
+    R-FCN leaves out a factor w_in, which makes no difference to weights of 0 and 1.
     """
 
     fork = "Fast R-CNN, Faster R-CNN, R-FCN"
@@ -67,8 +67,9 @@ class SmoothL1Loss(Loss):
             torch.sum(loss, 1, keepdim=True, out=blob.x)
 
     def backward(self, top, propagate_down, bottom):
-        for index in range(2, len(bottom)):
-            self.check_no_gradient(propagate_down, index)
+        for blob, propagates in zip(bottom[2:], propagate_down[2:]):
+            if propagates:  # as of all that a layer with learned bottoms proposes
+                blob.dx.zero_()
         square = self.param.sigma**2
         slope = (self.difference * square).clamp(-1, 1)
         for blob in bottom[2:]:

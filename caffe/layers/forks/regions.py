@@ -12,7 +12,7 @@ from ...layer import Layer, register
 
 class Regions(Layer):
     """Bottom 0 holds maps (N, C, H, W), bottom 1 regions (R, 5) in pixels of the pictures; the top
-    has an item a region. Regions get no gradient."""
+    has an item a region. The regions' gradient is 0."""
 
     num_bottom, num_top = 2, 1
     deterministic = repeatable = True
@@ -47,13 +47,6 @@ class Regions(Layer):
         """Raise ValueError for a picture beyond the batch."""
         if low < 0 or high >= num:
             raise self.error(f"regions name pictures {low}..{high}, the batch has 0..{num - 1}")
-
-    def no_gradient(self) -> Exception:
-        """The error for a gradient of the regions."""
-        return self.error(
-            "cannot pass a gradient to the regions, but force_backward asks for one",
-            NotImplementedError,
-        )
 
 
 def rounded(x: torch.Tensor) -> torch.Tensor:
@@ -122,8 +115,8 @@ class ROIPooling(Regions):
                 place[:, i, j] = (row + first) * plane.shape[2] + at
 
     def backward(self, top, propagate_down, bottom):
-        if propagate_down[1]:
-            raise self.no_gradient()
+        if propagate_down[1]:  # as of all that a layer with learned bottoms proposes
+            bottom[1].dx.zero_()
         if not propagate_down[0]:
             return
         dx = bottom[0].dx.zero_()
@@ -200,8 +193,8 @@ class PSROIPooling(Regions):
         top[0].x.copy_((a - b - c + d) / area.clamp(min=1))
 
     def backward(self, top, propagate_down, bottom):
-        if propagate_down[1]:
-            raise self.no_gradient()
+        if propagate_down[1]:  # as of all that a layer with learned bottoms proposes
+            bottom[1].dx.zero_()
         if not propagate_down[0]:
             return
         num, channels, height, width = bottom[0].shape

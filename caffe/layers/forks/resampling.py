@@ -36,7 +36,9 @@ class Resized(Layer):
         return bottom[0].x.view(self.legacy_shape(bottom[0]))
 
     def backward(self, top, propagate_down, bottom):
-        if any(propagate_down):
+        if len(bottom) > 1 and propagate_down[1]:
+            bottom[1].dx.zero_()  # it gives a size and no values
+        if propagate_down[0]:
             raise self.error(
                 "has no gradient, but force_backward asks for one", NotImplementedError
             )

@@ -89,11 +89,8 @@ class MaskUpsample(Layer):
             )
 
     def backward(self, top, propagate_down, bottom):
-        if propagate_down[1]:
-            raise self.error(
-                "cannot pass a gradient to the mask, but force_backward asks for one",
-                NotImplementedError,
-            )
+        if propagate_down[1]:  # as every top of a layer that learns; places have no gradient
+            bottom[1].dx.zero_()
         if propagate_down[0]:
             torch.gather(top[0].dx.flatten(2), 2, self.place, out=bottom[0].dx.flatten(2))
 
