@@ -76,7 +76,14 @@ def test_all_layers_of_forks_that_have_no_files_are_in_one():
     types |= {layer.type for name in NETS for layer in built(name, 1).layers}
     forks = {name for name, cls in caffe.layer.LAYER_TYPES.items() if cls.fork}
     elsewhere = {
-        *("DenseImageData", "ImageSegData", "ImageLabelmapData", "MatRead", "MatWrite"),  # files
+        *(
+            "AnnotatedData",
+            "DenseImageData",
+            "ImageSegData",
+            "ImageLabelmapData",
+            "MatRead",
+            "MatWrite",
+        ),
         *("AdaptiveBiasChannel", "BiasChannel", "DenseCRF", "Padding"),  # a test of their own
         *("SoftmaxCrossEntropyLoss", "SoftmaxWithLossExpectation"),
     }

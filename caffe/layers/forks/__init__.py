@@ -7,6 +7,7 @@ from ...layer import LAYER_TYPES
 
 # file -> its types, and types of Caffe's that it gives another meaning
 FAMILIES = {
+    "annotated": ("AnnotatedData",),
     "batch_normalization": ("BN",),
     "crf": ("DenseCRF", "MultiStageMeanfield"),
     "data": ("DenseImageData", "ImageLabelmapData", "ImageSegData"),
