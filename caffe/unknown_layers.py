@@ -34,6 +34,7 @@ ELSEWHERE = {
     "LabelSpecificMargin": "caffe-windows",
     "LossStatistic": "CCNN",
     "LpqLoss": "FlowNet2",
+    "MILLoss": "CCNN",
     "MarginInnerProduct": "SphereFace",
     "MaskedWindowData": "SDS",
     "Mean": "FlowNet2",

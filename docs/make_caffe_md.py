@@ -241,6 +241,8 @@ layer states decides, and where it cannot, the error names them.
 
 {table(["type", "what", "fork", "file"], rows)}
 
+Fillers: {code(name for name, fill in filler.FILLERS.items() if fill.__module__ != filler.__name__)}.
+
 Not built in, and named with their fork when a net asks for them: {code(ELSEWHERE)}.
 
 """
@@ -291,7 +293,7 @@ All {len(layers)} types of BVLC Caffe 1.0, forward and backward, on CPU and CUDA
 
 {table(["type", "what", "file"], layers)}
 
-Fillers: {code(filler.FILLERS)}.
+Fillers: {code(name for name, fill in filler.FILLERS.items() if fill.__module__ == filler.__name__)}.
 
 {forks()}
 ## Solvers

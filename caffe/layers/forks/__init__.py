@@ -4,6 +4,7 @@ A file is imported when a net first has one of its types: most nets have none.
 """
 
 from ...layer import LAYER_TYPES
+from . import fillers  # noqa: F401
 
 # file -> its types, and types of Caffe's that it gives another meaning
 FAMILIES = {
