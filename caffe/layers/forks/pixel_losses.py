@@ -27,9 +27,7 @@ class ForkSoftmaxWithLoss(SoftmaxWithLoss):
     """
 
     fork = "SegNet, DeepLab, R-FCN"
-    told_by = (
-        "class_weighting, softmaxloss_param, PRE_FIXED, or more than one top; else it is Caffe's"
-    )
+    told_by = "class_weighting, softmaxloss_param, PRE_FIXED, or three tops; else it is Caffe's"
     num_top = (1, 3)
 
     @classmethod
@@ -39,7 +37,7 @@ class ForkSoftmaxWithLoss(SoftmaxWithLoss):
             stated & {"class_weighting", "weight_by_label_freqs"}
             or layer_param.loss_param.normalization == MODE.PRE_FIXED
             or layer_param.HasField("softmaxloss_param")
-            or len(layer_param.top) > 1
+            or len(layer_param.top) > 2  # two make Caffe 1.0 give up
         )
 
     def setup(self, bottom, top):

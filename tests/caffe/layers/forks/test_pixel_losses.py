@@ -157,7 +157,8 @@ def test_no_weight_at_all_is_no_loss():
         (SOFTMAX.format(""), SoftmaxWithLoss),
         (SOFTMAX.format("loss_param { normalization: FULL }"), SoftmaxWithLoss),
         (SOFTMAX.format("loss_param { class_weighting: 1 }"), ForkSoftmaxWithLoss),
-        (SOFTMAX.format('top: "a" top: "b"'), ForkSoftmaxWithLoss),
+        (SOFTMAX.format('top: "a" top: "b"'), SoftmaxWithLoss),
+        (SOFTMAX.format('top: "a" top: "b" top: "c"'), ForkSoftmaxWithLoss),
         ('type: "SigmoidCrossEntropyLoss"', SigmoidCrossEntropyLoss),
         ('type: "SigmoidCrossEntropyLoss" bottom: ["a", "b", "c"]', WeightedSigmoidLoss),
         (
