@@ -10,6 +10,7 @@ from .layers import python
 from .names import did_you_mean
 from .proto import caffe_pb2
 from .topology import Topology
+from .unknown_layers import check_types
 
 AUTOMATIC = "(automatic)"  # name of a top that the prototxt leaves out
 _DEFAULT_SPEC = caffe_pb2.ParamSpec()
@@ -31,6 +32,7 @@ class Builder:
     def __init__(self, param: caffe_pb2.NetParameter, folder: str | None):
         phase = param.state.phase
         param = graph.filter_net(param)
+        check_types(param.layer)
         info("net.cpp:53", f"Initializing net from parameters: \n{repr(param).rstrip()}")
         param = graph.insert_splits(param)
         self.net = Topology(param.name, phase)

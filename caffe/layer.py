@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import builtins
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,38 @@ from .proto import caffe_pb2
 Window = tuple[int, int, int, int]
 Blobs = Sequence[Blob]
 
-LAYER_TYPES: dict[str, type[Layer]] = {}
+# type -> modules to be imported when it is first asked for
+ANNOUNCED: dict[str, list[str]] = {}
+# type -> what forks of Caffe mean by it, where that is not what the table says, or not one thing
+MEANINGS: dict[str, list[type[Layer]]] = {}
+
+
+class LayerTypes(dict[str, Any]):
+    """Type -> class. All types are there; announced ones get their classes when first asked for."""
+
+    def __getitem__(self, name: str) -> type[Layer]:
+        for module in ANNOUNCED.pop(name, ()):
+            importlib.import_module(module)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The class of a type, or `default`."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def items(self) -> Any:
+        """(type, class) of all types; everything announced is imported."""
+        return {name: self[name] for name in self}.items()
+
+    def announce(self, name: str, module: str) -> None:
+        """A module has a class for a type, or a meaning of it."""
+        ANNOUNCED.setdefault(name, []).append(module)
+        self.setdefault(name, None)
+
+
+LAYER_TYPES = LayerTypes()
 
 
 class Layer:
@@ -38,6 +70,7 @@ class Layer:
     auto_top = False  # tops left out in the net are added, without a usable name
     default_loss_weight = 0.0  # 1 for losses: the weight of the first top where none is given
     param_type: str | None = None  # the type whose message is `param`, if not the layer's own
+    fork = ""  # the fork of Caffe that has the layer; empty: BVLC Caffe 1.0 has it
 
     # What the ways of running a net (caffe/running) need to know. Every default is safe: a layer
     # that declares nothing is right under all of them, and perhaps slower than it could be. Of a
@@ -72,6 +105,11 @@ class Layer:
     def type(self) -> str:
         """The layer type, as the prototxt names it."""
         return self.layer_param.type
+
+    @classmethod
+    def means(cls, layer_param: caffe_pb2.LayerParameter) -> bool:
+        """Whether what a prototxt states can only, or at least can, be this meaning of its type."""
+        return False
 
     # ---- the four methods
 
@@ -196,11 +234,21 @@ def describe(layer_param: caffe_pb2.LayerParameter) -> str:
 
 def register(cls: type[Layer]) -> type[Layer]:
     """Class decorator: enters the class in the table of layer types under its own name."""
-    if cls.__name__ in LAYER_TYPES:
+    if dict.get(LAYER_TYPES, cls.__name__) is not None:
         raise KeyError(f"layer type {cls.__name__} is registered twice")
     LAYER_TYPES[cls.__name__] = cls
     layer_functions.describe(cls.__name__, cls.__doc__, cls.param_type)
     return cls
+
+
+def meaning(type_name: str) -> Callable[[type[Layer]], type[Layer]]:
+    """Class decorator: enters the class as what a fork means by a type; its `means` says when."""
+
+    def enter(cls: type[Layer]) -> type[Layer]:
+        MEANINGS.setdefault(type_name, []).append(cls)
+        return cls
+
+    return enter
 
 
 def layer_type_list() -> list[str]:
@@ -208,9 +256,16 @@ def layer_type_list() -> list[str]:
     return sorted(LAYER_TYPES)
 
 
+def class_of(layer_param: caffe_pb2.LayerParameter) -> type[Layer] | None:
+    """The class of a layer's type, or of the one meaning that what the layer states decides for."""
+    cls = LAYER_TYPES.get(layer_param.type)
+    fitting = [own for own in MEANINGS.get(layer_param.type, ()) if own.means(layer_param)]
+    return fitting[0] if len(fitting) == 1 else cls
+
+
 def is_built_in(layer: Layer) -> bool:
     """Whether a layer's class is the registered one of its type, not a user's Python class."""
-    return LAYER_TYPES.get(layer.type) is type(layer)
+    return class_of(layer.layer_param) is type(layer)
 
 
 def declares(layer: Layer, trait: str) -> Any:
@@ -226,7 +281,7 @@ def declares(layer: Layer, trait: str) -> Any:
 
 def layer_class(layer_param: caffe_pb2.LayerParameter) -> type[Layer]:
     """The class of a layer's type. Raises ValueError naming the nearest known type."""
-    cls = LAYER_TYPES.get(layer_param.type)
+    cls = class_of(layer_param)
     if cls is None:
         hint = did_you_mean(layer_param.type, LAYER_TYPES, "did you mean {}? ", cutoff=0.5)
         raise ValueError(

@@ -64,7 +64,7 @@ class Net(NetFace, NetFiles):
         for path in (network_file, weights):
             if path is not None:
                 require_file(path)
-        param = read.read_net(network_file)
+        param = read.read_net(network_file, lenient=True)
         # The constructor's phase and level replace those of the file's state; its stages are added.
         param.state.phase = phase
         param.state.level = level

@@ -90,7 +90,7 @@ def _build(
                 f"(relative to {os.getcwd()}, the folder the solver runs in)"
             )
         folder = os.path.dirname(os.path.abspath(net))
-        net_param = read.read_net(net)
+        net_param = read.read_net(net, lenient=True)
     else:
         net_param = caffe_pb2.NetParameter()
         net_param.CopyFrom(net)

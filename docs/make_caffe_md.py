@@ -13,7 +13,8 @@ import caffe.draw  # noqa: E402
 from caffe import filler, lr_policy, updates  # noqa: E402
 from caffe.blob import Blob  # noqa: E402
 from caffe.commands import COMMANDS  # noqa: E402
-from caffe.layer import LAYER_TYPES  # noqa: E402
+from caffe.layer import LAYER_TYPES, MEANINGS  # noqa: E402
+from caffe.unknown_layers import ELSEWHERE  # noqa: E402
 
 # BVLC's names of each tool
 TOOLS = dict.fromkeys(("train", "test", "time", "device_query"), "tools/caffe.cpp")
@@ -28,6 +29,7 @@ TOOLS |= {
     "classify": "python/classify.py",
     "detect": "python/detect.py",
     "draw_net": "python/draw_net.py",
+    "new_layer": "",
 }
 
 # where -> (object or module here, pycaffe 1.0's public names of it)
@@ -235,6 +237,41 @@ def code(names):
     return ", ".join(f"`{name}`" for name in names)
 
 
+def fork_layers():
+    """(type, class) of the layers of forks: a row for each meaning of a name."""
+    for name in sorted({*LAYER_TYPES, *MEANINGS}):
+        meanings = MEANINGS.get(name, [])
+        if not meanings and LAYER_TYPES[name].fork:
+            yield name, LAYER_TYPES[name]
+        yield from ((name, cls) for cls in meanings)
+
+
+def forks():
+    """The part of the page on the layers of forks."""
+    rows = [
+        (f"`{name}`", one_line(cls.__doc__) + told_by(cls), cls.fork, where(cls))
+        for name, cls in fork_layers()
+    ]
+    return f"""\
+## Layers of forks
+
+BVLC Caffe 1.0 does not have these; forks of it do. Where forks gave one name several meanings, what a
+layer states decides, and where it cannot, the error names them.
+
+{table(["type", "what", "fork", "file"], rows)}
+
+Fillers: {code(name for name, fill in filler.FILLERS.items() if fill.__module__ != filler.__name__)}.
+
+Not built in, and named with their fork when a net asks for them: {code(ELSEWHERE)}.
+
+"""
+
+
+def told_by(cls):
+    """How one meaning of a name is told from the others, in words for the table."""
+    return f" Told by {cls.told_by}." if getattr(cls, "told_by", "") else ""
+
+
 def missing():
     """pycaffe's names that are not here."""
     return [
@@ -250,12 +287,16 @@ def page():
     layers = [
         (f"`{name}`", one_line(cls.__doc__), where(cls))
         for name, cls in sorted(LAYER_TYPES.items())
+        if not cls.fork
     ]
     solvers = [
         (f"`{name}`", one_line(cls.__doc__).replace("*", r"\*"), where(cls))
         for name, cls in updates.SOLVERS.items()
     ]
-    tools = [(f"`caffe {name}`", about, f"`{TOOLS[name]}`") for name, about in COMMANDS.items()]
+    tools = [
+        (f"`caffe {name}`", about, code(filter(None, [TOOLS[name]])))
+        for name, about in COMMANDS.items()
+    ]
     names = [(f"`{place}`", code(names.split())) for place, (_, names) in PYCAFFE.items()]
     names += [
         (place, code(re.sub(r"\(.*\)", "", names).split())) for place, names in ATTRIBUTES.items()
@@ -271,8 +312,9 @@ All {len(layers)} types of BVLC Caffe 1.0, forward and backward, on CPU and CUDA
 
 {table(["type", "what", "file"], layers)}
 
-Fillers: {code(filler.FILLERS)}.
+Fillers: {code(name for name, fill in filler.FILLERS.items() if fill.__module__ == filler.__name__)}.
 
+{forks()}
 ## Solvers
 
 {table(["type", "rule: g the gradient, h, k, m, v histories", "file"], solvers)}

@@ -34,7 +34,7 @@ FLOORS = [
     ("layer", "filler"),
     ("files.weights",),  # of a net's layers
     ("layers",),
-    ("topology", "build"),
+    ("topology", "unknown_layers", "build"),
     ("running",),
     ("arrays", "net_face", "net_files", "net"),
     ("diagnosis", "learnable"),
@@ -161,7 +161,7 @@ def test_c_files_are_short_and_there_are_no_utils():
 
 # Methods that say the same wherever they stand; their class says it once (Layer, Hooks, Kernel, ...)
 INHERITED = {
-    *("setup", "reshape", "forward", "backward", "forward_window", "forward_fused"),
+    *("means", "setup", "reshape", "forward", "backward", "forward_window", "forward_fused"),
     *("affected_window", "aliases_bottom", "fuses", "is_identity", "forget_weights"),
     *("derived_weights", "workspace", "multiply_adds", "allow_force_backward"),
     *("converted_parameters", "applies", "gradients", "compute_update", "check", "steps"),

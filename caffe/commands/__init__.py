@@ -23,6 +23,7 @@ COMMANDS = {
     "classify": "predict classes of pictures",
     "detect": "predict classes of windows of pictures",
     "draw_net": "draw a net's graph",
+    "new_layer": "print a Python layer to fill in, for a type that is not built in",
 }
 
 

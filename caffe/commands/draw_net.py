@@ -27,7 +27,7 @@ def draw_net(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--display_lrm", action="store_true", help="show learning rate multipliers")
     args = parser.parse_args(argv)
-    net = read.read_net(args.input_net_proto_file)
+    net = read.read_net(args.input_net_proto_file, lenient=True)
     phase = None if args.phase == "ALL" else caffe_pb2.Phase.Value(args.phase)
     print(f"Drawing net to {args.output_image_file}")
     written = draw.draw_net_to_file(

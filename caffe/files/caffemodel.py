@@ -3,23 +3,28 @@
 Values never become Python objects. Reading walks the file's structure, checks it to its end, and
 then fills given arrays straight from the file; writing streams the arrays' memory. The bytes are
 those of Caffe's Net::ToProto.
+
+Of a layer only its name and its blobs are read. Its settings have numbers that forks of Caffe gave
+to different things: no such field can make a file unreadable.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
-from ..names import as_text
+from google.protobuf.message import DecodeError
+
+from ..glog import warning
 from ..proto import caffe_pb2
 from . import wire
 from .blob_proto import BinaryBlob, blob_pieces, read_blob, write_pieces
 from .paths import Path
 from .stored import BlobValues
 
-# field numbers of NetParameter
+# field numbers of NetParameter; LayerParameter and V0LayerParameter have `name` at 1 as well
 _NAME, _OLD_LAYERS, _LAYER = 1, 2, 100
 # field numbers of the blobs in a layer: LayerParameter, V1LayerParameter, V0LayerParameter
 _BLOBS, _V1_BLOBS, _V0_BLOBS = 7, 6, 50
-_V0_LAYER = 1  # field number in V1LayerParameter of the V0 layer that it wraps
+_V0_LAYER, _V1_NAME, _V0_TYPE = 1, 4, 2  # in V1LayerParameter, and in the V0 layer that it wraps
 
 
 # -- reading --
@@ -37,9 +42,8 @@ def read_weights(path: Path) -> list[tuple[str, list[BinaryBlob]]]:
         if field.number == _NAME and field.wire == wire.VARINT:
             raise ValueError(f"{path}: this is a solver state; its weights are in a .caffemodel")
         if field.number == _LAYER and field.wire == wire.BYTES:
-            message = caffe_pb2.LayerParameter()
-            layer, blobs, _ = _read_layer(file, field, message, _BLOBS)
-            layers.append((as_text(layer.name), blobs))
+            name, blobs, _ = _read_layer(file, field, _NAME, _BLOBS)
+            layers.append((name, blobs))
         elif field.number == _OLD_LAYERS and field.wire == wire.BYTES:
             old.append(_read_old_layer(file, field))
         else:
@@ -56,35 +60,62 @@ def read_weights(path: Path) -> list[tuple[str, list[BinaryBlob]]]:
 def _read_layer(
     file: wire.File,
     field: wire.Field,
-    message: Any,
+    name_number: int,
     blobs_number: int,
-    inner_number: int | None = None,
-) -> tuple[Any, list[BinaryBlob], wire.Field | None]:
-    """(message without blobs, stored blobs, field of an inner layer) of a layer of any format."""
-    rest, found, inner = [], [], None
+) -> tuple[str, list[BinaryBlob], dict[int, wire.Field]]:
+    """(name, stored blobs, the other fields by their numbers) of a layer of any format."""
+    found, others = [], {}
     for part in wire.read_fields(file, field.start, field.end):
         if part.number == blobs_number and part.wire == wire.BYTES:
             found.append(part)
-        elif part.number == inner_number and part.wire == wire.BYTES:
-            inner = part
         else:
-            rest.append(part)
-    layer = wire.parse(file, message, rest)
-    where = f"{file.path}: layer '{as_text(layer.name)}': blob"
-    blobs = [read_blob(file, f.start, f.end, f"{where} {i}") for i, f in enumerate(found)]
-    return layer, blobs, inner
+            others[part.number] = part
+    name = wire.text(file, others.get(name_number))
+    where = f"{file.path}: layer '{name}': blob"
+    return (
+        name,
+        [read_blob(file, f.start, f.end, f"{where} {i}") for i, f in enumerate(found)],
+        others,
+    )
 
 
 def _read_old_layer(
     file: wire.File, field: wire.Field
 ) -> tuple[str | None, list[BinaryBlob], bool]:
     """(name, blobs, whether it is V0) of a `layers` entry; no name for V0's padding layers."""
-    message = caffe_pb2.V1LayerParameter()
-    layer, blobs, inner = _read_layer(file, field, message, _V1_BLOBS, _V0_LAYER)
-    if inner is None:
-        return as_text(layer.name), blobs, False
-    layer, blobs, _ = _read_layer(file, inner, caffe_pb2.V0LayerParameter(), _V0_BLOBS)
-    return (None if layer.type == "padding" else as_text(layer.name)), blobs, True
+    name, blobs, others = _read_layer(file, field, _V1_NAME, _V1_BLOBS)
+    inner = others.get(_V0_LAYER)
+    if inner is None or inner.wire != wire.BYTES:
+        return name, blobs, False
+    name, blobs, others = _read_layer(file, inner, _NAME, _V0_BLOBS)
+    padding = wire.text(file, others.get(_V0_TYPE)) == "padding"
+    return (None if padding else name), blobs, True
+
+
+def read_net_without_strange_fields(path: Path) -> caffe_pb2.NetParameter:
+    """The net of a caffemodel with a fork's fields that cannot be read by Caffe's schema left out.
+
+    A warning names them. ValueError if the file is damaged.
+    """
+    file = wire.File(path)
+    net, left_out = caffe_pb2.NetParameter(), set()
+    kinds: dict[int, Any] = {_LAYER: net.layer, _OLD_LAYERS: net.layers}
+    for field in wire.read_fields(file, 0, file.size):
+        if field.number not in kinds:
+            net.MergeFrom(wire.parse(file, net, [field]))
+            continue
+        layer = kinds[field.number].add()
+        for part in wire.read_fields(file, field.start, field.end):
+            try:
+                layer.MergeFromString(bytes(file.bytes[part.tag : part.end]))
+            except DecodeError:
+                left_out.add(part.number)
+    warning(
+        "upgrade_proto.cpp:0",
+        f"{path}: fields {', '.join(map(str, sorted(left_out)))} of layers mean something else in "
+        "the fork of Caffe that wrote the file, and are left out",
+    )
+    return net
 
 
 # -- writing --

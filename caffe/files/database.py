@@ -42,15 +42,16 @@ class Database:
             raise ValueError(f"cannot open {kind} {path}: {error}") from error
         info(_OPENED[backend], f"Opened {backend} {path}")
 
-    def datums(self) -> Iterator[caffe_pb2.Datum]:
-        """All records, in the order of their keys. ValueError for what is no Datum."""
+    def datums(self, kind: Any = caffe_pb2.Datum) -> Iterator[Any]:
+        """All records, messages of a kind, in the order of their keys. ValueError for another."""
         count = 0
         try:
             for value in self._values():
-                yield caffe_pb2.Datum.FromString(value)
+                yield kind.FromString(value)
                 count += 1
         except (DecodeError, self._library.Error) as error:
-            raise ValueError(f"{self._path}: record {count} is no Datum ({error})") from error
+            name = kind.DESCRIPTOR.name
+            raise ValueError(f"{self._path}: record {count} is no {name} ({error})") from error
 
     def _values(self) -> Iterator[bytes]:
         if self._backend == "leveldb":

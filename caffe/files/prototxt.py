@@ -6,28 +6,18 @@ Protobuf's Python parser accepts other texts, and not the same ones in each rele
 
 import math
 import re
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
 from ..names import did_you_mean
+from .tokens import END, ParseError, Tokens
 
-_TOKEN = re.compile(
-    r"""(?P<ident>[A-Za-z_][A-Za-z0-9_]*)
-      | (?P<integer>0[xX][0-9a-fA-F]+|0[0-9]+)
-      | (?P<decimal>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fF]?)
-      | (?P<string>"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*')
-      | (?P<symbol>[^\s"'])""",
-    re.VERBOSE,
-)
-_BLANK = re.compile(r"(?:[ \t\n\r\v\f]+|#[^\n]*)*")
 _ESCAPE = re.compile(
     r"\\(?:([abfnrtv\\?'\"])|([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})"
     r"|u([0-9a-fA-F]{4})|U(00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})|(.?))",
     re.DOTALL,
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _PLAIN = dict(zip("abfnrtv\\?'\"", "\a\b\f\n\r\t\v\\?'\"", strict=True))
 _INTEGERS = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
@@ -36,21 +26,17 @@ _INTEGERS = {
     FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
 }
 _BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
-_END = ("end", "", -1)
 
 
-class ParseError(ValueError):
-    """Text that is no message of the wanted type: file:line:column and the reason."""
-
-
-def parse_text(text: str | bytes, message: Any, name: str = "<text>") -> Any:
+def parse_text(text: str | bytes, message: Any, name: str = "<text>", lenient: bool = False) -> Any:
     """Fill `message` from text (str, or bytes as in a file); returns it. `name` is for errors.
 
-    ParseError where Caffe's parser refuses the text.
+    ParseError where Caffe's parser refuses the text. If `lenient`, what the schema lacks within a
+    layer is no error: the layer's `unread` names it, and the rest is read.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
-    _Parser(text, name).parse(message)
+    _Parser(text, name, lenient).parse(message)
     missing = message.FindInitializationErrors()
     if missing:
         kind = message.DESCRIPTOR.name
@@ -58,90 +44,26 @@ def parse_text(text: str | bytes, message: Any, name: str = "<text>") -> Any:
     return message
 
 
-class _Parser:
-    """A recursive-descent parser with one token of lookahead, `token`: (kind, text, position)."""
+class _Parser(Tokens):
+    """A recursive-descent parser."""
 
-    def __init__(self, text: str, name: str) -> None:
-        self.text = text
-        self.name = name
-        self.token: tuple[str, str, int] = _END
-        self.end = 0  # where the current token ends
-        self.next()
+    def __init__(self, text: str, name: str, lenient: bool) -> None:
+        self.lenient = lenient
+        self.layer: Any = None  # the layer that is being read
+        super().__init__(text, name)
 
-    def fail(self, reason: str, at: int | None = None) -> NoReturn:
-        """Raise ParseError at a position of the text, by default that of the current token."""
-        at = self.token[2] if at is None else at
-        at = len(self.text.rstrip()) if at < 0 else at
-        line = self.text.count("\n", 0, at) + 1
-        column = at - self.text.rfind("\n", 0, at)
-        raise ParseError(f"{self.name}:{line}:{column}: {reason}")
-
-    # -- tokens --
-
-    def next(self) -> None:
-        """Go to the next token."""
-        blank = _BLANK.match(self.text, self.end)
-        start = blank.end() if blank else self.end
-        if start == len(self.text):
-            self.token, self.end = _END, start
-            return
-        match = _TOKEN.match(self.text, start)
-        if match is None or _CONTROL.match(self.text, start):
-            bad = self.text[start]
-            self.fail("string without closing quote" if bad in "\"'" else f"stray {bad!r}", start)
-        if match.group() == "\ufeff":
-            self.fail("a byte order mark: save the file without it", start)
-        kind, self.end = match.lastgroup or "", match.end()
-        if kind in ("integer", "decimal"):
-            kind = self._number(match.group(), start)
-        elif kind == "ident" and re.match(r"\.[0-9]", self.text[self.end : self.end + 2]):
-            self.fail("a space is due between a name and a decimal point", self.end)
-        elif kind == "symbol" and match.group() > "\x7e":
-            self.fail(f"{match.group()!r} outside a string or comment", start)
-        self.token = (kind, match.group(), start)
-
-    def _number(self, text: str, start: int) -> str:
-        """The kind of a number, "integer" or "float"; an error for what C++ refuses."""
-        after = self.text[self.end : self.end + 1]
-        hexadecimal = text[:2] in ("0x", "0X")
-        if not hexadecimal and re.match("0[0-9]", text) and text.strip("01234567"):
-            self.fail(f"{text}: numbers that begin with 0 are octal", start)
-        plain = text.isdigit()
-        if after == "." or (text == "0" and after in ("x", "X")):
-            self.fail(f"malformed number {text}{after}", start)
-        if after in ("e", "E") and re.fullmatch(r"(?!0[0-9])[0-9.]+", text):
-            self.fail(f"{text}{after}: the exponent is missing", start)
-        return "integer" if hexadecimal or plain else "float"
-
-    def take(self, symbol: str) -> bool:
-        """Go past `symbol` if it is the current token; returns whether it was."""
-        found = self.token[0] == "symbol" and self.token[1] == symbol
-        if found:
-            self.next()
-        return found
-
-    def expect(self, symbol: str) -> None:
-        """Go past `symbol`, or fail."""
-        if not self.take(symbol):
-            self.fail(f"expected '{symbol}', got {self._shown()}")
-
-    def _shown(self) -> str:
-        return f"'{self.token[1]}'" if self.token is not _END else "the end of the text"
-
-    def _value(self, kinds: Sequence[str], wanted: str) -> str:
-        """The current token's text if it is of one of these kinds, and go on; else fail."""
-        if self.token[0] not in kinds:
-            self.fail(f"expected {wanted}, got {self._shown()}")
-        text = self.token[1]
-        self.next()
-        return text
+    def _not_in_schema(self, reason: str, at: int) -> None:
+        """Fail, or note it in the layer that is being read."""
+        if not self.lenient or self.layer is None:
+            self.fail(reason, at)
+        self.layer.unread.append(self.located(reason, at))
 
     # -- messages --
 
     def parse(self, message: Any) -> None:
         """Fill a message from the whole text."""
         fields = _fields(message.DESCRIPTOR)
-        while self.token is not _END:
+        while self.token is not END:
             self._field(message, fields)
 
     def _message(self, message: Any) -> None:
@@ -151,7 +73,7 @@ class _Parser:
             self.expect("{")
         fields = _fields(message.DESCRIPTOR)
         while not (self.token[0] == "symbol" and self.token[1] in (">", "}")):
-            if self.token is _END:
+            if self.token is END:
                 self.fail(f"expected '{closing}' to end {message.DESCRIPTOR.name}, the text ends")
             self._field(message, fields)
         self.expect(closing)
@@ -159,16 +81,18 @@ class _Parser:
     def _field(self, message: Any, fields: dict[str, tuple[FieldDescriptor, bool]]) -> None:
         """Set a field of a message: `name: value`, `name { ... }`, `name: [ ... ]`."""
         at = self.token[2]
-        name = self._value(("ident",), "a field's name")
+        name = self.value(("ident",), "a field's name")
         if name not in fields:
             hint = did_you_mean(name, fields)
-            self.fail(f"{message.DESCRIPTOR.name} has no field '{name}'{hint}", at)
+            self._not_in_schema(f"{message.DESCRIPTOR.name} has no field '{name}'{hint}", at)
+            self._skip_value()
+            return
         field, repeated = fields[name]
         if not repeated and message.HasField(name):
             self.fail(f"field '{name}' of {message.DESCRIPTOR.name} is given twice", at)
         colon = self.take(":")
         if not colon and field.message_type is None:
-            self.fail(f"expected ':' after '{name}', got {self._shown()}")
+            self.fail(f"expected ':' after '{name}', got {self.shown()}")
         if repeated and self.take("["):
             if not self.take("]"):
                 self._one(message, field, repeated)
@@ -180,6 +104,24 @@ class _Parser:
         if not self.take(";"):
             self.take(",")
 
+    def _skip_value(self) -> None:
+        """Go past the value of a field: one token, strings side by side, or all within brackets."""
+        self.take(":")
+        depth = 0
+        while self.token is not END:
+            kind, text, _ = self.token
+            opens = kind == "symbol" and text in "{<["
+            closes = kind == "symbol" and text in "}>]"
+            if closes and not depth:
+                break
+            self.next()
+            depth += opens - closes
+            more = text == "-" or kind == "string" and self.token[0] == "string"
+            if not depth and not more:
+                break
+        if not self.take(";"):
+            self.take(",")
+
     def _one(self, message: Any, field: FieldDescriptor, repeated: bool) -> None:
         """Set a field, or append to it, from one value."""
         if field.message_type is not None:
@@ -188,9 +130,15 @@ class _Parser:
             else:
                 inner = getattr(message, field.name)
                 inner.SetInParent()
+            outer = self.layer
+            if "unread" in field.message_type.fields_by_name:
+                self.layer = inner
             self._message(inner)
+            self.layer = outer
             return
         value = self._scalar(field)
+        if value is None:
+            return
         if repeated:
             getattr(message, field.name).append(value)
         else:
@@ -213,7 +161,7 @@ class _Parser:
     def _integer(self, least: int, most: int) -> int:
         at = self.token[2]
         negative = least < 0 and self.take("-")
-        text = self._value(("integer",), "an integer")
+        text = self.value(("integer",), "an integer")
         octal = len(text) > 1 and text[0] == "0" and text[1] not in "xX"
         value = int(text, 8 if octal else 0)
         value = -value if negative else value
@@ -224,7 +172,7 @@ class _Parser:
     def _float(self) -> float:
         sign = -1.0 if self.take("-") else 1.0
         at = self.token[2]
-        text = self._value(("integer", "float", "ident"), "a number").lower()
+        text = self.value(("integer", "float", "ident"), "a number").lower()
         if text in ("inf", "infinity"):
             return sign * math.inf
         if text == "nan":
@@ -237,25 +185,28 @@ class _Parser:
         at = self.token[2]
         if self.token[0] == "integer":
             return bool(self._integer(0, 1))
-        text = self._value(("ident",), "true or false")
+        text = self.value(("ident",), "true or false")
         if text not in _BOOLS:
             self.fail(f"'{field.name}' is true or false, got '{text}'", at)
         return _BOOLS[text]
 
-    def _enum(self, field: Any) -> int:
+    def _enum(self, field: Any) -> int | None:
+        """The number of an enum's value; None for one that the schema lacks."""
         at = self.token[2]
         if self.token[0] == "ident":
-            text: str | int = self._value(("ident",), "")
+            text: str | int = self.value(("ident",), "")
             value = field.enum_type.values_by_name.get(text)
         elif self.token[0] == "integer" or self.token[1] == "-":
             text = self._integer(-(2**31), 2**31 - 1)
             value = field.enum_type.values_by_number.get(text)
         else:
-            text, value = self._shown(), None
-        if value is None:
+            text, value = self.shown(), None
+        if value is None and self.lenient and field.containing_type.name == "V1LayerParameter":
+            self.layer.other_type = str(text)
+        elif value is None:
             known = ", ".join(field.enum_type.values_by_name)
-            self.fail(f"'{field.name}' is one of {known}, got {text}", at)
-        return value.number
+            self._not_in_schema(f"'{field.name}' is one of {known}, got {text}", at)
+        return value.number if value else None
 
     def _string(self, field: FieldDescriptor) -> str | bytes:
         """Adjacent strings, joined."""
@@ -263,7 +214,7 @@ class _Parser:
         pieces: list[bytes] = []
         while self.token[0] == "string" or not pieces:
             start = self.token[2]
-            pieces.append(self._unescape(self._value(("string",), "a string")[1:-1], start))
+            pieces.append(self._unescape(self.value(("string",), "a string")[1:-1], start))
         value = b"".join(pieces)
         if field.type == FieldDescriptor.TYPE_BYTES:
             return value

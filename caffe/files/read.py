@@ -10,14 +10,19 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from ..proto import caffe_pb2
+from .caffemodel import read_net_without_strange_fields
 from .paths import Path, read_bytes
 from .prototxt import parse_text
 from .upgrade import upgrade_net, upgrade_snapshot_prefix, upgrade_solver
 
 
-def read_net(path: Path) -> caffe_pb2.NetParameter:
-    """The net of a .prototxt, in the current format."""
-    return upgrade_net(parse_file(path, caffe_pb2.NetParameter()), str(path))
+def read_net(path: Path, lenient: bool = False) -> caffe_pb2.NetParameter:
+    """The net of a .prototxt, in the current format.
+
+    If `lenient`, a layer's fields that the schema lacks stand in its `unread`, and whoever uses the
+    layer raises the error: other layers, and other phases, are not concerned.
+    """
+    return upgrade_net(parse_file(path, caffe_pb2.NetParameter(), lenient), str(path))
 
 
 def read_net_binary(path: Path) -> caffe_pb2.NetParameter:
@@ -27,7 +32,7 @@ def read_net_binary(path: Path) -> caffe_pb2.NetParameter:
 
 def read_solver(path: Path) -> caffe_pb2.SolverParameter:
     """The settings of a solver.prototxt, in the current format, with snapshot_prefix filled in."""
-    param = parse_file(path, caffe_pb2.SolverParameter())
+    param = parse_file(path, caffe_pb2.SolverParameter(), lenient=True)
     return upgrade_snapshot_prefix(upgrade_solver(param, str(path)), os.fspath(path))
 
 
@@ -36,14 +41,14 @@ def read_blob_proto(path: Path) -> caffe_pb2.BlobProto:
     return parse_binary(path, caffe_pb2.BlobProto())
 
 
-def parse_file(path: Path, message: Any) -> Any:
-    """`message` filled from a text file, without any upgrade."""
+def parse_file(path: Path, message: Any, lenient: bool = False) -> Any:
+    """`message` filled from a text file, without any upgrade; `lenient` as in read_net."""
     data = read_bytes(path)
     if b"\0" in data:
         raise ValueError(
             f"{path}: binary data where a prototxt (text) is expected; weights by mistake?"
         )
-    return parse_text(data, message, str(path))
+    return parse_text(data, message, str(path), lenient)
 
 
 def parse_binary(path: Path, message: Any) -> Any:
@@ -51,6 +56,12 @@ def parse_binary(path: Path, message: Any) -> Any:
     try:
         message.ParseFromString(read_bytes(path))
     except DecodeError as error:
+        if isinstance(message, caffe_pb2.NetParameter):
+            try:
+                message.CopyFrom(read_net_without_strange_fields(path))
+                return message
+            except ValueError:
+                pass  # damaged, or no net at all
         kind = message.DESCRIPTOR.name.removesuffix("Parameter").lower()
         raise ValueError(f"{path}: no binary {kind}, or a damaged one ({error})") from None
     return message

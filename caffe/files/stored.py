@@ -54,19 +54,24 @@ class CopyReport(NamedTuple):
     coerced: list[tuple[str, int, list[int], list[int]]]  # (layer, parameter, file's, net's shape)
     missing: list[str]  # layers of the net with weights that the file does not fill
     ignored: list[str]  # layers of the file with weights that the net does not have
+    # of these, (layer of the net, layer of the file) where the shapes leave only one
+    proposed: Sequence[tuple[str, str]] = ()
 
     def __str__(self) -> str:
-        """A line for each of the four kinds."""
+        """A line for each of the four kinds, and one for what is proposed."""
         shapes = [
             f"{name}[{k}] {'x'.join(map(str, theirs))} to {'x'.join(map(str, ours))}"
             for name, k, theirs, ours in self.coerced
         ]
-        rows = (
+        rows: tuple[tuple[str, list[str]], ...] = (
             ("copied", self.copied),
             ("coerced", shapes),
             ("missing", self.missing),
             ("ignored", self.ignored),
         )
+        if self.proposed:
+            pairs = [f"{mine} from {theirs}" for mine, theirs in self.proposed]
+            rows += (("proposed", pairs),)
         lines = [
             f"  {what:8} {len(names):3}" + (f"  {', '.join(names)}" if names else "")
             for what, names in rows

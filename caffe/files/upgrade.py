@@ -10,6 +10,7 @@ from typing import Any
 
 from ..glog import info
 from ..proto import caffe_pb2
+from .spelling import respell_net, v2_name, v2_type
 from .upgrade_crop import upgrade_crops
 from .upgrade_v0 import upgrade_v0
 
@@ -19,20 +20,6 @@ DATA_MESSAGES = {
     V1.DATA: "data_param",
     V1.IMAGE_DATA: "image_data_param",
     V1.WINDOW_DATA: "window_data_param",
-}
-# V1 type -> V2 type, where it is not the V1 type's words with capitals, joined
-V2_TYPES = {
-    "NONE": "",
-    "ABSVAL": "AbsVal",
-    "ARGMAX": "ArgMax",
-    "BNLL": "BNLL",
-    "HDF5_DATA": "HDF5Data",
-    "HDF5_OUTPUT": "HDF5Output",
-    "LRN": "LRN",
-    "MVN": "MVN",
-    "RELU": "ReLU",
-    "SOFTMAX_LOSS": "SoftmaxWithLoss",
-    "TANH": "TanH",
 }
 SOLVER_TYPES = {
     "SGD": "SGD",
@@ -79,6 +66,7 @@ def _upgrade(param: caffe_pb2.NetParameter, name: str) -> None:
     if param.input:
         _upgrade_inputs(param, name)
         info("upgrade_proto.cpp:66", f"{name}: upgraded input fields to an Input layer")
+    respell_net(param, name)
     _upgrade_batch_norm(param)
     upgrade_crops(param, name)
 
@@ -106,12 +94,6 @@ def _upgrade_transform(param: Any) -> None:
                 message.ClearField(field)
 
 
-def v2_type(old: int) -> str:
-    """V2 name of a V1 layer type, which is a number."""
-    name = V1.LayerType.Name(old)
-    return V2_TYPES.get(name, "".join(word.capitalize() for word in name.split("_")))
-
-
 def _v2_layer(old: Any, new: Any) -> None:
     """Fill `new`, a V2 layer, from a V1 layer."""
     for field in ("bottom", "top", "include", "exclude", "blobs", "loss_weight"):
@@ -120,6 +102,9 @@ def _v2_layer(old: Any, new: Any) -> None:
         new.name = old.name
     if old.HasField("type"):
         new.type = v2_type(old.type)
+    elif old.HasField("other_type"):
+        new.type = v2_name(old.other_type)
+    new.unread.extend(old.unread)
     lists = {"name": old.param, "share_mode": old.blob_share_mode}
     lists |= {"lr_mult": old.blobs_lr, "decay_mult": old.weight_decay}
     for field, values in lists.items():

@@ -9,10 +9,11 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from ..glog import warning
-from ..layer import Layer, describe
+from ..layer import MEANINGS, Layer, describe
 from ..proto import caffe_pb2
 from . import caffemodel, hdf5
 from .paths import Path, require_file
+from .proposals import propose
 from .stored import BlobValues, CopyReport, StoredBlob, StoredWeights
 
 Shared = Collection[tuple[int, int]]
@@ -65,8 +66,13 @@ def _fill(layers: Sequence[Layer], shared: Shared, stored: StoredWeights, path: 
     for i, layer in enumerate(layers):
         indices.setdefault(layer.layer_param.name, i)  # of equal names only the first is filled
     pairs = [(indices[name], blobs) for name, blobs in stored if name in indices]
+    misfits = {}
     for i, blobs in pairs:
-        _check_fit(layers[i], {k for owner, k in shared if owner == i}, blobs, path)
+        reason = _misfit(layers[i], {k for owner, k in shared if owner == i}, blobs)
+        if reason:
+            misfits[i] = reason
+    if misfits:
+        raise ValueError(f"{path}: {_misfits_in_words(layers, misfits, stored)}")
     for i, blobs in pairs:
         for target, source in zip(layers[i].blobs, blobs):
             if source is None:  # HDF5 stores a shared weight once, with the layer that owns it
@@ -74,14 +80,16 @@ def _fill(layers: Sequence[Layer], shared: Shared, stored: StoredWeights, path: 
             source.read_into(target.data)
             if source.has_diff:
                 source.read_diff_into(target.diff)
+    report = _report(layers, shared, pairs, stored, path)
     if own_names and not any(blobs for _, blobs in pairs):
         names = ", ".join(name for name, blobs in stored if blobs)
+        hint = "".join(f"; {mine} may be its {theirs}" for mine, theirs in report.proposed)
         warning(
             "net.cpp:740",
             f"{path}: nothing was loaded: none of its layers with weights ({names}) "
-            f"has the name of one of the net's ({', '.join(dict.fromkeys(own_names))})",
+            f"has the name of one of the net's ({', '.join(dict.fromkeys(own_names))}){hint}",
         )
-    return _report(layers, shared, pairs, stored, path)
+    return report
 
 
 def _report(
@@ -103,19 +111,32 @@ def _report(
     own = [
         i for i, x in enumerate(layers) if any((i, k) not in shared for k in range(len(x.blobs)))
     ]
+    missing = [layers[i] for i in own if i not in filled]
     return CopyReport(
         os.fspath(path),
         [layers[i].layer_param.name for i in sorted(filled)],
         coerced,
-        [layers[i].layer_param.name for i in own if i not in filled],
+        [layer.layer_param.name for layer in missing],
         [name for name, blobs in stored if blobs and name not in names],
+        list(propose(_shapes(missing), _unclaimed(layers, stored)).items()),
     )
 
 
-def _check_fit(
-    layer: Layer, shared: set[int], stored: Sequence[StoredBlob | None], path: Path
-) -> None:
-    """Compare stored blobs with a layer's, in number and shape.
+def _shapes(layers: Sequence[Layer]) -> dict[str, list[list[int]]]:
+    """The shapes of layers' weights, by name."""
+    return {layer.layer_param.name: [list(blob.shape) for blob in layer.blobs] for layer in layers}
+
+
+def _unclaimed(
+    layers: Sequence[Layer], stored: StoredWeights
+) -> dict[str, Sequence[StoredBlob | None]]:
+    """The stored layers whose names the net does not have."""
+    names = {layer.layer_param.name for layer in layers}
+    return {name: blobs for name, blobs in stored if blobs and name not in names}
+
+
+def _misfit(layer: Layer, shared: set[int], stored: Sequence[StoredBlob | None]) -> str | None:
+    """Why stored blobs do not fit a layer's, in number or shape; None if they do.
 
     `shared` holds the indices of the weights that another layer owns, which the file may lack.
     """
@@ -123,22 +144,46 @@ def _check_fit(
     while len(stored) in shared:
         stored = [*stored, None]
     if len(stored) != len(layer.blobs):
-        raise ValueError(
-            f"{path}: {name} has {len(layer.blobs)} parameter blobs, the file {len(stored)}: "
-            "rename the layer to start it afresh"
+        return (
+            f"{name} has {len(layer.blobs)} parameter blobs, the file {len(stored)}: "
+            f"rename the layer to start it afresh{_other_meanings(layer)}"
         )
     for i, (target, source) in enumerate(zip(layer.blobs, stored)):
         if source is None:
             if i not in shared:
-                raise ValueError(f"{path}: {name}: parameter {i} is missing in the file")
+                return f"{name}: parameter {i} is missing in the file"
         elif not source.matches(target.shape):
-            raise ValueError(
-                f"{path}: {name}: parameter {i} has shape {list(target.shape)}, the file "
+            return (
+                f"{name}: parameter {i} has shape {list(target.shape)}, the file "
                 f"{list(source.shape)}: rename the layer to start it afresh; if only the axes "
                 "differ, load the file into a net that it fits and copy the values: "
                 f"net.params['{layer.layer_param.name}'][{i}].data.flat = "
                 f"other.params['{layer.layer_param.name}'][{i}].data.flat"
             )
+    return None
+
+
+def _other_meanings(layer: Layer) -> str:
+    """What else a layer's type means in forks of Caffe, whose weights these may be."""
+    others = [cls.fork for cls in MEANINGS.get(layer.type, ()) if cls is not type(layer)]
+    if not others:
+        return ""
+    return f", or state that it is another fork's {layer.type}: {' or '.join(others)}'s"
+
+
+def _misfits_in_words(
+    layers: Sequence[Layer], misfits: dict[int, str], stored: StoredWeights
+) -> str:
+    """All that does not fit, and which other layer of the file would, where shapes leave only one."""
+    own = _shapes([layers[i] for i in misfits])
+    better = propose(own, _unclaimed(layers, stored))
+    lines = [
+        reason + (f"; the file's '{better[name]}' would fit" if name in better else "")
+        for reason, name in zip(misfits.values(), own)
+    ]
+    if len(lines) == 1:
+        return lines[0]
+    return "\n  ".join([f"{len(lines)} layers do not fit:", *lines])
 
 
 # -- sharing (Net::ShareTrainedLayersWith) --

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from ..names import as_text
 from .hdf5 import SIGNATURE
 from .paths import Path, could_not_open
 
@@ -165,6 +166,13 @@ def signed(value: int, bits: int) -> int:
     """An unsigned integer's low bits as a two's complement number."""
     value &= 2**bits - 1
     return value - 2**bits if value >> (bits - 1) else value
+
+
+def text(file: File, field: Field | None) -> str:
+    """A field's string, printable; empty if there is none."""
+    if field is None or field.wire != BYTES:
+        return ""
+    return as_text(bytes(file.bytes[field.start : field.end]).decode("utf-8", "surrogateescape"))
 
 
 def parse(file: File, message: Any, fields: Sequence[Field]) -> Any:

@@ -5,6 +5,7 @@ from . import (  # noqa: F401
     conv,
     data,
     eltwise,
+    forks,
     hdf5,
     im2col,
     infogain,

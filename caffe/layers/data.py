@@ -3,6 +3,7 @@
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,7 +57,7 @@ class PrefetchingData(Layer):
         """The next picture (C, H, W), as read, and its label."""
         raise NotImplementedError
 
-    def batch(self) -> tuple[np.ndarray, np.ndarray]:
+    def batch(self) -> tuple[np.ndarray, ...]:
         """The next batch: pictures (N, C, H, W) and labels (N), float32."""
         labels = np.empty(self.batch_size, np.float32)
         pictures = np.empty(0, np.float32)
@@ -102,6 +103,8 @@ class PrefetchingData(Layer):
 class Data(PrefetchingData):
     """Datums from an LMDB or LevelDB, in the order of their keys; after the last the first again."""
 
+    kind: Any = caffe_pb2.Datum  # of the records
+
     def open(self) -> None:
         """Open the database."""
         p = self.param
@@ -117,12 +120,12 @@ class Data(PrefetchingData):
         for _ in range(self.random.randrange(p.rand_skip) if p.rand_skip else 0):
             next(self.datums)
 
-    def endless(self, database: Database) -> Iterator[caffe_pb2.Datum]:
+    def endless(self, database: Database) -> Iterator[Any]:
         """All records of the database, again and again."""
         while True:
             empty = True
             try:
-                for datum in database.datums():
+                for datum in database.datums(self.kind):
                     empty = False
                     yield datum
             except ValueError as error:
@@ -134,11 +137,15 @@ class Data(PrefetchingData):
     def item(self) -> tuple[np.ndarray, int]:
         """The next datum's picture and label."""
         datum = next(self.datums)
+        return self.decoded(datum), datum.label
+
+    def decoded(self, datum: caffe_pb2.Datum) -> np.ndarray:
+        """A datum's picture (C, H, W)."""
         if not datum.encoded:
-            return datum_to_array(datum), datum.label
+            return datum_to_array(datum)
         transform = self.layer_param.transform_param
         color = True if transform.force_color or self.param.force_encoded_color else None
-        return read_picture(datum.data, False if transform.force_gray else color), datum.label
+        return read_picture(datum.data, False if transform.force_gray else color)
 
 
 @register

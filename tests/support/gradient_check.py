@@ -32,7 +32,10 @@ class Layers:
         check_counts(self.layer, len(self.bottom), len(self.top))
         self.layer.setup(self.bottom, self.top)
         self.layer.reshape(self.bottom, self.top)
-        self.layer.param_propagate_down = [True] * len(self.layer.blobs)
+        specs = [spec.lr_mult != 0 for spec in self.layer.layer_param.param]
+        self.layer.param_propagate_down = (specs + [True] * len(self.layer.blobs))[
+            : len(self.layer.blobs)
+        ]
 
     @property
     def params(self):
@@ -142,6 +145,7 @@ def check_gradient(case, tolerance=1e-6):
         targets += [
             (f"parameter {i}", blob, diff)
             for i, (blob, diff) in enumerate(zip(run.params, param_diffs))
+            if run.layer.param_propagate_down[i]
         ]
         for name, blob, analytic in targets:
             for index in np.ndindex(analytic.shape):

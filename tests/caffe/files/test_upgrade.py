@@ -42,9 +42,8 @@ def test_weights_with_their_values(version):
 
 
 def test_every_v1_type_has_a_v2_name():
-    names = {
-        v2_type(value.number) for value in caffe_pb2.V1LayerParameter.LayerType.DESCRIPTOR.values
-    }
+    values = caffe_pb2.V1LayerParameter.LayerType.DESCRIPTOR.values
+    names = {v2_type(value.number) for value in values if value.number < 1000}  # not the forks'
     assert len(names) == 40
     assert {"Im2col", "HDF5Data", "ReLU", "SigmoidCrossEntropyLoss", "MVN", "BNLL", ""} <= names
 

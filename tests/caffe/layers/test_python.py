@@ -86,7 +86,7 @@ def test_a_layer_in_the_working_directory(net_of, module, monkeypatch, tmp_path)
     (folder / "pl_work.py").write_text(MODULE)
     monkeypatch.chdir(folder)
     net = net_of(net_text("pl_work", "Double", ""))
-    assert net.layers[-1].param_str == ""
+    assert net.layers[-1].param_str == net.layers[-1].param_str_ == ""
 
 
 def test_a_module_may_import_its_neighbours(net_of, module):

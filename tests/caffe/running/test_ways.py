@@ -1,10 +1,12 @@
 """Every layer under every way of running a net: each agrees with computing layer by layer, in full.
 
-The nets are the golden ones, a layer each, with a copying layer before and behind it, so that the
-layer's own maps may be reused, dropped and recomputed. A layer that declares more of itself than is
+The nets are the golden ones, a layer each, and those of the tables of the forks' layers, with a
+copying layer before and behind it, so that the layer's own maps may be reused, dropped and
+recomputed. A layer that declares more of itself than is
 true fails here, and so does a way of running that assumes more than a layer declares.
 """
 
+import fork_cases
 import numpy as np
 import pytest
 import torch
@@ -15,20 +17,28 @@ from waits import Waits
 
 import caffe
 from caffe.blob import Memory
-from caffe.layer import Layer, declares, is_built_in
 from caffe.proto import caffe_pb2
 from caffe.running import cuda_graphs
 from caffe.running.segments import Segments
 
+FORKS = fork_cases.cases()
 CASES = sorted(
     path.stem for path in (GOLDEN / "layers").glob("*.npz") if not path.stem.startswith("Net_")
 )
+CASES += sorted(FORKS)
+
+
+def net_of_one_layer(name):
+    """The NetParameter of a case."""
+    if name in FORKS:
+        return fork_cases.as_net(FORKS[name])
+    text = (GOLDEN / "layers" / f"{name}.prototxt").read_text()
+    return text_format.Parse(text, caffe_pb2.NetParameter())
 
 
 def wrapped(name, phase):
-    """The prototxt of a golden net of one layer, which reads and feeds copies."""
-    text = (GOLDEN / "layers" / f"{name}.prototxt").read_text()
-    net = text_format.Parse(text, caffe_pb2.NetParameter())
+    """The prototxt of a case's net of one layer, which reads and feeds copies."""
+    net = net_of_one_layer(name)
     net.force_backward = phase == caffe.TRAIN
     layers = list(net.layer)
     sources = {top for layer in layers if not layer.bottom for top in layer.top}
@@ -57,7 +67,7 @@ def wrapped(name, phase):
 
 @pytest.fixture
 def net_for(tmp_path, monkeypatch):
-    """A function that builds the wrapped net of a golden case, filled with the case's values."""
+    """A function that builds the wrapped net of a case, filled with the case's values."""
     monkeypatch.chdir(GOLDEN / "layers")  # a few prototxts name files there
 
     def build(name, phase):
@@ -65,6 +75,9 @@ def net_for(tmp_path, monkeypatch):
         path.write_text(wrapped(name, phase))
         caffe.set_random_seed(5)
         net = caffe.Net(str(path), phase)
+        if name in FORKS:
+            fork_cases.fill(net, FORKS[name])
+            return net
         case = np.load(f"{name}.npz")
         if "memory/data" in case:
             net.set_input_arrays(case["memory/data"], case["memory/labels"])
@@ -238,104 +251,6 @@ def test_every_tensor_says_on_which_device_it_is(name, net_for, mock_gpu):
     with torch.device("meta"):  # the default; there tensors have no values
         net = net_for(name, caffe.TRAIN)
         passes(net) if backward else net._forward(0, len(net.layers) - 1)
-
-
-# A layer that declares nothing
-
-
-class Remembers(Layer):
-    """Doubles its bottom and counts its calls; keeps its bottom for backward, and says so nowhere."""
-
-    num_bottom = num_top = 1
-    calls = 0
-
-    def reshape(self, bottom, top):
-        top[0].set_shape(bottom[0].shape)
-
-    def forward(self, bottom, top):
-        self.calls += 1
-        self.kept = bottom[0].x.clone()
-        top[0].x.copy_(self.kept * self.calls)
-
-    def backward(self, top, propagate_down, bottom):
-        bottom[0].dx.copy_(top[0].dx * self.kept)
-
-
-TEXT = """force_backward: true
-layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 dim: 6 dim: 7 } } }
-layer { name: "c" type: "Convolution" bottom: "x" top: "c"
-  convolution_param { num_output: 32 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } } }
-layer { name: "r" type: "Remembers" bottom: "c" top: "r" }
-layer { name: "p" type: "Power" bottom: "r" top: "p" }
-"""
-
-
-@pytest.fixture(params=["registered", "Python", "Python, from a built-in layer"])
-def text(request, monkeypatch):
-    """A net with a layer that declares nothing, registered as a type or a user's Python layer."""
-    if request.param == "registered":
-        monkeypatch.setitem(caffe.layer.LAYER_TYPES, "Remembers", Remembers)
-        return TEXT
-    cls = "Remembers" if request.param == "Python" else "Derived"
-    python = f'type: "Python" python_param {{ module: "{__name__}" layer: "{cls}" }}'
-    return TEXT.replace('type: "Remembers"', python)
-
-
-class Derived(caffe.layer.LAYER_TYPES["ReLU"]):
-    """A user's layer on top of a built-in one that declares much."""
-
-    calls = 0
-    forward, backward = Remembers.forward, Remembers.backward
-
-
-def run(text, net_of, way, phase):
-    caffe.set_random_seed(3)
-    net = net_of(text, phase)
-    net.blobs["x"].data[...] = 1
-    way(net)
-    seen = []
-    for _ in range(4):
-        seen.append(net.forward()["p"].copy())
-        if phase == caffe.TRAIN:
-            net.blobs["p"].diff[...] = 1
-            net.backward()
-            seen += [net.blobs["x"].diff.copy(), net.params["c"][0].diff.copy()]
-    return seen
-
-
-def layer_by_layer(net):
-    net._running.runs_groups = lambda: False
-
-
-def incremental(net):
-    assert net._running.runs_groups()
-
-
-@pytest.mark.parametrize(
-    "way, phase",
-    [
-        (incremental, caffe.TEST),
-        (caffe.Net.reuse_memory, caffe.TEST),
-        (caffe.Net.recompute, caffe.TRAIN),
-    ],
-)
-def test_a_layer_that_declares_nothing_is_right(text, net_of, way, phase):
-    wanted = run(text, net_of, layer_by_layer, phase)
-    for a, b in zip(run(text, net_of, way, phase), wanted):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-
-
-def test_a_layer_that_declares_nothing_is_not_captured(text, net_of, mock_gpu):
-    caffe.set_cuda_graphs(True)
-    net = net_of(text, caffe.TEST)
-    assert net._running.cuda_graphs.first == 3  # behind it
-
-
-def test_declarations_of_a_built_in_class_do_not_count_for_a_user_s(net_of):
-    python = f'type: "Python" python_param {{ module: "{__name__}" layer: "Derived" }}'
-    layer = net_of(TEXT.replace('type: "Remembers"', python), caffe.TEST).layers[2]
-    assert Derived.deterministic and not is_built_in(layer)
-    assert not declares(layer, "deterministic") and not declares(layer, "repeatable")
 
 
 def test_a_released_blob_says_why():
