@@ -66,7 +66,7 @@ def completions(text):
 def test_completion_on_layers():
     assert dir(L) == sorted(LAYER_TYPES)
     assert set(completions("L.")) == set(LAYER_TYPES)
-    assert completions("L.Conv") == ["Convolution"]
+    assert "Convolution" in completions("L.Conv")
 
 
 def test_completion_on_params():
