@@ -49,6 +49,7 @@ class LayerTypes(dict[str, Any]):
         """A module has a class for a type, or a meaning of it."""
         ANNOUNCED.setdefault(name, []).append(module)
         self.setdefault(name, None)
+        layer_functions.announce(name, module)
 
 
 LAYER_TYPES = LayerTypes()

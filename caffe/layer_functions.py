@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from typing import Any, NamedTuple
 
@@ -32,12 +33,23 @@ class Described(NamedTuple):
     message: str
 
 
-types: dict[str, Described] = {}  # every layer type that has a class, by name
+types: dict[str, Described] = {}  # every layer type whose class is imported, by name
+announced: dict[str, str] = {}  # types of classes that are not imported yet -> their module
 
 
 def describe(name: str, doc: str | None, message: str | None) -> None:
     """Enter a layer type; `message` is the type whose message it reads, if not its own."""
     types[name] = Described(inspect.cleandoc(doc or ""), message or name)
+
+
+def announce(name: str, module: str) -> None:
+    """Enter a layer type whose class is in a module that nobody has imported yet."""
+    announced[name] = module
+
+
+def names() -> list[str]:
+    """All layer types."""
+    return sorted({*types, *announced})
 
 
 def _fields(name: str) -> list[Any]:
@@ -80,6 +92,8 @@ def _default(field: Any) -> Any:
 
 def docstring(name: str) -> str:
     """What the layer computes, and every setting with its default."""
+    if name not in types and name in announced:
+        importlib.import_module(announced[name])
     found = types.get(name, Described("", name))
     settings = [_setting(name, field) for field in _fields(name)]
     for message in _other_messages(name, found.message):

@@ -243,7 +243,7 @@ class Layers:
         return _layer_function(name)
 
     def __dir__(self) -> list[str]:
-        return sorted(layer_functions.types)
+        return layer_functions.names()
 
     def __repr__(self) -> str:
         return f"<caffe.layers: {', '.join(dir(self))}>"
