@@ -16,7 +16,9 @@ CALM = 10  # iterations after a loss that is too large until snapshots are trust
 LARGE = 1.2  # a loss above so many times that of a guess is too large to trust the weights
 GUESSES = 2.0  # one above so many times has exploded
 MEDIANS = 10.0  # and one above so many times the median of the run's last losses
-REMEMBERED, FEW = 100, 20  # losses of which the median is taken: at most, and at least
+RISEN = 3.0  # the median of the last losses has risen above so many times that of earlier ones
+LAST = 10  # losses whose median tells how a run goes
+REMEMBERED, FEW = 100, 20  # losses of which a median is taken: at most, and at least
 
 
 class Snapshot(NamedTuple):
@@ -73,7 +75,11 @@ class Snapshots:
         times = max((self._times(k, v, guesses.get(k)) for k, v in losses.items()), default=0.0)
         if times > LARGE:
             self.large_at = iteration
-        elif well and (self.large_at is None or iteration - self.large_at >= CALM):
+        elif (
+            well
+            and not any(map(self._has_risen, losses))
+            and (self.large_at is None or iteration - self.large_at >= CALM)
+        ):
             self.begun_badly = False
             if self.doubtful:
                 self.good, self.doubtful = self.doubtful[-1], []
@@ -95,6 +101,13 @@ class Snapshots:
         if far or not math.isfinite(loss):
             return math.inf
         return loss / guess if guess else 0.0
+
+    def _has_risen(self, name: str) -> bool:
+        """Whether a loss is far above what it was not long ago, as of weights that lose what they knew."""
+        past = list(self.past[name])
+        groups = [past[k : k + LAST] for k in range(0, len(past) - 2 * LAST + 1, LAST)]
+        best = min(map(statistics.median, groups), default=math.inf)
+        return bool(groups) and statistics.median(past[-LAST:]) > RISEN * best
 
     def usual(self, name: str) -> float:
         """The median of a loss's last values; nan if there is none."""

@@ -181,6 +181,8 @@ def judged(losses, guess=1.0, every=1):
         ([1.0, 50.0, *[0.5] * (CALM - 1)], 0, CALM),
         ([50.0, math.nan], None, 2),
         ([*[0.01] * FEW, 0.5, math.nan], FEW - 1, 2),  # far above what is usual in this run
+        ([*[0.1] * 20, *[0.5] * 30, math.nan], 25, 25),  # it loses what it knew, finite as it is
+        ([*[0.1, 0.4, 0.2] * 30], 89, 0),  # pictures differ
     ],
 )
 def test_judgement(losses, good, doubtful):
