@@ -16,7 +16,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ except ImportError:  # Windows has no such locks: there two trainings in one fol
 
 FIRST = "1"  # the name of the run in snapshot/ itself
 TRACES = ("run.json", "log.csv", "scores.jsonl", "*.caffemodel*", "*.solverstate*")
-LEFT_BY_REFUSED = ("findings.jsonl", "train.log")
+LEFT_BY_REFUSED = ("findings.jsonl", "train.log", "report.html", "report-*.png")
 RESERVED = (FIRST, "pictures")
 FOLDER = "snapshot"
 
@@ -59,6 +59,26 @@ class Run(NamedTuple):
         found = self.folder.glob("*.solverstate*")
         return sorted(found, key=iteration, reverse=True)
 
+    def trusted_states(self) -> list[Path]:
+        """The solverstates, without those that came before a NaN, unless there are no others.
+
+        What is left out is said.
+        """
+        doubtful = self.record().get("doubtful") or []
+        trusted = [state for state in self.states() if state.name not in doubtful]
+        if not trusted:
+            return self.states()
+        for state in self.states():
+            if state.name in doubtful:
+                print(
+                    f"left out: {state.name}: the loss was wrecked when it was written", flush=True
+                )
+        return trusted
+
+    def doubt(self, states: Iterable[Path]) -> None:
+        """Note that these are not to be trusted: their loss became NaN, or had exploded."""
+        self.write_record(doubtful=[state.name for state in states])
+
     def about(self) -> str:
         """The run as a word in a sentence: its name and how far it came."""
         states = self.states()
@@ -67,8 +87,9 @@ class Run(NamedTuple):
 
     def forget_refused(self) -> None:
         """Remove what a training that was refused before its first step has left there."""
-        for name in LEFT_BY_REFUSED:
-            (self.folder / name).unlink(missing_ok=True)
+        for pattern in LEFT_BY_REFUSED:
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
 
     # ---- its record
 

@@ -73,7 +73,7 @@ def begin(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
             if not anything_left(run, solver.iter, unscored, args):
                 return 0
             print(f"run {run.name} goes on from {os.path.relpath(restored)}", flush=True)
-            run.write_record(ended=None)
+            run.write_record(ended=None, doubtful=[])
         else:
             fill(solver.net, start, recipe.initialize)
         case = doctor.Case(
@@ -97,6 +97,7 @@ def begin(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
             per_pixel=loss_is_a_mean(prototxts.read_net(settings.train_net or settings.net)),
             start=scores_of(start),
             last_good=str(restored) if restored else None,
+            begun_from=[str(net.weights) for net in start],
             unscored=unscored,
         )
         return Training(run, solver, plan).run()
@@ -152,7 +153,7 @@ def chosen_run(
         return run, []
     if resume is True:
         run = runs.run_to_resume(folder, name)
-        return run, [state.resolve() for state in run.states()]
+        return run, [state.resolve() for state in run.trusted_states()]
     tried = dict.fromkeys([Path(resume).absolute(), folder / resume])  # as our own lines name it
     state = next((path.resolve() for path in tried if path.is_file()), None)
     if state is None:

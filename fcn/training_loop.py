@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import caffe
@@ -37,6 +38,7 @@ class Plan(NamedTuple):
     per_pixel: bool  # whether the loss is a mean over pixels already
     start: Mapping[str, Mapping[str, Any]]  # score blob -> the scores that the run starts from
     last_good: str | None  # the snapshot that the run goes on from
+    begun_from: Sequence[str]  # or the weights that it starts from
     unscored: bool  # whether that is the end of a round whose scores are missing
 
 
@@ -69,7 +71,14 @@ class Training:
         }
         classes = {layer: solver.test_nets[0].blobs[layer].data.shape[1] for layer in plan.scored}
         tell = Teller(run, solver)
-        self.watch = Watch(solver, classes, tell=tell, start=plan.start, last_good=plan.last_good)
+        self.watch = Watch(
+            solver,
+            classes,
+            tell=tell,
+            start=plan.start,
+            last_good=plan.last_good,
+            begun_from=plan.begun_from,
+        )
         self.events = Events(run.folder)
 
     def run(self) -> int:
@@ -162,6 +171,9 @@ class Training:
         )
         if error is not None:
             self.end(f"{type(error).__name__}: {error}")
+            if isinstance(error, Poisoned):  # the finding has said why
+                self.of.doubt(Path(each.state) for each in self.watch.snapshots.doubtful)
+                raise Failed(f"the run ended at {where}, for the reason above") from error
             if not at:  # nothing was learned
                 raise error
             raise Failed(f"{cli.sentence(error)}\nthe run ended at {where}") from error

@@ -76,6 +76,17 @@ def test_the_run_last_worked_on_is_resumed(folder):
         runs.run_to_resume(folder, "9")
 
 
+def test_what_came_before_a_nan_is_left_out(folder, capsys):
+    run = leave(leave(runs.new_run(folder), 4), 8)
+    leave(run, 12)
+    run.doubt(run.states()[:2])
+    assert [state.name for state in run.trusted_states()] == ["train_iter_4.solverstate"]
+    said = capsys.readouterr().out
+    assert "left out: train_iter_12.solverstate" in said and "train_iter_8" in said
+    run.doubt(run.states())  # nothing else is there
+    assert run.trusted_states() == run.states()
+
+
 def test_a_damaged_record_is_no_obstacle(folder):
     run = leave(runs.new_run(folder), 4)
     run.record_path.write_text('{"run": "1", "se')

@@ -272,6 +272,7 @@ def test_a_poisoned_run_stops_and_saves_nothing_of_it(model, monkeypatch):
     for path in (model / "snapshot").glob("*.caffemodel"):
         net = caffe.Net(str(model / "val.prototxt"), str(path), caffe.TEST)
         assert all(np.isfinite(b.data).all() for blobs in net.params.values() for b in blobs)
+    assert err.count("became NaN") + err.count("is NaN") <= 1 and "for the reason above" in err
     told = [
         json.loads(line) for line in (model / "snapshot/findings.jsonl").read_text().splitlines()
     ]
