@@ -2,9 +2,11 @@
 
     python examples/own_data.py scenes           # 200 scenes: pictures, RGB masks, colours.txt
     fcn new mine --images scenes/pictures --masks scenes/masks --classes scenes/colours.txt --small
-    fcn train mine                               # four minutes of a core; scores as it goes
+    fcn train mine                               # scores as it goes
     fcn report mine --open
 
+Measured on two cores that others used, too: 16 s, 7.5 minutes (4.3 of a core), 3 s; mean IU of the 41
+scenes that are scored .795, where a net that says background everywhere has .082.
 The scenes are the embedded task's: handwritten digits on photographs. Masks are colours, white where
 two classes meet.
 """
