@@ -30,6 +30,8 @@ def starting_nets(
     if len(given) != len(names):
         raise FileNotFoundError(
             f"--weights wants {counted(len(names), 'file')}, for {', '.join(names)}"
+            if names
+            else "--weights: this model starts from nothing, as its solve.py says (start=())"
         )
     start = []
     for path, name in zip(given, names):

@@ -11,10 +11,10 @@ from typing import Any
 
 import caffe
 from caffe.proto import caffe_pb2
-from fcn import models, prototxts, weights
+from fcn import models, prototxts
 from fcn.datasets.data_layer import SegDataLayer
 from fcn.findings import REFUSE, Finding
-from fcn.tasks import BY_NAME, SAMPLE, Task
+from fcn.tasks import SAMPLE, Task, task_of
 
 TRAIN, TEST = "train", "test"  # the two nets of a case
 
@@ -218,8 +218,10 @@ def is_included(layer: Any, phase: int) -> bool:
 
 
 def task_here(folder: Path, sample: bool = False) -> Task | None:
-    """The task of a published model's folder; None for a user's own, whatever its name is."""
+    """The task of a model's folder, published or a user's own; None if nothing tells."""
     if sample or folder.name == "sample":
         return SAMPLE
-    known = folder.name in weights.NAMES or folder.name == "nyud-fcn32s-color-d"
-    return BY_NAME.get(folder.name.partition("-")[0]) if known else None
+    try:
+        return task_of(str(folder))
+    except (OSError, ValueError):  # neither published nor with a list of classes that fits the net
+        return None

@@ -8,6 +8,7 @@ import numpy as np
 from fcn import prototxts
 from fcn.doctor.case import TRAIN, Case
 from fcn.doctor.schedule import check_schedule, peak
+from fcn.doctor.schedule import way_out as schedule_way_out
 from fcn.findings import REFUSE, WARN, Finding
 
 # The effective step per pixel is rate * (pixels if the loss is a sum over them) / (1 - momentum).
@@ -25,6 +26,9 @@ NORMALIZED = (
 # The norm of a mean loss's gradient when the embedded task begins, which clip_gradients cuts. A rate
 # of .08 (momentum .9) learns with clip_gradients 5, .2 with 1 and 1 with .5; .2 with 5 does not.
 GRADIENT = 15
+# The share of the weights that decay takes in a step: published nets have 5e-7 at most, the
+# embedded task's 5e-5; at this one half is gone after 700 steps.
+MOST_DECAY, LARGE_DECAY = 1e-3, 0.05
 PIXELS = 500 * 375  # where no picture can be read
 KNOWN = (
     "1e-10 (1e-12 for 16s, 1e-14 for 8s) with momentum 0.99 belong to a summed loss; 1e-4 to 1e-2 "
@@ -47,10 +51,31 @@ def check(case: Case) -> Iterator[Finding]:
         way = "--set momentum=0.9, or 0.99 as published for one picture a step"
         yield Finding("recipe.momentum", REFUSE, what, "solver.prototxt", way)
         return
+    if settings.iter_size < 1:
+        what = f"iter_size is {settings.iter_size}: no step would see a picture"
+        yield Finding("recipe.iter_size", REFUSE, what, "solver.prototxt", "--set iter_size=1")
+        return
+    yield from check_decay(case)
     yield from check_schedule(case)
     for loss in losses(case):
         found = of_adaptive(settings) if settings.type in ADAPTIVE else of_rate(case, loss)
         yield from [found] if found else []
+
+
+def check_decay(case: Case) -> Iterator[Finding]:
+    """A finding on a weight decay that takes weights away faster than they can be learned."""
+    settings = case.settings
+    if settings.regularization_type != "L2":
+        return
+    taken = settings.base_lr * settings.weight_decay * peak(case) / (1 - settings.momentum)
+    if settings.weight_decay > LARGE_DECAY and taken > MOST_DECAY:  # else it is the rate
+        what = f"weight_decay {settings.weight_decay:g} is far too large: weights would go to zero"
+        evidence = (
+            f"with base_lr {settings.base_lr:g} and momentum {settings.momentum:g} a step takes "
+            f"{taken:.2g} of them"
+        )
+        way = "--set weight_decay=0.0005, as published"
+        yield Finding("recipe.decay", WARN, what, evidence, way)
 
 
 def losses(case: Case) -> list[Any]:
@@ -113,7 +138,8 @@ def of_rate(case: Case, loss: Any) -> Finding | None:
     step = f"{momentum} = {small:.2g}" if below else f"sqrt{momentum} = {large:.2g}"
     limit = f"below {least:g} almost nothing" if below else f"above {most:g} nothing"
     evidence = f"step per pixel: {base}{also} x {times} / {step}; {limit} is known to learn"
-    return Finding("recipe.rate", WARN, what, evidence, way_out(summed, below, clip))
+    way = schedule_way_out(case) if grown > 1 else way_out(summed, below, clip)
+    return Finding("recipe.rate", WARN, what, evidence, way)
 
 
 def clipped(settings: Any, scale: float) -> float:

@@ -187,6 +187,19 @@ def test_rate_of_the_other_normalisation(task):
     assert [each.kind for each in found] == ["recipe.rate"] and "43200 pixels" in found[0].evidence
 
 
+@pytest.mark.parametrize(
+    "fields, kind, way",
+    [
+        (dict(iter_size=0), "recipe.iter_size", "iter_size=1"),
+        (dict(weight_decay=1), "recipe.decay", "weight_decay=0.0005"),
+        (dict(lr_policy='"exp"', gamma=1.05), "recipe.rate", "gamma="),
+    ],
+)
+def test_settings_that_spoil_every_step(task, fields, kind, way):
+    solver(task, **fields)
+    assert way in {each.kind: each.way_out for each in found(task)}[kind]
+
+
 def test_momentum(task):
     solver = task.folder / "solver.prototxt"
     solver.write_text(solver.read_text().replace("momentum: 0.9", "momentum: 1"))
