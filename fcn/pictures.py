@@ -125,7 +125,10 @@ def eight_bits(values: np.ndarray, notes: list[str] | None = None) -> np.ndarray
     notes = [] if notes is None else notes
     if values.dtype == np.uint8:
         return values
-    if values.dtype.kind == "f":
+    if values.dtype.kind == "f" and (count := int(np.isnan(values).sum())):
+        if count == values.size:
+            raise ValueError("its values are all NaN")
+        notes.append(f"{count:,} of its {values.size:,} values are NaN, read as 0")
         values = np.where(np.isnan(values), 0, values)
     low, high = values.min(initial=0), values.max(initial=0)
     if values.dtype.kind == "f":

@@ -108,6 +108,8 @@ class Segmenter:
         """
         if not isinstance(image, list | tuple):
             return self.segment([self.read(image, depth=depth, hha=hha)], scores)[0]
+        if any(isinstance(each, list | tuple | int | float) for each in image):
+            raise Unreadable("a list of numbers is no list of pictures: give np.array of it")
         kinds = self.more_kinds(len(image), depth=depth, hha=hha)
         sources = zip(image, *kinds.values())
         scenes = (

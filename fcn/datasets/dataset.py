@@ -48,7 +48,7 @@ class Dataset(NamedTuple):
     trees: tuple[Tree, ...]
     how_to_get: str  # completes "it is not there:"
     sources: tuple[Source, ...] = ()
-    prepare: Callable[[Path], None] = lambda folder: None  # make what the data layers read in data/
+    prepare: Callable[[Path], None] | None = None  # makes what the data layers read in data/
     geo_classes: tuple[str, ...] = ()  # of the second, geometric labelling
     scored: dict[str, str] = {"score": "label"}  # score blob -> label blob
 

@@ -12,6 +12,8 @@ from fcn.vis import make_palette
 from fcn.wording import counted, first_few
 
 LISTED = 12  # of many keys, so many are shown
+FEW = 2  # masks that may hold 255 alone by chance
+GREYS = 100  # values from here on are greys that somebody painted with, rather than numbers
 ASKED = 40  # of more keys nobody wants to be asked
 VOC_COLOURS: dict[Key, int] = {
     (int(r), int(g), int(b)): k for k, (r, g, b) in enumerate(make_palette(256).tolist())
@@ -49,6 +51,9 @@ def decide(
         entries = [Entry(BACKGROUND, None, 0), *entries]  # what no shape covers
     names = [entry.name for entry in entries if not entry.void]
     found = by_list(rest, entries) if entries else by_themselves(rest, order, bool(maps))
+    if found is None and maps and not entries and ask is None:
+        zero = [key for key in (0, BLACK) if key in rest][:1]
+        found = dict.fromkeys(zero, 0), []  # `check` tells what else --map leaves out
     if found is None and ask is not None and len(rest) <= ASKED:
         maps |= ask_for(rest, names, ask)
         found = ({}, ["as you say"])
@@ -116,12 +121,14 @@ def by_themselves(
         known = [BACKGROUND, *(order or sorted(map(str, labels)))]
         numbers = {name: k for k, name in enumerate(dict.fromkeys(known))}
         return {key: numbers.get(str(key), VOID) for key in keys}, ["by the labels' names"]
-    if not keys or len(keys) == 1:
+    if not keys or keys in ([0], [BLACK]) or (len(keys) == 1 and not some_mapped):
         return dict.fromkeys(keys, 0), []
-    if keys == [0, VOID]:
+    if keys == [0, VOID] and not some_mapped:
         return {0: 0, VOID: 1}, ["masks hold 0 and 255 alone, so 255 is a class and not void"]
-    if len(keys) == 2 and keys[0] in (0, BLACK):
+    if len(keys) == 2 and keys[0] in (0, BLACK) and not some_mapped:
         return {keys[0]: 0, keys[1]: 1}, [f"masks hold two values, and {shown(keys[0])} is 0"]
+    if is_of_two_sources(seen):
+        return None
     whole = [key for key in keys if key != VOID]
     if whole == list(range(len(whole))) and (len(whole) > 1 or some_mapped):
         void = ["255 is void"] if VOID in seen else []
@@ -131,6 +138,15 @@ def by_themselves(
     if plain == list(range(len(plain))) and len(plain) > 1:
         return {key: VOC_COLOURS[key] for key in keys}, ["colours are VOC's"]
     return None
+
+
+def is_of_two_sources(seen: Mapping[Key, Tally]) -> bool:
+    """Whether 255 is never in one mask with another object: it is one itself, of another program."""
+    if VOID not in seen:
+        return False
+    void = set(seen[VOID].masks)
+    others = {path for key in seen if key not in (0, VOID) for path in seen[key].masks}
+    return len(void) > FEW and len(others) > FEW and not void & others
 
 
 def named(of: Mapping[Key, int], maps: Mapping[Key, int | str], order: Sequence[str]) -> list[str]:
@@ -210,6 +226,10 @@ def explain(seen: Mapping[Key, Tally], names: Sequence[str]) -> str:
     what, proposed = noun(seen), propose(seen)
     example = " ".join(f"{quoted(key)}={name}" for key, name in list(proposed.items())[:LISTED])
     known = f" The list names {len(names)} classes." if names else ""
+    if is_of_two_sources(seen):
+        known += (
+            " No mask holds 255 beside another object, so it may be an object too, and not void."
+        )
     return (
         f"which {what} is which class is not clear: the masks hold {counted(len(seen), what)}\n"
         f"{table(seen)}\n{known.strip()}Say it, with numbers or names of classes, and void for what "
@@ -223,10 +243,14 @@ def propose(seen: Mapping[Key, Tally]) -> dict[Key, str]:
     often = max(seen, key=lambda key: seen[key].pixels)
     first: Key = 0 if 0 in seen else BLACK if BLACK in seen else often
     found: dict[Key, str] = {first: "0"}
-    for key in seen:
-        if key != first:
-            void = key == VOID and len(seen) > 2
-            found[key] = "void" if void else str(len(set(found.values()) - {"void"}))
+    others = [key for key in seen if key != first]
+    others.sort(key=lambda key: (key == VOID, str(key) if isinstance(key, str) else key))
+    whole = [key for key in others if key != VOID]
+    # 255 is void beside numbers of classes, which are small; beside 128, say, it is one more grey
+    numbers = all(isinstance(key, int) and key < GREYS for key in whole)
+    void = numbers and bool(whole) and not is_of_two_sources(seen)
+    for number, key in enumerate(others, start=1):
+        found[key] = "void" if key == VOID and void else str(number)
     return found
 
 

@@ -104,10 +104,13 @@ def solver_of(net: Path, place: Path, started: bool) -> Any:
     return caffe.get_solver(str(place / "solver.prototxt"))
 
 
+SILENT = 10  # seconds between two lines where there is no terminal
+
+
 def learn(solver: Any, test_net: caffe.Net, labels: np.ndarray) -> np.ndarray:
     """Step until enough is right, or too many steps are done; returns the confusion matrix."""
     test_net.share_with(solver.net)
-    begin = time.monotonic()
+    begin = told = time.monotonic()
     with tqdm(total=MOST, unit="step", leave=False, disable=None) as bar:
         while True:
             count = TIMED if solver.iter < TIMED else EVERY
@@ -120,6 +123,9 @@ def learn(solver: Any, test_net: caffe.Net, labels: np.ndarray) -> np.ndarray:
             hist = matrix(test_net, labels)
             right = scores(hist)["pixel_accuracy"]
             bar.set_postfix(right=f"{right:.1%}")
+            if bar.disable and time.monotonic() > told + SILENT:  # no terminal, so no bar
+                told = time.monotonic()
+                print(f"step {solver.iter}: {right:.1%} of the pixels are right", flush=True)
             if right >= ENOUGH or solver.iter >= MOST:
                 return hist
 

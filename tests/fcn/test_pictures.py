@@ -274,3 +274,14 @@ def test_tensors():
 def test_arrays_that_are_no_pictures(array, said):
     with pytest.raises(ValueError, match=said):
         pictures.from_array(array)
+
+
+def test_values_that_are_no_numbers_are_counted():
+    values = np.full((4, 5), 0.5, np.float32)
+    values[0, :3] = np.nan
+    notes = []
+    assert (
+        pictures.eight_bits(values, notes)[0, 0] == 0 and "3 of its 20 values are NaN" in notes[0]
+    )
+    with pytest.raises(ValueError, match="all NaN"):
+        pictures.eight_bits(np.full((2, 2), np.nan))

@@ -1,5 +1,6 @@
 """`Segmenter`: what it takes, and that it answers as the net does."""
 
+import pickle
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ from fcn.equal_scores import AllEqual
 from fcn.finite_scores import NotFinite
 from fcn.infer import segment
 from fcn.pictures import Unreadable
+from fcn.tasks import SAMPLE
 
 NAMES = ("background", "aeroplane", "bicycle")
 
@@ -34,6 +36,15 @@ def test_the_package_names_it_without_the_engine():
     assert Segmenter is segmenter.Segmenter
     with pytest.raises(AttributeError, match="module 'fcn' has no attribute 'Segmentor'"):
         _ = fcn.Segmentor
+
+
+def test_numbers_in_lists_are_no_pictures(tiny, scene):
+    with pytest.raises(Unreadable, match="give np.array of it"):
+        tiny(scene.tolist())
+
+
+def test_a_dataset_goes_to_other_processes():
+    assert pickle.loads(pickle.dumps(SAMPLE)).classes == SAMPLE.classes
 
 
 def test_every_kind_of_picture_is_answered_alike(tiny, scene, tmp_path):
