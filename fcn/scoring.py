@@ -166,8 +166,11 @@ def do_seg_tests(
         )
     if warning := collapsed(hist):
         cause = why_equal(net, layer) if dataset else None
-        because = f": {cause.text}" if cause else ""
-        print(f"warning: {layer}: {warning}{because}", flush=True)
+        if cause is None and keeper is not None:  # a training that has just begun
+            print(f"{layer}: {warning} so far", flush=True)
+        else:
+            because = f": {cause.text}" if cause else ""
+            print(f"warning: {layer}: {warning}{because}", flush=True)
     if record:
         head = {"iteration": int(iter), "layer": layer, "images": len(dataset), "loss": loss}
         write_record(record, {**(about or {}), **head, **result, "hist": hist.tolist()})
