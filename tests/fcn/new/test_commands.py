@@ -103,7 +103,18 @@ def test_net_py_writes_the_prototxts_again(folder):
         (folder / f"{name}.prototxt").unlink()
     subprocess.run([sys.executable, folder / "net.py"], check=True, capture_output=True)
     assert before == {path.name: path.read_text() for path in folder.glob("*.prototxt")}
-    style = ["ruff", "check", "--isolated", "--select", "E,F,I", "--line-length", "110", folder]
+    style = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--isolated",
+        "--select",
+        "E,F,I",
+        "--line-length",
+        "110",
+        folder,
+    ]
     subprocess.run(style, check=True, capture_output=True)
 
 
