@@ -11,6 +11,7 @@ from .context import (
     set_random_seed,
 )
 from .detector import Detector
+from .exporting import export
 from .files.upgrade import upgrade_net
 from .files.weights import weight_shapes
 from .glog import init_log, log, log_to_file
@@ -65,6 +66,7 @@ __all__ = [
     "Timer",
     "coord_map",
     "diagnosis",
+    "export",
     "get_solver",
     "has_nccl",
     "init_log",

@@ -13,6 +13,9 @@ import caffe.draw  # noqa: E402
 from caffe import filler, lr_policy, updates  # noqa: E402
 from caffe.blob import Blob  # noqa: E402
 from caffe.commands import COMMANDS  # noqa: E402
+from caffe.exporting import deploy  # noqa: E402
+from caffe.exporting.onnx.writers import WRITERS as ONNX  # noqa: E402
+from caffe.exporting.pytorch.writers import WRITERS as PYTORCH  # noqa: E402
 from caffe.layer import LAYER_TYPES  # noqa: E402
 
 # BVLC's names of each tool
@@ -28,6 +31,7 @@ TOOLS |= {
     "classify": "python/classify.py",
     "detect": "python/detect.py",
     "draw_net": "python/draw_net.py",
+    "export": "",
 }
 
 # where -> (object or module here, pycaffe 1.0's public names of it)
@@ -216,6 +220,33 @@ def code(names):
     return ", ".join(f"`{name}`" for name in names)
 
 
+def exports():
+    """The part of the page on what goes to ONNX and PyTorch."""
+    written = [
+        (f"`{name}`", *(one_line(table[name].__doc__) for table in (ONNX, PYTORCH)))
+        for name in sorted(ONNX)
+    ]
+    left_out = [(f"`{name}`", why) for name, why in deploy.LEFT_OUT.items()]
+    return f"""\
+## Exports
+
+`caffe.export(net, "net.onnx")` and `caffe.export(net, "net.py")`, or `caffe export`, write a net in these
+words. Batch, height and width are free where the net reshapes. The file is run on random inputs of three
+sizes, and kept only if its outputs are the net's to 1e-5; of a module the gradients in training are
+compared, too (to 1e-4).
+
+{table(["type", "ONNX", "PyTorch"], written)}
+
+Left out, because the net computes the same without:
+
+{table(["type", "why"], left_out)}
+
+STOCHASTIC pooling is refused: on a CPU there is none to compare with. A map that is smaller than a
+convolution's kernel is exported for its own size only. Recurrent layers that do not expose their states
+begin each run with zeros.
+"""
+
+
 def missing():
     """pycaffe's names that are not here."""
     return [
@@ -236,7 +267,10 @@ def page():
         (f"`{name}`", one_line(cls.__doc__).replace("*", r"\*"), where(cls))
         for name, cls in updates.SOLVERS.items()
     ]
-    tools = [(f"`caffe {name}`", about, f"`{TOOLS[name]}`") for name, about in COMMANDS.items()]
+    tools = [
+        (f"`caffe {name}`", about, code(filter(None, [TOOLS[name]])))
+        for name, about in COMMANDS.items()
+    ]
     names = [(f"`{place}`", code(names.split())) for place, (_, names) in PYCAFFE.items()]
     names += [
         (place, code(re.sub(r"\(.*\)", "", names).split())) for place, names in ATTRIBUTES.items()
@@ -268,6 +302,7 @@ them.
 
 {table(["here", "what", "BVLC Caffe"], tools)}
 
+{exports()}
 ## pycaffe's names
 
 {table(["of", "names"], names)}

@@ -23,6 +23,7 @@ COMMANDS = {
     "classify": "predict classes of pictures",
     "detect": "predict classes of windows of pictures",
     "draw_net": "draw a net's graph",
+    "export": "write a net as ONNX or as a module of PyTorch",
 }
 
 

@@ -1,0 +1,1 @@
+"""Nets as PyTorch: `writers` is the table of layers, `model` makes the files and runs them."""
