@@ -15,6 +15,7 @@ from .exporting import export
 from .files.upgrade import upgrade_net
 from .files.weights import weight_shapes
 from .glog import init_log, log, log_to_file
+from .importing import import_weights
 from .layer import Layer, layer_type_list
 from .nccl import (
     NCCL,
@@ -69,6 +70,7 @@ __all__ = [
     "export",
     "get_solver",
     "has_nccl",
+    "import_weights",
     "init_log",
     "io",
     "layer_type_list",

@@ -32,6 +32,7 @@ TOOLS |= {
     "detect": "python/detect.py",
     "draw_net": "python/draw_net.py",
     "export": "",
+    "import_weights": "",
 }
 
 # where -> (object or module here, pycaffe 1.0's public names of it)
@@ -244,6 +245,10 @@ Left out, because the net computes the same without:
 STOCHASTIC pooling is refused: on a CPU there is none to compare with. A map that is smaller than a
 convolution's kernel is exported for its own size only. Recurrent layers that do not expose their states
 begin each run with zeros.
+
+And back: `caffe.import_weights(net, file)`, or `caffe import_weights`, fills a net from a state_dict, .npz,
+.safetensors, Keras' or plain HDF5, by the layers' names or by their order and shapes, and returns what
+`copy_from` reports. Nothing in the file is run.
 """
 
 

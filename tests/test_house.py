@@ -37,7 +37,7 @@ FLOORS = [
     ("diagnosis", "learnable"),
     ("gradients", "smoothed_loss", "lr_policy", "solver_nets", "solver", "updates"),
     ("classifier", "detector", "confusion", "nccl", "pycaffe"),
-    ("exporting",),
+    ("exporting", "importing"),
     ("", "__main__", "commands"),
 ]
 # The side of prototxts: no tensors, so that a net can be written where there is no PyTorch

@@ -24,6 +24,7 @@ COMMANDS = {
     "detect": "predict classes of windows of pictures",
     "draw_net": "draw a net's graph",
     "export": "write a net as ONNX or as a module of PyTorch",
+    "import_weights": "put weights of PyTorch, Keras or NumPy into a caffemodel",
 }
 
 

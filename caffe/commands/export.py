@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..glog import warning
-from .flags import ArgumentParser, UsageError
+from .flags import ArgumentParser
+from .shapes import add_shapes, shapes
 
 
 def export(argv: Sequence[str]) -> int:
@@ -17,13 +18,7 @@ def export(argv: Sequence[str]) -> int:
     parser.add_argument("net", help="the net's prototxt, of any age; its phase TEST is exported")
     parser.add_argument("out", help="file to write, OUT.onnx or OUT.py")
     parser.add_argument("--weights", help="the net's caffemodel (default: what its fillers give)")
-    parser.add_argument(
-        "--shape",
-        action="append",
-        default=[],
-        metavar="BLOB=N,C,H,W",
-        help="size of what comes in, where the prototxt does not say it; may be given more than once",
-    )
+    add_shapes(parser)
     for side in ("inputs", "outputs"):
         parser.add_argument(
             f"--{side}", nargs="+", default=[], metavar="BLOB", help=f"other {side} than the net's"
@@ -39,7 +34,7 @@ def export(argv: Sequence[str]) -> int:
 
     init_log(1)  # warnings, not how the nets are built
     net, cuts = deploy.of_file(
-        args.net, args.weights, dict(map(_shape, args.shape)), args.inputs, args.outputs
+        args.net, args.weights, shapes(args.shape), args.inputs, args.outputs
     )
     if not args.weights and net.params:
         warning("export:0", f"no --weights: {args.out} gets what the fillers of {args.net} give")
@@ -52,15 +47,3 @@ def export(argv: Sequence[str]) -> int:
     )
     print(done._replace(cuts=[*cuts, *done.cuts]))
     return 0
-
-
-def _shape(text: str) -> tuple[str, list[int]]:
-    """(blob, its shape) of `data=1,3,500,500`. UsageError for what is none."""
-    blob, _, sizes = text.partition("=")
-    try:
-        shape = [int(size) for size in sizes.replace("x", ",").split(",")]
-    except ValueError:
-        shape = []
-    if not blob or not shape or min(shape) < 1:
-        raise UsageError(f"--shape takes a blob and its sizes, as data=1,3,500,500; got '{text}'")
-    return blob, shape
