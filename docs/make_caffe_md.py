@@ -33,6 +33,7 @@ TOOLS |= {
     "draw_net": "python/draw_net.py",
     "export": "",
     "import_weights": "",
+    "inspect": "",
 }
 
 # where -> (object or module here, pycaffe 1.0's public names of it)

@@ -38,7 +38,7 @@ FLOORS = [
     ("gradients", "smoothed_loss", "lr_policy", "solver_nets", "solver", "updates"),
     ("classifier", "detector", "confusion", "nccl", "pycaffe"),
     ("exporting", "importing"),
-    ("", "__main__", "commands"),
+    ("", "__main__", "commands", "inspecting"),
 ]
 # The side of prototxts: no tensors, so that a net can be written where there is no PyTorch
 WITHOUT_TORCH = ("proto", "files", "graph", "net_spec", "coord_map", "names", "c_math")

@@ -24,6 +24,7 @@ COMMANDS = {
     "detect": "predict classes of windows of pictures",
     "draw_net": "draw a net's graph",
     "export": "write a net as ONNX or as a module of PyTorch",
+    "inspect": "say what a file is, and what two files of weights differ in",
     "import_weights": "put weights of PyTorch, Keras or NumPy into a caffemodel",
 }
 

@@ -45,6 +45,14 @@ _JUDGED = {"Silence": (), "Accuracy": (), "ContrastiveLoss": (0, 1), "EuclideanL
 Value = tuple[str, int]  # a blob's name, and how many layers have written it in place
 
 
+class UnknownSize(ValueError):
+    """The size of what comes in is stated nowhere."""
+
+
+class NothingLeft(ValueError):
+    """A net has no layer that can be exported: it only holds data, or judges."""
+
+
 class Cut(NamedTuple):
     """A layer that was left out."""
 
@@ -148,11 +156,11 @@ def of_layers(
     sources = [value for value in dict.fromkeys([*sort.sources, *given]) if value in read]
     if not needed:
         cuts = "; ".join(f"{cut.layer} ({cut.type}): {cut.why}" for cut in sort.cuts)
-        raise ValueError(f"net '{name}': nothing is left to export: {cuts or 'it has no layers'}")
+        raise NothingLeft(f"net '{name}': nothing is left to export: {cuts or 'it has no layers'}")
     param = caffe_pb2.NetParameter(name=name, state=caffe_pb2.NetState(phase=caffe_pb2.TEST))
     for blob, _ in sources:
         if blob not in shapes:
-            raise ValueError(
+            raise UnknownSize(
                 f"the size of input '{blob}' is not known: state it, as in --shape {blob}=1,3,500,500"
             )
         source = param.layer.add(name=blob, type="Input", top=[blob])
