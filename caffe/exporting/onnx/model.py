@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -105,7 +106,9 @@ class Exported:
 
         Returns the files written.
         """
-        model = self.model()
+        return self._save(self.model(), path)
+
+    def _save(self, model: Any, path: str) -> list[str]:
         size = sum(array.nbytes for array in self.graph.constants.values())
         if size <= LIMIT:
             onnx.save(model, path)
@@ -113,6 +116,13 @@ class Exported:
         beside = f"{path}.data"
         onnx.save(model, path, save_as_external_data=True, location=os.path.basename(beside))
         return [path, beside]
+
+    def traced(self, outputs: Sequence[str]) -> Any:
+        """A session whose outputs are other values of the graph."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "traced.onnx")
+            self._save(self.model([info(name) for name in outputs]), path)
+            return session(path)
 
     def runner(self, path: str) -> Runner:
         """What runs the file."""
@@ -163,14 +173,14 @@ class Runner:
         """The tops of each layer, by its index."""
         names = dict.fromkeys(name for tops in self.exported.tops.values() for name in tops)
         computed = [n for n in names if n not in inputs and n not in self.exported.graph.constants]
-        model = self.exported.model([info(name) for name in computed])
-        found = dict(zip(computed, session(model.SerializeToString()).run(computed, dict(inputs))))
+        session = self.exported.traced(computed)
+        found = dict(zip(computed, session.run(computed, dict(inputs))))
         found |= {**self.exported.graph.constants, **inputs}
         return {i: [found[name] for name in tops] for i, tops in self.exported.tops.items()}
 
 
-def session(model: str | bytes) -> Any:
+def session(path: str) -> Any:
     """A session of ONNX Runtime, which says nothing but errors."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

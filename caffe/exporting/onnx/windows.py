@@ -160,10 +160,12 @@ def pooling(g: Graph, layer: Any, x: Bottoms) -> list[str]:
 
 def maxima(g: Graph, x: str, size: Ints, windows: Windows, tops: int = 1) -> list[str]:
     """MAX pooling, with the positions in the plane as a second top if wanted."""
-    _, stride, pad, floor = windows
-    inside = any(pad) or all(s <= k for s, k in zip(stride, windows.kernel))
+    kernel, stride, pad, floor = windows
     pads = [*pad, *pad]
-    if not inside and not floor:  # Caffe has windows beyond the plane, ONNX drops them
+    # Where a window that rounding up adds may begin behind the plane, libraries differ on whether it
+    # counts. The positions of maxima would be those of a padded plane.
+    may_begin_behind = any(s > 1 and s + p > k for k, s, p in zip(kernel, stride, pad))
+    if may_begin_behind and not floor and tops == 1:
         x, floor, pads = padded(g, x, size, windows, LOWEST), True, [0] * 4
     attributes: dict[str, Any] = windows.attributes() | dict(pads=pads, ceil_mode=int(not floor))
     if tops == 1:
