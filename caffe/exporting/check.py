@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from tqdm import tqdm
 
 from ..layer import describe
 from ..net import Net
@@ -68,7 +69,8 @@ def agree(
     tolerance: float = TOLERANCE,
 ) -> list[Trial]:
     """Run both on each trial's inputs; what they differ by. ValueError names the layer where they part."""
-    return [_trial(net, outputs, inputs, other, tolerance) for inputs in trials]
+    bar = tqdm(trials, f"comparing with {other.library}", leave=False, disable=None)
+    return [_trial(net, outputs, inputs, other, tolerance) for inputs in bar]
 
 
 def _trial(

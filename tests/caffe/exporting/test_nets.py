@@ -49,6 +49,19 @@ def test_fcn(name, ending, tmp_path):
     assert ending == ".onnx" or report.gradients.startswith("off by")
 
 
+def test_trained_weights(ending, tmp_path):
+    """FCN-8s of the embedded task, with the weights that come with the project."""
+    folder = ROOT / "voc-fcn8s" / "sample"
+    net = caffe.Net(
+        str(folder / "deploy.prototxt"), caffe.TEST, weights=str(folder / "voc-fcn8s.caffemodel.h5")
+    )
+    net.blobs["data"].reshape(1, 3, 60, 80)
+    report = caffe.export(net, tmp_path / f"net{ending}")
+    assert report.outputs == {"score": "?x11x?x?"}
+    assert max(trial.off for trial in report.trials) <= 1e-5
+    assert ending == ".onnx" or report.gradients.startswith("off by")
+
+
 @pytest.mark.parametrize("name", KNOWN)
 def test_known_net(name, ending, tmp_path):
     param = narrowed(known_nets.net(name, 1, KNOWN[name]), 32 if name == "hed" else 8)
