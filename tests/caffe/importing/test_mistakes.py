@@ -1,6 +1,7 @@
 """Files that do not fit a net, or hold no weights: nothing is half-loaded, nothing is run."""
 
 import io
+import sys
 
 import h5py
 import numpy as np
@@ -89,10 +90,6 @@ def zipped(**arrays):
         (lambda path: torch.save(Pickled(), path), "nothing else in such a file is run here"),
         (lambda path: torch.save([1, 2], path), "not a state_dict of PyTorch: list without one"),
         (lambda path: torch.save({}, path), "not a state_dict of PyTorch: dict without one"),
-        (
-            lambda path: path.write_bytes(b"\x08\0\0\0\0\0\0\0{nothing"),
-            "not a readable .safetensors",
-        ),
         (lambda path: path.write_bytes(zipped()), "not a state_dict"),
         (lambda path: path.write_bytes(zipped(a=np.array([None]))), "not a readable .npz file"),
         (lambda path: h5py.File(path, "w").close(), "no arrays in it"),
@@ -107,6 +104,21 @@ def test_what_is_no_file_of_weights(nets, tmp_path, write, said, capsys):
     with pytest.raises(ValueError, match=said) as error:
         caffe.import_weights(nets[0], tmp_path / "file")
     assert str(tmp_path / "file") in str(error.value) and "executed" not in capsys.readouterr().out
+
+
+def test_a_damaged_safetensors(nets, tmp_path):
+    pytest.importorskip("safetensors")
+    (tmp_path / "file").write_bytes(b"\x08\0\0\0\0\0\0\0{nothing")
+    with pytest.raises(ValueError, match="not a readable .safetensors file"):
+        caffe.import_weights(nets[0], tmp_path / "file")
+
+
+def test_safetensors_without_their_library(nets, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    (tmp_path / "file").write_bytes(b"\x08\0\0\0\0\0\0\0{nothing")
+    with pytest.raises(ImportError, match="pip install safetensors"):
+        caffe.import_weights(nets[0], tmp_path / "file")
 
 
 def test_no_file(nets):
