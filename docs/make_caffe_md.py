@@ -13,9 +13,7 @@ import caffe.draw  # noqa: E402
 from caffe import filler, lr_policy, updates  # noqa: E402
 from caffe.blob import Blob  # noqa: E402
 from caffe.commands import COMMANDS  # noqa: E402
-from caffe.exporting import deploy  # noqa: E402
-from caffe.exporting.onnx.writers import WRITERS as ONNX  # noqa: E402
-from caffe.exporting.pytorch.writers import WRITERS as PYTORCH  # noqa: E402
+from caffe.exporting import deploy, onnx, pytorch  # noqa: E402
 from caffe.layer import LAYER_TYPES  # noqa: E402
 
 # BVLC's names of each tool
@@ -222,13 +220,17 @@ def code(names):
     return ", ".join(f"`{name}`" for name in names)
 
 
+def written_rows(names):
+    """(type, ONNX, PyTorch) of types that both have writers for."""
+    tables = onnx.WRITERS, pytorch.WRITERS
+    return [(f"`{n}`", *(one_line(each[n].__doc__) for each in tables)) for n in sorted(names)]
+
+
 def exports():
     """The part of the page on what goes to ONNX and PyTorch."""
-    written = [
-        (f"`{name}`", *(one_line(table[name].__doc__) for table in (ONNX, PYTORCH)))
-        for name in sorted(ONNX)
-    ]
+    written = written_rows(name for name in onnx.WRITERS if name not in onnx.FORKS)
     left_out = [(f"`{name}`", why) for name, why in deploy.LEFT_OUT.items()]
+    no_word = [(f"`{name}`", why) for name, why in deploy.NO_WORD.items()]
     return f"""\
 ## Exports
 
@@ -239,9 +241,17 @@ compared, too (to 1e-4).
 
 {table(["type", "ONNX", "PyTorch"], written)}
 
-Left out, because the net computes the same without:
+Of the forks' layers, by their classes, since some names have several meanings:
+
+{table(["class", "ONNX", "PyTorch"], written_rows(onnx.FORKS))}
+
+Left out, because the net computes the same without; a fork's losses, too:
 
 {table(["type", "why"], left_out)}
+
+Refused, with the names of the blobs before and behind, between which the rest can be exported:
+
+{table(["class", "why"], no_word)}
 
 STOCHASTIC pooling is refused: on a CPU there is none to compare with. A map that is smaller than a
 convolution's kernel is exported for its own size only. Recurrent layers that do not expose their states

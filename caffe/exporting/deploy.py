@@ -21,6 +21,7 @@ LOSS = "a loss, for training: what it alone reads becomes an output"
 # Type -> why no target has it. Without such a layer a net computes the same.
 LEFT_OUT = {
     "Accuracy": "a measure, not a part of the net",
+    "BoxAnnotatorOHEM": "chooses regions for a training",
     "ContrastiveLoss": LOSS,
     "Data": DATA,
     "DummyData": DATA,
@@ -31,16 +32,39 @@ LEFT_OUT = {
     "ImageData": DATA,
     "InfogainLoss": LOSS,
     "Input": "its tops are the inputs",
+    "MatWrite": "writes files: what it writes becomes an output",
     "MemoryData": DATA,
     "MultinomialLogisticLoss": LOSS,
     "Python": "code of the user's: cut off where the rest goes without it, an error elsewhere",
+    "SegAccuracy": "a measure, not a part of the net",
     "SigmoidCrossEntropyLoss": LOSS,
     "Silence": "does nothing; what it swallows is no output",
     "SoftmaxWithLoss": LOSS,
     "WindowData": DATA,
 }
+# Class of a fork's layer -> why no target has a word for it: an error names it
+_LATTICE = "filters on a lattice of positions and colours, for which there are no operators"
+NO_WORD = {
+    "AdaptiveBiasChannel": "for weakly labelled training",
+    "BiasChannel": "for weakly labelled training",
+    "CCNNCRF": _LATTICE,
+    "Correlation": "products of shifted maps, hundreds of them",
+    "DeepLabCRF": _LATTICE,
+    "DetectionOutput": "boxes that suppress each other: nearly equal scores would change all rows",
+    "Downsample": "weighted means that pass by NaN",
+    "FlowWarp": "reads a map at positions that another states",
+    "MaskResize": "resizes by a rule of its own",
+    "MultiStageMeanfield": _LATTICE,
+    "PSROIPooling": "pools each cell from channels of its own",
+    "Proposal": "boxes that suppress each other",
+    "ROIWarping": "samples as many points as a region is large",
+    "Resample": "resizes by rules of its own",
+}
 # Bottoms that are outputs once the layer is left out; of all others that is only the first
-_JUDGED = {"Silence": (), "Accuracy": (), "ContrastiveLoss": (0, 1), "EuclideanLoss": (0, 1)}
+_JUDGED: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(("Silence", "Accuracy", "SegAccuracy", "BoxAnnotatorOHEM"), ()),
+    **dict.fromkeys(("ContrastiveLoss", "EuclideanLoss"), (0, 1)),
+}
 
 Value = tuple[str, int]  # a blob's name, and how many layers have written it in place
 
@@ -257,7 +281,7 @@ class _Sorted:
         for step in self.steps:
             left_out = step.at not in self.kept
             indices = _JUDGED.get(step.param.type, (0,)) if left_out else ()
-            if left_out and step.param.type in ("Python", "HDF5Output"):
+            if left_out and step.param.type in ("Python", "HDF5Output", "MatWrite"):
                 indices = tuple(range(len(step.reads)))
             judged |= {v for k, v in enumerate(step.reads) if k in indices}
             for value in step.reads:
@@ -298,9 +322,10 @@ def writer(writers: Mapping[str, Any], layer: Any, target: str) -> Any:
     """
     found = writers.get(type(layer).__name__)
     if found is None:
+        why = NO_WORD.get(type(layer).__name__, "")
         raise layer.error(
-            f"{target} has no word for this type. Way out: export the part before it (outputs: "
-            f"{', '.join(layer.layer_param.bottom)}) and the part behind it (inputs: "
+            f"{target} has no word for this type{why and f' ({why})'}. Way out: export the part before "
+            f"it (outputs: {', '.join(layer.layer_param.bottom)}) and the part behind it (inputs: "
             f"{', '.join(layer.layer_param.top)})"
         )
     return found

@@ -196,14 +196,40 @@ def _free(net: Net, seen: list[Shapes]) -> Axes:
 
 # ---- values
 
-Limit = Callable[[Any, Any], int]  # from a layer and its bottoms: what its indices stay below
-_INDICES: dict[tuple[str, int], Limit] = {
-    ("Embed", 0): lambda layer, bottom: layer.param.input_dim,
-    ("BatchReindex", 1): lambda layer, bottom: bottom[0].shape[0],
-    ("Filter", -1): lambda layer, bottom: 2,
-    ("LSTM", 1): lambda layer, bottom: 2,
-    ("RNN", 1): lambda layer, bottom: 2,
-    ("LSTMUnit", 2): lambda layer, bottom: 2,
+Maker = Callable[[Any, Any, Any, np.random.Generator], Any]
+
+
+def _below(limit: Callable[[Any, Any], int]) -> Maker:
+    """Integers from 0 up to what `limit` says of a layer and its bottoms."""
+    return lambda layer, bottom, shape, rng: rng.integers(0, limit(layer, bottom), shape)
+
+
+def _places(layer: Any, bottom: Any, shape: Any, rng: np.random.Generator) -> np.ndarray:
+    """Places in a plane that is larger than this one, each once."""
+    planes = [rng.permutation(int(np.prod(shape[2:]))) for _ in range(int(np.prod(shape[:2])))]
+    return np.reshape(planes, shape)
+
+
+def _regions(layer: Any, bottom: Any, shape: Any, rng: np.random.Generator) -> np.ndarray:
+    """Regions (picture, x1, y1, x2, y2), in pixels of the pictures."""
+    rows = np.prod(shape) // 5
+    sides = [side / layer.param.spatial_scale for side in (bottom[0].shape[3], bottom[0].shape[2])]
+    corners = np.sort(rng.uniform(0, 1, (rows, 2, 2)), axis=1) * sides
+    pictures = rng.integers(0, bottom[0].shape[0], (rows, 1))
+    return np.concatenate([pictures, corners.reshape(rows, 4)], 1).reshape(shape)
+
+
+_two = _below(lambda layer, bottom: 2)
+# (type, index of a bottom) -> what makes its values, where not all numbers will do
+_INDICES: dict[tuple[str, int], Maker] = {
+    ("Embed", 0): _below(lambda layer, bottom: layer.param.input_dim),
+    ("BatchReindex", 1): _below(lambda layer, bottom: bottom[0].shape[0]),
+    ("Filter", -1): _two,
+    ("LSTM", 1): _two,
+    ("RNN", 1): _two,
+    ("LSTMUnit", 2): _two,
+    ("Upsample", 1): _places,
+    ("ROIPooling", 1): _regions,
 }
 
 
@@ -213,7 +239,7 @@ def index_inputs(net: Net) -> set[str]:
         step.bottoms[index]
         for step in deploy.steps(net)
         for kind, index in _INDICES
-        if step.layer.type == kind
+        if step.layer.type == kind and index < len(step.bottoms)
     }.intersection(net.inputs)
 
 
@@ -228,11 +254,12 @@ def values(net: Net, shapes: Shapes, rng: np.random.Generator) -> dict[str, np.n
         picture = len(shape) == 4 and shape[1] == 3
         made[name] = rng.uniform(-1, 1, shape) * (120 if picture else 1)
     for step in deploy.steps(net):
-        for (kind, index), limit in _INDICES.items():
-            source = step.bottoms[index] if step.layer.type == kind else ""
+        for (kind, index), maker in _INDICES.items():
+            there = step.layer.type == kind and index < len(step.bottoms)
+            source = step.bottoms[index] if there else ""
             if source in made:
                 bottom = [net.blobs[name] for name in step.bottoms]
-                made[source] = rng.integers(0, limit(step.layer, bottom), shapes[source])
+                made[source] = maker(step.layer, bottom, shapes[source], rng)
                 if kind in ("LSTM", "RNN"):
                     made[source][0] = 0
                 elif kind == "Filter":

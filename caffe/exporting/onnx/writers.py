@@ -1,12 +1,10 @@
-"""The table of writers: how ONNX says what a layer computes.
-
-The forks' layers have their rows in the same table, below Caffe's own.
-"""
+"""The table of writers: how ONNX says what a layer computes."""
 
 from __future__ import annotations
 
 from . import cells, moving, recurrent, windows
 from .cells import Writer, one_op
+from .forks import FORKS
 
 WRITERS: dict[str, Writer] = {
     "AbsVal": one_op("Abs"),
@@ -52,4 +50,5 @@ WRITERS: dict[str, Writer] = {
     "TanH": one_op("Tanh"),
     "Threshold": cells.threshold,
     "Tile": moving.tile,
+    **FORKS,
 }

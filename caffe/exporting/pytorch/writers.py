@@ -13,6 +13,7 @@ from ...c_math import c_pow
 from ...proto import caffe_pb2
 from . import moving, parts, recurrent
 from .code import Code, Value, number
+from .forks import FORKS
 from .windows import WINDOWS, numbers
 
 Bottoms: TypeAlias = Sequence[Value]
@@ -270,4 +271,5 @@ WRITERS: dict[str, Writer] = {
     "Threshold": threshold,
     "Tile": moving.tile,
     **WINDOWS,
+    **FORKS,
 }
