@@ -13,7 +13,7 @@ import caffe.draw  # noqa: E402
 from caffe import filler, lr_policy, updates  # noqa: E402
 from caffe.blob import Blob  # noqa: E402
 from caffe.commands import COMMANDS  # noqa: E402
-from caffe.exporting import deploy, onnx, pytorch  # noqa: E402
+from caffe.exporting import onnx, pytorch, reasons  # noqa: E402
 from caffe.layer import LAYER_TYPES  # noqa: E402
 
 # BVLC's names of each tool
@@ -229,8 +229,8 @@ def written_rows(names):
 def exports():
     """The part of the page on what goes to ONNX and PyTorch."""
     written = written_rows(name for name in onnx.WRITERS if name not in onnx.FORKS)
-    left_out = [(f"`{name}`", why) for name, why in deploy.LEFT_OUT.items()]
-    no_word = [(f"`{name}`", why) for name, why in deploy.NO_WORD.items()]
+    left_out = [(f"`{name}`", why) for name, why in reasons.LEFT_OUT.items()]
+    no_word = [(f"`{name}`", why) for name, why in reasons.NO_WORD.items()]
     return f"""\
 ## Exports
 

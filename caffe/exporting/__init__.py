@@ -1,6 +1,6 @@
 """Nets for other libraries: `caffe.export(net, "net.onnx")`, `caffe.export(net, "net.py")`.
 
-Every layer type has a writer in the table of each target, or its reason in `deploy.LEFT_OUT`. What
+Every layer type has a writer in the table of each target, or its reason in `reasons.LEFT_OUT`. What
 was written is run, and held against the net, before it takes its name.
 """
 

@@ -13,7 +13,7 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 from ...net import Net
-from .. import deploy
+from .. import deploy, reasons
 from ..sizes import Sizes
 from .graph import Body, Graph, Node, Value
 from .writers import WRITERS
@@ -57,7 +57,7 @@ class Exported:
         """Add a layer's nodes; returns the names of its tops."""
         g, since = self.graph, len(self.graph.nodes)
         g.begin(layer.name)
-        made = deploy.writer(WRITERS, layer, "ONNX")(g, layer, bottoms)
+        made = reasons.writer(WRITERS, layer, "ONNX")(g, layer, bottoms)
         made = [made] if isinstance(made, str) else list(made)
         for i, name in enumerate(wanted):
             if g.rename(made[i], name, since):

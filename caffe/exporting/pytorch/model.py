@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ...net import Net
-from .. import deploy
+from .. import deploy, reasons
 from ..sizes import Sizes
 from .code import Code, class_name, plain, variables
 from .writers import WRITERS
@@ -75,7 +75,7 @@ class Exported:
                 Code.bottom(f"<{name}>", sizes.base[name], sizes.free[name])
                 for name in step.bottoms
             ]
-            write = deploy.writer(WRITERS, step.layer, self.library)
+            write = reasons.writer(WRITERS, step.layer, self.library)
             lines.append((step, write(self.code, step.layer, bottoms)))
         self.names = variables([*self.code.parts, class_name(net.name)])
         for step, expression in lines:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from caffe.exporting import deploy, export
+from caffe.exporting import export, reasons
 from caffe.exporting.onnx.writers import WRITERS as ONNX
 from caffe.exporting.pytorch.writers import WRITERS as PYTORCH
 from caffe.net import Net
@@ -17,7 +17,7 @@ def test_every_class_is_written_or_has_its_reason(name):
     there = {name in ONNX, name in PYTORCH}
     assert (
         len(there) == 1
-        and there.pop() + bool(deploy.left_out(kind)) + (name in deploy.NO_WORD) == 1
+        and there.pop() + bool(reasons.left_out(kind)) + (name in reasons.NO_WORD) == 1
     )
 
 

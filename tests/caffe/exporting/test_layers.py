@@ -6,7 +6,7 @@ import torch
 from places import GOLDEN
 
 import caffe
-from caffe.exporting import deploy
+from caffe.exporting import reasons
 from caffe.exporting.pytorch.writers import WRITERS as PYTORCH
 from caffe.layer import LAYER_TYPES
 
@@ -40,8 +40,8 @@ def golden(name):
 def test_every_type_is_written_or_has_its_reason(target):
     module = pytest.importorskip(f"caffe.exporting.{target}.writers")
     own = {name for name, cls in LAYER_TYPES.items() if ".forks" not in cls.__module__}
-    assert own == {*module.WRITERS, *deploy.LEFT_OUT} & own
-    assert not set(module.WRITERS) & set(deploy.LEFT_OUT)
+    assert own == {*module.WRITERS, *reasons.LEFT_OUT} & own
+    assert not set(module.WRITERS) & set(reasons.LEFT_OUT)
     for writer in module.WRITERS.values():
         assert writer.__doc__
 
