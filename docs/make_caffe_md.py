@@ -6,14 +6,15 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+
+from caffe_md_exports import exports  # noqa: E402
 
 import caffe  # noqa: E402
 import caffe.draw  # noqa: E402
 from caffe import filler, lr_policy, updates  # noqa: E402
 from caffe.blob import Blob  # noqa: E402
 from caffe.commands import COMMANDS  # noqa: E402
-from caffe.exporting import onnx, pytorch, reasons  # noqa: E402
 from caffe.layer import LAYER_TYPES  # noqa: E402
 
 # BVLC's names of each tool
@@ -220,49 +221,6 @@ def code(names):
     return ", ".join(f"`{name}`" for name in names)
 
 
-def written_rows(names):
-    """(type, ONNX, PyTorch) of types that both have writers for."""
-    tables = onnx.WRITERS, pytorch.WRITERS
-    return [(f"`{n}`", *(one_line(each[n].__doc__) for each in tables)) for n in sorted(names)]
-
-
-def exports():
-    """The part of the page on what goes to ONNX and PyTorch."""
-    written = written_rows(name for name in onnx.WRITERS if name not in onnx.FORKS)
-    left_out = [(f"`{name}`", why) for name, why in reasons.LEFT_OUT.items()]
-    no_word = [(f"`{name}`", why) for name, why in reasons.NO_WORD.items()]
-    return f"""\
-## Exports
-
-`caffe.export(net, "net.onnx")` and `caffe.export(net, "net.py")`, or `caffe export`, write a net in these
-words. Batch, height and width are free where the net reshapes. The file is run on random inputs of three
-sizes, and kept only if its outputs are the net's to 1e-5; of a module the gradients in training are
-compared, too (to 1e-4).
-
-{table(["type", "ONNX", "PyTorch"], written)}
-
-Of the forks' layers, by their classes, since some names have several meanings:
-
-{table(["class", "ONNX", "PyTorch"], written_rows(onnx.FORKS))}
-
-Left out, because the net computes the same without; a fork's losses, too:
-
-{table(["type", "why"], left_out)}
-
-Refused, with the names of the blobs before and behind, between which the rest can be exported:
-
-{table(["class", "why"], no_word)}
-
-STOCHASTIC pooling is refused: on a CPU there is none to compare with. A map that is smaller than a
-convolution's kernel is exported for its own size only. Recurrent layers that do not expose their states
-begin each run with zeros.
-
-And back: `caffe.import_weights(net, file)`, or `caffe import_weights`, fills a net from a state_dict, .npz,
-.safetensors, Keras' or plain HDF5, by the layers' names or by their order and shapes, and returns what
-`copy_from` reports. Nothing in the file is run.
-"""
-
-
 def missing():
     """pycaffe's names that are not here."""
     return [
@@ -318,7 +276,7 @@ them.
 
 {table(["here", "what", "BVLC Caffe"], tools)}
 
-{exports()}
+{exports(table, one_line)}
 ## pycaffe's names
 
 {table(["of", "names"], names)}
