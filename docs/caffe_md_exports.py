@@ -1,16 +1,18 @@
 """The part of docs/caffe.md on exports, for make_caffe_md.py."""
 
+from md_text import one_line, table
+
 from caffe.exporting import onnx, pytorch, reasons
 
 
-def exports(table, one_line):
-    """The part of docs/caffe.md on what goes to ONNX and PyTorch; both arguments are make_caffe_md's."""
+def rows(names):
+    """(type, ONNX, PyTorch) of types that both have writers for."""
+    tables = onnx.WRITERS, pytorch.WRITERS
+    return [(f"`{n}`", *(one_line(each[n].__doc__) for each in tables)) for n in sorted(names)]
 
-    def rows(names):
-        """(type, ONNX, PyTorch) of types that both have writers for."""
-        tables = onnx.WRITERS, pytorch.WRITERS
-        return [(f"`{n}`", *(one_line(each[n].__doc__) for each in tables)) for n in sorted(names)]
 
+def exports():
+    """The part's text."""
     written = rows(name for name in onnx.WRITERS if name not in onnx.FORKS)
     left_out = [(f"`{name}`", why) for name, why in reasons.LEFT_OUT.items()]
     no_word = [(f"`{name}`", why) for name, why in reasons.NO_WORD.items()]
