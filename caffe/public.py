@@ -12,9 +12,11 @@ from .context import (
     set_random_seed,
 )
 from .detector import Detector
+from .exporting import export
 from .files.upgrade import upgrade_net
 from .files.weights import weight_shapes
 from .glog import init_log, log, log_to_file
+from .importing import import_weights
 from .layer import Layer, layer_type_list
 from .nccl import (
     NCCL,
@@ -66,8 +68,10 @@ __all__ = [
     "coord_map",
     "diagnosis",
     "draw",
+    "export",
     "get_solver",
     "has_nccl",
+    "import_weights",
     "init_log",
     "io",
     "layer_type_list",

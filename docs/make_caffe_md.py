@@ -1,12 +1,14 @@
 """Writes docs/caffe.md from the code: `python docs/make_caffe_md.py`."""
 
-import inspect
 import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+
+from caffe_md_exports import exports  # noqa: E402
+from md_text import code, one_line, table  # noqa: E402
 
 import caffe  # noqa: E402
 import caffe.draw  # noqa: E402
@@ -30,6 +32,9 @@ TOOLS |= {
     "detect": "python/detect.py",
     "draw_net": "python/draw_net.py",
     "new_layer": "",
+    "export": "",
+    "import_weights": "",
+    "inspect": "",
 }
 
 # where -> (object or module here, pycaffe 1.0's public names of it)
@@ -215,26 +220,9 @@ DEVIATIONS = [
 ]
 
 
-def one_line(doc):
-    """The first paragraph of a docstring."""
-    return " ".join(inspect.cleandoc(doc or "").split("\n\n")[0].split())
-
-
-def table(head, rows):
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    escaped = ([str(cell).replace("|", r"\|") for cell in line] for line in lines)
-    return "\n".join("| " + " | ".join(line) + " |" for line in escaped)
-
-
 def where(thing):
     """The file that a class or function stands in."""
     return f"`{thing.__module__.replace('.', '/')}.py`"
-
-
-def code(names):
-    """Names as code, separated by commas."""
-    return ", ".join(f"`{name}`" for name in names)
 
 
 def fork_layers():
@@ -329,6 +317,7 @@ them.
 
 {table(["here", "what", "BVLC Caffe"], tools)}
 
+{exports()}
 ## pycaffe's names
 
 {table(["of", "names"], names)}

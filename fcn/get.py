@@ -70,7 +70,7 @@ def from_file(net: str, file: Path) -> Path:
     """Take a file on disk: the published one, or a copy that another project made."""
     if not file.is_file():
         raise FileNotFoundError(f"no file {file.absolute()}")
-    if file.suffix in re_exports.READ:
+    if file.suffix in re_exports.ENDINGS:
         known = {copy.file: copy.checksum for copy in published.RE_EXPORTS.get(net, ())}
         check_sum(file, known.get(file.name))
         return convert(net, file)
@@ -89,9 +89,8 @@ def from_file(net: str, file: Path) -> Path:
 def convert(net: str, file: Path) -> Path:
     """Write the numbers of another library's file as a caffemodel of the net's own name."""
     caffe.init_log(1)  # warnings, not how the net is built
-    arrays = re_exports.READ[file.suffix](file)
     target = prototxts.build(models.prototxt_of(net))
-    re_exports.fill(target, arrays, file)
+    re_exports.fill(target, file)
     path = models.own_folder(net) / f"{Path(net).name}.caffemodel"
     path.parent.mkdir(parents=True, exist_ok=True)
     target.save(str(path))

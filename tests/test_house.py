@@ -39,8 +39,10 @@ FLOORS = [
     ("arrays", "net_face", "net_files", "net"),
     ("diagnosis", "learnable"),
     ("gradients", "smoothed_loss", "lr_policy", "solver_nets", "solver", "updates"),
-    ("classifier", "detector", "confusion", "nccl", "pycaffe", "public"),
-    ("", "__main__", "commands"),
+    ("classifier", "detector", "confusion", "nccl", "pycaffe"),
+    ("exporting", "importing"),
+    ("public",),
+    ("", "__main__", "commands", "inspecting"),
 ]
 # The side of prototxts: no tensors, so that a net can be written where there is no PyTorch
 WITHOUT_TORCH = (

@@ -24,6 +24,9 @@ COMMANDS = {
     "detect": "predict classes of windows of pictures",
     "draw_net": "draw a net's graph",
     "new_layer": "print a Python layer to fill in, for a type that is not built in",
+    "export": "write a net as ONNX or as a module of PyTorch",
+    "inspect": "say what a file is, and what two files of weights differ in",
+    "import_weights": "put weights of PyTorch, Keras or NumPy into a caffemodel",
 }
 
 

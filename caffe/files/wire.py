@@ -23,7 +23,7 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types; Caffe has no groups 
 _CHUNK = 1 << 20  # values converted at a time, where they need conversion
 _SIGNATURES = [
     (SIGNATURE, "HDF5"),
-    (b"PK", "a zip or .npz file"),
+    (b"PK", "a zip or .npz file (.npz and .pth: caffe.import_weights)"),
     (b"\x1f\x8b", "a gzip file"),
     (b"version https://git-lfs", "a Git LFS pointer; fetch the file it stands for"),
     (b"<", "a web page"),

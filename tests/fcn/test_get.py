@@ -123,7 +123,7 @@ def test_a_file_on_disk(tiny, server, tmp_path, capsys):
 @pytest.mark.parametrize(
     "change, said",
     [
-        (dict(more=np.ones(3)), "'more' ends with none of"),
+        (dict(more=np.ones(3)), "no layers more: it is another net's"),
         ({"conv9/W": np.ones(3)}, "no layers conv9: it is another net's"),
         ({"body/W": np.ones((2, 3, 1, 1))}, "weight of body: the net has [3, 3, 1, 1], the file"),
         ({"body/b": None}, "bias of body: the net has [3], the file none"),
