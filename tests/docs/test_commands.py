@@ -180,6 +180,7 @@ def project(tmp_path, monkeypatch):
     # a training's own report takes longer than its steps here; `fcn report` is run by itself
     monkeypatch.setattr(report, "write_or_say", lambda folder: None)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # where a module is that a page exports
     assert cli.main(["data", "sample", "--most", "6"]) == 0
     classifier = tmp_path / "ilsvrc-nets/sample"
     caffe.Net(str(classifier / "vgg16-fcn.prototxt"), caffe.TEST).save(
@@ -214,6 +215,10 @@ def write_files(folder):
     for name in ("train", "val"):
         text = (made / f"{name}.prototxt").read_text().replace("../data", "data")
         (folder / f"{name}.prototxt").write_text(text)
+    net = caffe.Net(str(folder / "deploy.prototxt"), str(folder / "weights.caffemodel"), caffe.TEST)
+    blobs = {f"{name}.{at}": b.data for name, row in net.params.items() for at, b in enumerate(row)}
+    np.savez(folder / "weights.npz", **blobs)
+    shutil.copy(folder / "weights.caffemodel", folder / "other.caffemodel")
     (folder / "snapshot").mkdir()
     solver = (made / "solver.prototxt").read_text()
     (folder / "solver.prototxt").write_text(solver + "max_iter: 2 solver_mode: CPU\n")
