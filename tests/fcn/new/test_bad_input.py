@@ -206,6 +206,46 @@ def test_values_near_a_few(tmp_path, save, ending, why, capsys):
         assert wrong.mean() < 0.06  # along the edges alone
 
 
+def test_classes_that_jpeg_does_not_keep_apart(tmp_path, capsys):
+    write(
+        tmp_path, NAMES, lambda labels, path: Image.fromarray(labels * 3).save(path), ending=".jpg"
+    )
+    for arguments in ([], ["--map", "0=0", "*=1"], ["--nearest", "--map", "0=0", "3=1", "6=2"]):
+        out = refused(tmp_path, *arguments, capsys=capsys)
+        assert "8 masks are JPEGs" in out and "cannot be told apart" in out and "as PNG" in out
+
+
+# ---- objects
+
+
+def objects(labels, path):
+    """Each rectangle has a number of its own, which runs through the set."""
+    k = int(path.stem[1:])
+    Image.fromarray(np.array([0, 2 * k + 20, 2 * k + 21])[labels].astype(np.uint8)).save(path)
+
+
+def test_numbers_of_objects_are_no_classes(tmp_path, capsys):
+    write(tmp_path, NAMES, objects)
+    out = refused(tmp_path, capsys=capsys)
+    assert "each object had a number of its own" in out and "smoothed" not in out
+    status, out = new(tmp_path, "--map", "0=background", "*=object", capsys=capsys)
+    assert status == 0 and "1 object" in out
+
+
+def counting(labels, path):
+    """As many stripes as the name says, numbered from 1."""
+    found = np.zeros_like(labels)
+    for number in range(1, int(path.stem[1:]) + 2):
+        found[2 * number] = number
+    Image.fromarray(found).save(path)
+
+
+def test_numbers_of_objects_that_start_anew_in_each_mask(tmp_path, capsys):
+    write(tmp_path, NAMES, counting)
+    status, out = new(tmp_path, capsys=capsys)
+    assert status == 0 and "note: in each mask the values count up from 1" in out
+
+
 # ---- values
 
 

@@ -306,6 +306,37 @@ def test_what_is_no_coco_file(tmp_path, content, words, capsys):
     assert status == 2 and words in out and "coco.json" in out and "Traceback" not in out
 
 
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"category_id": 7}, "annotation 3 of p0.jpg has category 7; there are 10, 20"),
+        ({"segmentation": {"size": [24, 30], "counts": [1, 2]}}, "make 3 pixels, not 24 x 30"),
+        ({"segmentation": {"size": [24, 30]}}, "annotation 3 of p0.jpg cannot be drawn: it has no"),
+        ({"segmentation": [[1, 2, 3]]}, "annotation 3 of p0.jpg cannot be drawn"),
+        ({"segmentation": [["a", "b"]]}, "annotation 3 of p0.jpg cannot be drawn"),
+    ],
+)
+def test_a_region_that_cannot_be_drawn_is_named(tmp_path, change, words, capsys):
+    truth = write(tmp_path, NAMES, grey)
+    coco(tmp_path, truth, lambda inside: [np.ravel(corners(inside)).tolist()])
+    content = json.loads((tmp_path / "coco.json").read_text())
+    named = next(record["file_name"] for record in content["images"] if record["id"] == 50)
+    content["annotations"][0] |= {"id": 3} | change
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    status, out = new(tmp_path, "--masks", tmp_path / "coco.json", capsys=capsys)
+    assert status == 2 and words.replace("p0.jpg", named) in out
+
+
+def test_a_shape_that_cannot_be_drawn_is_named(tmp_path, capsys):
+    write(tmp_path, NAMES, labelme("tree", "house"), ending=".json")
+    file = tmp_path / "masks/p0.json"
+    content = json.loads(file.read_text())
+    content["shapes"][1]["points"] = [["a", 1], [2, 3], [4, 5]]
+    file.write_text(json.dumps(content))
+    status, out = new(tmp_path, capsys=capsys)
+    assert status == 2 and "p0.json" in out and "shape 2 (" in out and "cannot be drawn" in out
+
+
 def test_polygons_cover_the_pixels_whose_centres_they_hold():
     triangle = shapes.polygon([(0, 0), (6, 0), (0, 6)], 6, 8)
     rows, columns = np.mgrid[:6, :8]
