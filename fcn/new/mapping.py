@@ -44,7 +44,8 @@ def decide(
     """The class of each key that was seen.
 
     `entries` are of a list of classes, `maps` of --map, where * stands for all others; labels are in
-    `order` where there is one. `ask` puts a question to whoever is there. Unclear, which says what was seen, if it cannot be told.
+    `order` where there is one. `ask` puts a question to whoever is there. Unclear, which says what was
+    seen, if it cannot be told.
     """
     maps = dict(maps or {})
     if OTHERS in maps:
