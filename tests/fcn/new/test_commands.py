@@ -185,3 +185,12 @@ def test_copies_of_a_picture_are_found(tmp_path, capsys):
     train = (tmp_path / "mine/train.txt").read_text().split()
     assert len(train) in range(2, 12, 2)
     assert {name[-1] for name in train if name[0] == "p"} == {name[-1] for name in train}
+
+
+@pytest.mark.parametrize("text", ["background\n", "background\ncell\nother\n", "cell\ncell\n"])
+def test_a_list_of_classes_that_is_not_the_net_s_is_refused(tmp_path, text, capsys):
+    write(tmp_path, [f"p{k}" for k in range(8)], grey, classes=2)
+    assert new(tmp_path, "--small", capsys=capsys)[0] == 0
+    (tmp_path / "mine/classes.txt").write_text(text)
+    assert main(["doctor", str(tmp_path / "mine")]) == 1
+    assert "REFUSE net.classes" in capsys.readouterr().out
