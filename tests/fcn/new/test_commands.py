@@ -142,6 +142,19 @@ def test_labels_that_nobody_can_learn(folder, ran, monkeypatch):
     assert status == 1 and "not 99%" in out
 
 
+def test_objects_too_thin_for_the_net_are_told(folder, ran, monkeypatch):
+    """Lines of one pixel, a ninth of all: at 8 pixels' distance nothing is left of them."""
+    for path in (folder / "masks").rglob("*.png"):
+        lines = np.zeros((24, 30), np.uint8)
+        lines[::9] = 1
+        Image.fromarray(lines).save(path)
+    monkeypatch.setattr(overfit, "MOST", 300)
+    monkeypatch.setattr(overfit, "PATIENCE", 60)
+    status, out = ran("new", "voc-mine", "--check", "--cpu")
+    assert status == 1 and "its objects are thin" in out and "87.50% are right if" in out, out
+    assert int(re.search(r"after (\d+) steps", out)[1]) < 300  # it saw that nothing more came
+
+
 def test_check_without_a_folder(tmp_path, ran):
     status, out = ran("new", tmp_path / "none", "--check", "--cpu")
     assert status == 2 and "fcn new makes one" in out
