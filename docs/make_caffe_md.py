@@ -155,8 +155,9 @@ DEVIATIONS = [
     ),
     (
         "LevelDB is built in",
-        "read and written where plyvel is installed; LMDB where lmdb is",
-        "both are optional libraries",
+        "read and written where plyvel is installed; LMDB is read without a library, by any number of "
+        "nets beside the script's own handle, and written where lmdb is installed",
+        "both are optional libraries; lmdb opens a database once a process and no more",
     ),
     (
         "pictures are decoded and resized by OpenCV",
