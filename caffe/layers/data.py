@@ -2,6 +2,7 @@
 (src/caffe/layers/base_data_layer.cpp, data_layer.cpp, image_data_layer.cpp)."""
 
 import random
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -110,7 +111,8 @@ class Data(PrefetchingData):
         p = self.param
         backend = "lmdb" if p.backend == p.LMDB else "leveldb"
         try:
-            self.datums = self.endless(Database(backend, p.source))
+            # of a proxy: a layer that held itself would wait for the garbage collector
+            self.datums = type(self).endless(weakref.proxy(self), Database(backend, p.source))
         except ImportError as error:
             raise self.error(
                 f"{error}; LevelDB is the default, state backend: LMDB if it is one"

@@ -3,6 +3,7 @@
 
 import io
 import random
+import weakref
 
 import numpy as np
 import torch
@@ -24,7 +25,8 @@ class DataTransformer:
 
     def __init__(self, layer: Layer, generator: random.Random) -> None:
         """`generator` draws crops and mirrors; it is the layer's own, which works on a thread."""
-        self.layer, self.random = layer, generator
+        self.layer: Layer = weakref.proxy(layer)  # which holds this
+        self.random = generator
         self.param = layer.layer_param.transform_param
         if self.param.mean_file and self.param.mean_value:
             raise layer.error("give either mean_file or mean_value")
