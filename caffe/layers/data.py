@@ -17,7 +17,7 @@ from ..glog import info
 from ..io import datum_to_array
 from ..layer import Layer, register
 from ..proto import caffe_pb2
-from .transform import DataTransformer, read_picture, resize
+from .transform import DataTransformer, decode_picture, read_picture, resize
 
 
 class PrefetchingData(Layer):
@@ -147,7 +147,7 @@ class Data(PrefetchingData):
             return datum_to_array(datum)
         transform = self.layer_param.transform_param
         color = True if transform.force_color or self.param.force_encoded_color else None
-        return read_picture(datum.data, False if transform.force_gray else color)
+        return decode_picture(datum.data, False if transform.force_gray else color)
 
 
 @register
