@@ -171,6 +171,12 @@ DEVIATIONS = [
         "nobody looks for them in /tmp",
     ),
     (
+        "a log line begins with month and day, of a build with a glog from 0.6 on with the year, too",
+        "with month and day: `I1127 10:46:24.123456  4711 solver.cpp:218]`; `parse_log` and "
+        "`plot_training_log` read both",
+        "Caffe's own parse_log.py, extract_seconds.py and everybody's copies read no other",
+    ),
+    (
         "in a notebook as everywhere",
         "in a notebook warnings alone, unless GLOG_minloglevel is 0 or `caffe.init_log(0)` is called",
         "a net's log fills pages there",
