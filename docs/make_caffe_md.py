@@ -129,6 +129,18 @@ DEVIATIONS = [
         "lie up to 39 pixels off",
     ),
     (
+        "a Flatten behind a Reshape, or behind a Concat or Slice of one blob, or a Parameter, lets no "
+        "gradient through (BVLC/caffe#6769)",
+        "the gradient reaches what is below",
+        "a bug that silently kills a gradient is nothing that anybody's numbers depend on",
+    ),
+    (
+        "in a solver's test net, a layer that shares weights by name with a layer of another name "
+        "stays at its first values (BVLC/caffe#4585)",
+        "it follows the layer whose weights it shares",
+        "likewise: what is tested is the net that is trained",
+    ),
+    (
         "two threads in one net overwrite each other's maps",
         "RuntimeError for the second, which names both threads",
         "wrong scores, and nothing told",
