@@ -186,8 +186,8 @@ class Layer:
 
     # ---- checks and errors
 
-    def check_range(self, values: torch.Tensor, check: Callable[[int, int], None]) -> None:
-        """Call check(least, largest) on a tensor of integers; it raises if they are wrong.
+    def check_range(self, values: torch.Tensor, check: Callable[..., None], *more: Any) -> None:
+        """Call check(least, largest, *more) on a tensor of integers; it raises if they are wrong.
 
         On the CPU this happens at once. On a GPU the host would have to wait for the values, so they
         stay there until `raise_deferred`: until then the layer must cope with wrong ones. 0 must be
@@ -195,19 +195,22 @@ class Layer:
         """
         low, high = values.aminmax()
         if not context.on_gpu():
-            check(*torch.stack((low, high)).tolist())
+            check(*torch.stack((low, high)).tolist(), *more)
             return
         if self._extremes is None:
             self._extremes = torch.zeros(2, dtype=values.dtype, device=values.device)
         torch.minimum(self._extremes, torch.stack((low, -high)), out=self._extremes)
-        self._check = check
+        # by its name: a layer that held itself would wait for the garbage collector
+        own = getattr(check, "__self__", None) is self
+        self._check = (check.__name__ if own else check, more)
 
     def raise_deferred(self) -> None:
         """Raise the error that `check_range` deferred. The net calls this where it waits anyway."""
         if self._extremes is not None:
             low, high = self._extremes.tolist()
             self._extremes.zero_()
-            self._check(low, -high)
+            check, more = self._check
+            (getattr(self, check) if isinstance(check, str) else check)(low, -high, *more)
 
     def error(self, text: str, kind: builtins.type[Exception] = ValueError) -> Exception:
         """An exception that names this layer, to be raised: `raise self.error(...)`."""

@@ -12,6 +12,7 @@ import torch
 
 from . import arguments, context
 from .arrays import LazyArrays, copied, count_of, fill, join, split
+from .background import rest
 from .blob import BlobVec
 from .build import build
 from .files import read
@@ -111,6 +112,10 @@ class Net(NetFace, NetFiles):
         self.inputs = [names[i] for i in net.input_ids]
         self.outputs = [names[i] for i in net.output_ids]
         self._own = frozenset(vars(self))
+
+    def __del__(self) -> None:
+        """Wait for the threads that read for data layers: what these hold is freed with the net."""
+        rest(vars(self).get("layers", []))
 
     @property
     def debug_info(self) -> bool:

@@ -2,6 +2,7 @@
 (src/caffe/layers/base_data_layer.cpp, data_layer.cpp, image_data_layer.cpp)."""
 
 import random
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..glog import info
 from ..io import datum_to_array
 from ..layer import Layer, register
 from ..proto import caffe_pb2
-from .transform import DataTransformer, read_picture, resize
+from .transform import DataTransformer, decode_picture, read_picture, resize
 
 
 class PrefetchingData(Layer):
@@ -110,7 +111,8 @@ class Data(PrefetchingData):
         p = self.param
         backend = "lmdb" if p.backend == p.LMDB else "leveldb"
         try:
-            self.datums = self.endless(Database(backend, p.source))
+            # of a proxy: a layer that held itself would wait for the garbage collector
+            self.datums = type(self).endless(weakref.proxy(self), Database(backend, p.source))
         except ImportError as error:
             raise self.error(
                 f"{error}; LevelDB is the default, state backend: LMDB if it is one"
@@ -145,7 +147,7 @@ class Data(PrefetchingData):
             return datum_to_array(datum)
         transform = self.layer_param.transform_param
         color = True if transform.force_color or self.param.force_encoded_color else None
-        return read_picture(datum.data, False if transform.force_gray else color)
+        return decode_picture(datum.data, False if transform.force_gray else color)
 
 
 @register

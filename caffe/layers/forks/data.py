@@ -70,9 +70,12 @@ class LabelledPictures(PrefetchingData):
         """A map of labels (1, H, W) from a picture file: gray values, or a palette's numbers."""
         try:
             with Image.open(path) as file:
-                values = np.asarray(file if file.mode == "P" else file.convert("L"))
+                numbers = file.mode == "P" or file.mode.startswith("I")  # of 16 or 32 bits
+                values = np.asarray(file if numbers else file.convert("L"))
         except (OSError, SyntaxError) as error:
             raise self.error(f"cannot read labels {path}: {error}") from error
+        if values.max(initial=0) > 255:
+            raise self.error(f"labels {path} go up to {values.max()}: eight bits hold them all")
         return values[None]
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
