@@ -18,15 +18,7 @@ from .files.weights import weight_shapes
 from .glog import init_log, log, log_to_file
 from .importing import import_weights
 from .layer import Layer, layer_type_list
-from .nccl import (
-    NCCL,
-    has_nccl,
-    set_multiprocess,
-    set_solver_count,
-    set_solver_rank,
-    solver_count,
-    solver_rank,
-)
+from .nccl import NCCL, has_nccl, set_multiprocess
 from .net import Net
 from .net_spec import NetSpec, layers, params, to_proto
 from .proto.caffe_pb2 import TEST, TRAIN
@@ -40,6 +32,7 @@ from .updates import (
     SGDSolver,
     get_solver,
 )
+from .workers import set_solver_count, set_solver_rank, solver_count, solver_rank
 
 from . import coord_map, diagnosis, draw, io, learnable  # isort: skip
 from .running import memory, roofline  # isort: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from . import context, gradients, views
+from . import context, gradients, views, workers
 from .arguments import whole_number
 from .blob import Blob
 from .files import read, snapshot
@@ -47,7 +47,8 @@ class Solver:
         if self.param.snapshot:
             snapshot.check_writable(self.param.snapshot_prefix, self.source)
         if self.param.random_seed >= 0:
-            context.set_random_seed(self.param.random_seed)
+            # workers draw other random numbers, as Caffe's do
+            context.set_random_seed(self.param.random_seed + workers.solver_rank())
         self.iter: int = 0
         self.current_step: int = 0  # steps that the learning-rate policy has taken
         self._smoothed = SmoothedLoss()
@@ -57,6 +58,7 @@ class Solver:
         self._callbacks: list[tuple[Callable[[], object], Callable[[], object]]] = []
         # asked after each pass: "stop", "snapshot" or "none"
         self.action: Callable[[], str] = lambda: "none"
+        self.requested: Callable[[], str] = lambda: self.action()  # what all workers agree on
         self._stop_requested = False
         self._displayed_at = 0
         self.net = train_net(self.param, self.source)
@@ -115,7 +117,8 @@ class Solver:
         self._displayed_at, self._clock = self.iter, time.perf_counter()
         while self.iter < stop:
             self.net.clear_param_diffs()
-            if self._is_due(p.test_interval) and (self.iter > 0 or p.test_initialization):
+            testing = self._is_due(p.test_interval) and workers.is_first()
+            if testing and (self.iter > 0 or p.test_initialization):
                 self._test_all()
                 if self._stop_requested:
                     break
@@ -130,7 +133,7 @@ class Solver:
             for _, on_gradients_ready in self._callbacks:
                 on_gradients_ready()
             self.apply_update()
-            request = self.action()
+            request = self.requested()
             if request == "snapshot" or self._is_due(p.snapshot):
                 self.snapshot()
             if request == "stop":
@@ -172,7 +175,7 @@ class Solver:
             loss = self.net._forward(0, len(self.net.layers) - 1)
             self._smoothed.add(self.iter - start, loss, p.average_loss)
             info("solver.cpp:327", f"Iteration {self.iter}, loss = {number(self.smoothed_loss)}")
-        if self._is_due(p.test_interval):
+        if self._is_due(p.test_interval) and workers.is_first():
             self._test_all()
         info("solver.cpp:332", "Optimization Done.")
 
@@ -181,9 +184,14 @@ class Solver:
         self._stop_requested = True
 
     def add_callback(
-        self, on_start: Callable[[], object], on_gradients_ready: Callable[[], object]
+        self, on_start: Any, on_gradients_ready: Callable[[], object] | None = None
     ) -> None:
-        """Call these in every iteration: before the passes, and between them and the update."""
+        """Call these in every iteration: before the passes, and between them and the update.
+
+        Instead of the two functions, an object that has both, such as NCCL.
+        """
+        if on_gradients_ready is None:
+            on_start, on_gradients_ready = on_start.on_start, on_start.on_gradients_ready
         self._callbacks.append((on_start, on_gradients_ready))
 
     def share_weights(self, net: Net) -> None:
@@ -270,6 +278,8 @@ class Solver:
     # ---- displays and tests
 
     def _display(self) -> None:
+        if not workers.is_first():
+            return
         now = time.perf_counter()
         seconds, self._clock = now - self._clock, now
         per_second = (self.iter - self._displayed_at) / (seconds or 1)
@@ -296,7 +306,7 @@ class Solver:
         sums: dict[str, Any] = defaultdict(float)
         loss: float | torch.Tensor = 0.0
         for _ in range(passes):
-            while (request := self.action()) != "none":
+            while (request := self.requested()) != "none":
                 if request == "snapshot":
                     self.snapshot()
                 else:
@@ -317,8 +327,13 @@ class Solver:
     # ---- snapshots
 
     def snapshot(self) -> None:
-        """Write <snapshot_prefix>_iter_<n>.caffemodel and .solverstate (or their .h5 forms)."""
+        """Write <snapshot_prefix>_iter_<n>.caffemodel and .solverstate (or their .h5 forms).
+
+        Of several workers the first writes.
+        """
         self._fetch_pending()  # an error that was deferred is raised before anything is written
+        if not workers.is_first():
+            return
         snapshot.write(
             f"{self.param.snapshot_prefix}_iter_{self.iter}",
             self.net,
