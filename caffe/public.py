@@ -34,7 +34,7 @@ from .updates import (
 )
 from .workers import set_solver_count, set_solver_rank, solver_count, solver_rank
 
-from . import coord_map, diagnosis, draw, io, learnable  # isort: skip
+from . import coord_map, diagnosis, draw, io, learnable, workers  # isort: skip
 from .running import memory, roofline  # isort: skip
 
 Tally = ConfusionMatrix  # its first name
@@ -90,4 +90,5 @@ __all__ = [
     "to_proto",
     "upgrade_net",
     "weight_shapes",
+    "workers",
 ]

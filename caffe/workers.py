@@ -276,6 +276,11 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK") or solver_rank())
 
 
+def gpus() -> int:
+    """The number of GPUs of this machine."""
+    return torch.cuda.device_count()
+
+
 def end_with(error: BaseException) -> None:
     """Tell the others, if there are any, why this process ends."""
     if _here is not None:

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 import caffe
+from fcn import together
 
 
 def use(args: argparse.Namespace) -> None:
@@ -14,7 +15,13 @@ def use(args: argparse.Namespace) -> None:
             caffe.set_precision(args.precision)
         except RuntimeError as error:
             sys.exit(f"{error} (here: --precision)")
-        print(f"multiplying in {args.precision}", flush=True)
+        say(f"multiplying in {args.precision}")
+
+
+def say(text: str) -> None:
+    """Print a line, once for all workers."""
+    if together.is_first():
+        print(text, flush=True)
 
 
 def in_use() -> str:
@@ -28,10 +35,10 @@ def _use_device(args: argparse.Namespace) -> None:
         try:
             caffe.set_device(args.gpu or 0)
             caffe.set_mode_gpu()
-            print(f"computing on GPU {args.gpu or 0}", flush=True)
+            say(f"computing on GPU {args.gpu or 0}")
             return
         except (RuntimeError, ValueError) as error:
             if args.gpu is not None:
                 sys.exit(f"{error} (here: --cpu)")
     caffe.set_mode_cpu()
-    print("computing on the CPU", flush=True)
+    say("computing on the CPU")
