@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 
 from . import context
+from .launch import launch as launch
 
 PATIENCE = float(os.environ.get("CAFFE_WORKERS_PATIENCE") or 300)  # seconds without a word
 _BEAT = 1.0  # seconds between two signs of life
@@ -132,6 +133,18 @@ class Group:
             self.store.set("lost", f"worker {self.rank} ended: {cause}")
             if self.rank == 0:
                 self._wait_until_told()
+
+    def has_failed(self, rank: int) -> bool:
+        """Whether a worker has left word that it ends; waits a little for that."""
+        end = time.time() + _LATE
+        try:
+            while time.time() < end:
+                if self.store.check([f"failed/{rank}"]):
+                    return True
+                time.sleep(0.1)
+        except RuntimeError:  # it is gone, and told why
+            return rank == 0
+        return False
 
     def leave(self) -> None:
         """Leave the group: nothing is done together afterwards."""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from google.protobuf import text_format
 
 import caffe
-from fcn import devices, scoring
+from fcn import devices, scoring, together
 from fcn.stopping import handled_by, restore
 
 
@@ -65,7 +65,8 @@ def assist(group: Any, folder: Path, args: argparse.Namespace) -> int:
     """
     os.chdir(folder)  # paths in prototxts are relative to the model's folder
     try:
-        devices.use(args)
+        with together.told_once():
+            devices.use(args)
         orders: Orders = group.gather(None)[0]
         solver = solver_of(orders)
         link(solver, args.compress)

@@ -4,7 +4,6 @@ import argparse
 import sys
 
 import caffe
-from fcn import together
 
 
 def use(args: argparse.Namespace) -> None:
@@ -15,13 +14,7 @@ def use(args: argparse.Namespace) -> None:
             caffe.set_precision(args.precision)
         except RuntimeError as error:
             sys.exit(f"{error} (here: --precision)")
-        say(f"multiplying in {args.precision}")
-
-
-def say(text: str) -> None:
-    """Print a line, once for all workers."""
-    if together.is_first():
-        print(text, flush=True)
+        print(f"multiplying in {args.precision}", flush=True)
 
 
 def in_use() -> str:
@@ -35,10 +28,10 @@ def _use_device(args: argparse.Namespace) -> None:
         try:
             caffe.set_device(args.gpu or 0)
             caffe.set_mode_gpu()
-            say(f"computing on GPU {args.gpu or 0}")
+            print(f"computing on GPU {args.gpu or 0}", flush=True)
             return
         except (RuntimeError, ValueError) as error:
             if args.gpu is not None:
                 sys.exit(f"{error} (here: --cpu)")
     caffe.set_mode_cpu()
-    say("computing on the CPU")
+    print("computing on the CPU", flush=True)

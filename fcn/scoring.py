@@ -15,6 +15,7 @@ import caffe
 from fcn import (
     devices,
     finite_scores,
+    jobs,
     leakage,
     models,
     prototxts,
@@ -220,12 +221,21 @@ def print_classes(hist: np.ndarray, names: Sequence[str]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score a model's weights on its data set, without a solver; returns the exit code."""
+    if jobs.wanted(args):
+        return jobs.run("score", args)
+    with together.working(args), together.told_once():
+        return score(args)
+
+
+def score(args: argparse.Namespace) -> int:
+    """Score with the other workers, if there are any; returns the exit code."""
     caffe.init_log(1)  # warnings, not how the net is built
     if args.server and not args.save:
         raise ValueError("--server needs --save DIR")
     if args.server and not Path(args.model).name.startswith("voc"):
         raise ValueError("--server: VOC's evaluation server takes predictions of VOC's classes")
     save, record = (path and path.absolute() for path in (args.save, args.record))
+    record = record if together.is_first() else None
     model = models.model_name(args.model)
     with tells_how_to_get_scenes(args.sample):
         file = weights.given_or_found(args.weights, model, args.sample)

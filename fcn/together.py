@@ -4,14 +4,17 @@ Worker 0 tells and writes what is told and written once. A process that works al
 """
 
 import argparse
+import contextlib
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 
 import caffe
 
+FAILED = 1  # exit code of a worker whose error another tells
 Thing = TypeVar("Thing")
 
 
@@ -23,6 +26,38 @@ def join(args: argparse.Namespace) -> Any:
     if not args.cpu and args.gpu is None and workers.gpus():
         args.gpu = workers.local_rank()
     return workers.join()
+
+
+@contextlib.contextmanager
+def working(args: argparse.Namespace) -> Iterator[None]:
+    """While entered, this process is one of several workers, if it was started as one.
+
+    None leaves before all are done. What goes wrong in all of them is told by worker 0 alone.
+    """
+    joined = join(args)
+    if joined is None:
+        yield
+        return
+    try:
+        yield
+        joined.gather(None)
+    except Exception as error:
+        joined.fail(error)
+        if joined.rank and joined.has_failed(0):
+            raise SystemExit(FAILED) from None
+        raise
+    finally:
+        joined.leave()
+
+
+@contextlib.contextmanager
+def told_once() -> Iterator[None]:
+    """While entered, worker 0 alone prints to standard output."""
+    if is_first():
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
 
 
 def group() -> Any:
