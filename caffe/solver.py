@@ -3,7 +3,6 @@ solvers/sgd_solver.cpp)."""
 
 import os
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +19,7 @@ from .net import Net
 from .one_thread import OneThread, alone
 from .proto import caffe_pb2
 from .smoothed_loss import SmoothedLoss, fetched
-from .solver_nets import output_lines, test_nets, train_net
+from .solver_nets import output_lines, run_test_net, test_nets, train_net
 
 _MOST_PENDING = 1000  # losses left on the device
 
@@ -296,33 +295,7 @@ class Solver:
     def _test_all(self) -> None:
         for i in range(len(self.test_nets)):
             if not self._stop_requested:
-                self._test(i)
-
-    def _test(self, i: int) -> None:
-        """Run test net i on the current weights; log the means of its outputs."""
-        info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{i})")
-        net, passes = self.test_nets[i], self.param.test_iter[i]
-        net.share_with(self.net)
-        sums: dict[str, Any] = defaultdict(float)
-        loss: float | torch.Tensor = 0.0
-        for _ in range(passes):
-            while (request := self.requested()) != "none":
-                if request == "snapshot":
-                    self.snapshot()
-                else:
-                    self.stop()
-            if self._stop_requested:
-                info("solver.cpp:395", "Test interrupted.")
-                return
-            loss = loss + net._forward_async(0, len(net.layers) - 1)
-            for name in net.outputs:
-                sums[name] = sums[name] + net.blobs[name].x
-        net._raise_deferred()
-        if self.param.test_compute_loss:
-            info("solver.cpp:400", f"Test loss: {number(float(loss) / passes)}")
-        means = [sums[name] / passes for name in net.outputs] if passes else []
-        for j, line in enumerate(output_lines(net, means)):
-            info("solver.cpp:414", f"    Test net output #{j}: {line}")
+                run_test_net(self, i)
 
     # ---- snapshots
 

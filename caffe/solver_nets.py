@@ -2,6 +2,7 @@
 src/caffe/solver.cpp)."""
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -117,3 +118,30 @@ def output_lines(net: Net, values: Iterable[torch.Tensor]) -> list[str]:
             note = f" (* {number(weight)} = {number(weight * value)} loss)" if weight else ""
             lines.append(f"{name} = {number(value)}{note}")
     return lines
+
+
+def run_test_net(solver: Any, i: int) -> None:
+    """Run a solver's test net i on the current weights; log the means of its outputs (Solver::Test)."""
+    info("solver.cpp:347", f"Iteration {solver.iter}, Testing net (#{i})")
+    net, passes = solver.test_nets[i], solver.param.test_iter[i]
+    net.share_with(solver.net)
+    sums: dict[str, Any] = defaultdict(float)
+    loss: float | torch.Tensor = 0.0
+    for _ in range(passes):
+        while (request := solver.requested()) != "none":
+            if request == "snapshot":
+                solver.snapshot()
+            else:
+                solver.stop()
+        if solver._stop_requested:
+            info("solver.cpp:395", "Test interrupted.")
+            return
+        loss = loss + net._forward_async(0, len(net.layers) - 1)
+        for name in net.outputs:
+            sums[name] = sums[name] + net.blobs[name].x
+    net._raise_deferred()
+    if solver.param.test_compute_loss:
+        info("solver.cpp:400", f"Test loss: {number(float(loss) / passes)}")
+    means = [sums[name] / passes for name in net.outputs] if passes else []
+    for j, line in enumerate(output_lines(net, means)):
+        info("solver.cpp:414", f"    Test net output #{j}: {line}")

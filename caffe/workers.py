@@ -22,8 +22,8 @@ from . import context
 from .launch import launch as launch
 
 PATIENCE = float(os.environ.get("CAFFE_WORKERS_PATIENCE") or 300)  # seconds without a word
-_BEAT = 1.0  # seconds between two signs of life
-_LATE = 2.0  # seconds that a worker's own last words may take
+_BEAT = 0.5  # seconds between two signs of life
+_LATE = 1.5  # seconds that a worker's own last words may take
 _POLL = 2e-4  # seconds between two looks at whether the others have come
 
 _here: Group | None = None  # what this process belongs to

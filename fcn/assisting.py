@@ -67,10 +67,10 @@ def assist(group: Any, folder: Path, args: argparse.Namespace) -> int:
     try:
         with together.told_once():
             devices.use(args)
-        orders: Orders = group.gather(None)[0]
-        solver = solver_of(orders)
-        link(solver, args.compress)
-        return follow(solver, orders)
+            orders: Orders = group.gather(None)[0]
+            solver = solver_of(orders)
+            link(solver, args.compress)
+            return follow(solver, orders)
     except caffe.workers.WorkerLost as lost:
         if "worker 0 cannot" in str(lost):
             raise

@@ -14,6 +14,7 @@ import numpy as np
 
 import caffe
 
+ERRORS = 2  # glog's level
 FAILED = 1  # exit code of a worker whose error another tells
 Thing = TypeVar("Thing")
 
@@ -52,11 +53,16 @@ def working(args: argparse.Namespace) -> Iterator[None]:
 
 @contextlib.contextmanager
 def told_once() -> Iterator[None]:
-    """While entered, worker 0 alone prints to standard output."""
+    """While entered, worker 0 alone prints; errors that end a worker are raised in all."""
     if is_first():
         yield
         return
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+    caffe.init_log(ERRORS)
+    with (
+        open(os.devnull, "w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
         yield
 
 
