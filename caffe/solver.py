@@ -45,7 +45,7 @@ class Solver:
         self.refuse(self.param.average_loss < 1, "average_loss", "at least 1")
         self.check()
         if self.param.snapshot:
-            snapshot.check_writable(self.param.snapshot_prefix, self.source)
+            snapshot.check_writable(os.fsdecode(self.param.snapshot_prefix), self.source)
         if self.param.random_seed >= 0:
             context.set_random_seed(self.param.random_seed)
         self.iter: int = 0
@@ -320,7 +320,7 @@ class Solver:
         """Write <snapshot_prefix>_iter_<n>.caffemodel and .solverstate (or their .h5 forms)."""
         self._fetch_pending()  # an error that was deferred is raised before anything is written
         snapshot.write(
-            f"{self.param.snapshot_prefix}_iter_{self.iter}",
+            f"{os.fsdecode(self.param.snapshot_prefix)}_iter_{self.iter}",
             self.net,
             self.iter,
             self.current_step,

@@ -1,5 +1,6 @@
 """`caffe train`: train or finetune a model (tools/caffe.cpp)."""
 
+import os
 import signal
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -117,7 +118,7 @@ class Trace:
         self.write()
         if broken := caffe.diagnosis.not_finite(self.solver.net):
             of = len(self.solver.net.params)
-            stem = f"{self.solver.param.snapshot_prefix}_iter_{self.solver.iter}"
+            stem = f"{os.fsdecode(self.solver.param.snapshot_prefix)}_iter_{self.solver.iter}"
             warning(
                 "diagnosis:0",
                 f"snapshot {stem}: the weights of {len(broken)} of {of} layers are not finite "

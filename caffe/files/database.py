@@ -100,7 +100,7 @@ def create(backend: str, path: str) -> Iterator[Callable[[Iterable[Record]], Non
         raise ValueError(f"cannot make the database {path}: there is no folder {folder}")
     library = _import(backend, name)
     if backend == "lmdb":
-        database, put = library.open(path, map_size=_MAP_SIZE), _put_lmdb
+        database, put = library.open(os.fsencode(path), map_size=_MAP_SIZE), _put_lmdb
     else:
         database, put = library.DB(path, create_if_missing=True), _put_leveldb
     info(_OPENED[backend], f"Opened {backend} {path}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from ..names import did_you_mean
+from ..names import as_text, did_you_mean
 from .tokens import END, ParseError, Tokens
 
 _ESCAPE = re.compile(
@@ -25,6 +25,7 @@ _INTEGERS = {
     FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
     FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
 }
+_NAMES = {"name", "type", "top", "bottom", "stage", "not_stage", "input"}
 _BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
 
 
@@ -139,7 +140,9 @@ class _Parser(Tokens):
         value = self._scalar(field)
         if value is None:
             return
-        if repeated:
+        if field.type == FieldDescriptor.TYPE_STRING:
+            set_string(message, field, value)
+        elif repeated:
             getattr(message, field.name).append(value)
         else:
             setattr(message, field.name, value)
@@ -209,8 +212,7 @@ class _Parser(Tokens):
         return value.number if value else None
 
     def _string(self, field: FieldDescriptor) -> str | bytes:
-        """Adjacent strings, joined."""
-        at = self.token[2]
+        """Adjacent strings, joined; bytes that are not UTF-8 are lone surrogates."""
         pieces: list[bytes] = []
         while self.token[0] == "string" or not pieces:
             start = self.token[2]
@@ -218,10 +220,7 @@ class _Parser(Tokens):
         value = b"".join(pieces)
         if field.type == FieldDescriptor.TYPE_BYTES:
             return value
-        try:
-            return value.decode("utf-8")
-        except UnicodeDecodeError:
-            self.fail(f"'{field.name}' is not UTF-8 text: {value!r}", at)
+        return value.decode("utf-8", "surrogateescape")
 
     def _unescape(self, text: str, at: int) -> bytes:
         """The bytes that a string with escape sequences stands for."""
@@ -240,6 +239,30 @@ class _Parser(Tokens):
             return _ESCAPE.sub(byte, text).encode("utf-8", "surrogateescape")
         except UnicodeEncodeError as error:
             self.fail(f"no character: {error.object[error.start]!r}", at)
+
+
+def set_string(message: Any, field: Any, text: str) -> None:
+    r"""Set a string field, or append to it. To Caffe strings are bytes, of any encoding.
+
+    Protobuf holds UTF-8. Of other bytes names of layers and blobs are made printable, as those of
+    weights are (\x escapes); paths and all others are kept, and read as `bytes`: os.fsdecode.
+    """
+    if field.name in _NAMES:
+        text = as_text(text)
+    value = text.encode("utf-8", "surrogateescape")
+    if not _repeated(field):
+        message.ClearField(field.name)
+    key = field.number << 3 | 2  # a string's
+    message.MergeFromString(_varint(key) + _varint(len(value)) + value)
+
+
+def _varint(number: int) -> bytes:
+    """A number in protobuf's variable length."""
+    groups = []
+    while number >= 0x80:
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*groups, number])
 
 
 _cache: dict[str, dict[str, tuple[FieldDescriptor, bool]]] = {}

@@ -1,5 +1,6 @@
 """HDF5Data and HDF5Output (src/caffe/layers/hdf5_data_layer.cpp, hdf5_output_layer.cpp)."""
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -122,7 +123,7 @@ class HDF5Output(Layer):
         if not self.param.file_name:
             raise self.error("hdf5_output_param.file_name must be given")
         try:
-            h5py_library().File(self.param.file_name, "w").close()
+            h5py_library().File(os.fsdecode(self.param.file_name), "w").close()
         except OSError as error:
             raise self.error(f"cannot write {self.param.file_name}: {error}") from error
         self.written = False
@@ -141,7 +142,7 @@ class HDF5Output(Layer):
             raise self.error(
                 f"data and label must have one first dimension, got {data} and {label}"
             )
-        with h5py_library().File(self.param.file_name, "a") as file:
+        with h5py_library().File(os.fsdecode(self.param.file_name), "a") as file:
             for name, blob, shape in zip(("data", "label"), bottom, (data, label)):
                 file.create_dataset(name, data=blob.x.cpu().numpy().reshape(shape))
         self.written = True

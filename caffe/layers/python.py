@@ -37,7 +37,7 @@ class Python(Layer):
                 f"{describe(layer_param)}: {found.__name__}.__init__ must call "
                 "super().__init__(layer_param); or leave __init__ out and use setup"
             )
-        layer.param_str = layer_param.python_param.param_str
+        layer.param_str = os.fsdecode(layer_param.python_param.param_str)
         layer.param_str_ = layer.param_str  # its name until 2015, in py-faster-rcnn and its kin
         layer.phase = layer_param.phase
         return layer

@@ -3,6 +3,7 @@
 
 import contextlib
 import io
+import os
 import random
 import weakref
 from collections.abc import Iterator
@@ -80,6 +81,7 @@ class DataTransformer:
 
 def read_mean(layer: Layer, path: str) -> np.ndarray:
     """The picture (C, H, W) in a mean.binaryproto, float32; errors name the layer."""
+    path = os.fsdecode(path)
     info("data_transformer.cpp:25", f"Loading mean file from: {path}")
     try:
         mean = blobproto_to_array(read_blob_proto(path)).astype(np.float32)

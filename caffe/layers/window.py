@@ -1,6 +1,7 @@
 """WindowData: windows of pictures, as R-CNN trains on them
 (src/caffe/layers/window_data_layer.cpp)."""
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -74,7 +75,7 @@ class WindowData(PrefetchingData):
                 if mark != "#":
                     raise ValueError(f"'#' expected, got '{mark}'")
                 next(words)
-                path = self.param.root_folder + next(words)
+                path = os.fsdecode(self.param.root_folder) + next(words)
                 for _ in range(3):  # channels, height, width: the picture itself has them
                     next(words)
                 for _ in range(int(next(words))):
