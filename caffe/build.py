@@ -7,7 +7,6 @@ from .blob import Blob, BoolVec, RawBlobVec
 from .glog import info, number
 from .layer import Layer, check_counts, describe, layer_class
 from .layers import python
-from .names import did_you_mean
 from .proto import caffe_pb2
 from .topology import Topology
 from .unknown_layers import check_types
@@ -31,10 +30,10 @@ class Builder:
 
     def __init__(self, param: caffe_pb2.NetParameter, folder: str | None):
         phase = param.state.phase
-        param = graph.filter_net(param)
+        whole, param = param, graph.filter_net(param)
         check_types(param.layer)
         info("net.cpp:53", f"Initializing net from parameters: \n{repr(param).rstrip()}")
-        param = graph.insert_splits(param)
+        param = graph.insert_splits(param, whole)
         self.net = Topology(param.name, phase)
         self._blob_need_backward: list[bool] = []
         self._blob_ids: dict[str, int] = {}
@@ -92,13 +91,9 @@ class Builder:
     def _add_bottom(self, layer_param, index):
         name = layer_param.bottom[index]
         if name not in self._available:
-            if name in self._blob_ids:
-                why = "it was used up before: Caffe inserts the splits, so this is a bug to report"
-            else:
-                hint = did_you_mean(name, self._blob_ids, "; did you mean {}?")
-                why = f"no layer before has it as a top{hint}"
-            raise ValueError(
-                f"{describe(layer_param)}: unknown bottom blob '{name}' (bottom index {index}): {why}"
+            raise ValueError(  # insert_splits has seen to it that there is one
+                f"{describe(layer_param)}: bottom {index}: blob '{name}' was used up before: Caffe "
+                "inserts the splits, so this is a bug to report"
             )
         info("net.cpp:408", f"{layer_param.name} <- {name}")
         self._available.discard(name)

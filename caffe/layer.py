@@ -219,9 +219,10 @@ class Layer:
     def axis(self, blob: Blob, index: int, what: str = "axis") -> int:
         """Canonical axis of a blob, or an error that names this layer."""
         if not -blob.num_axes <= index < blob.num_axes:
-            raise self.error(
-                f"{what} {index} out of range for a bottom of shape {list(blob.shape)}"
-            )
+            text = f"{what} {index} out of range for a bottom of shape {list(blob.shape)}"
+            if not blob.num_axes:
+                text += f"; if an Input makes {blob._label}, its shape {{ dim: ... }} is missing"
+            raise self.error(text)
         return index % blob.num_axes
 
     def legacy_shape(self, blob: Blob) -> tuple[int, int, int, int]:

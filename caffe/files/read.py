@@ -22,7 +22,23 @@ def read_net(path: Path, lenient: bool = False) -> caffe_pb2.NetParameter:
     If `lenient`, a layer's fields that the schema lacks stand in its `unread`, and whoever uses the
     layer raises the error: other layers, and other phases, are not concerned.
     """
-    return upgrade_net(parse_file(path, caffe_pb2.NetParameter(), lenient), str(path))
+    param = parse_file(path, caffe_pb2.NetParameter(), lenient)
+    unsized = [] if param.input_shape or param.input_dim else list(param.input)
+    upgrade_net(param, str(path))
+    if lenient:
+        _check_inputs(param, unsized, path)
+    return param
+
+
+def _check_inputs(param: caffe_pb2.NetParameter, unsized: list[str], path: Path) -> None:
+    """ValueError for an input without a size, which is no blob, that a layer reads."""
+    tops = {top for layer in param.layer for top in layer.top}
+    for layer in param.layer:
+        for blob in set(unsized).difference(tops).intersection(layer.bottom):
+            raise ValueError(
+                f"{path}: input '{blob}', which layer '{layer.name}' reads, has no size: state "
+                "input_shape { dim: 1 dim: 3 dim: HEIGHT dim: WIDTH } behind it"
+            )
 
 
 def read_net_binary(path: Path) -> caffe_pb2.NetParameter:
