@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from . import graph
+from . import graph, own_layers
 from .blob import Blob, BoolVec, RawBlobVec
 from .glog import info, number
-from .layer import Layer, check_counts, describe, layer_class
+from .layer import OWN_TYPES, Layer, check_counts, describe, layer_class
 from .layers import python
 from .proto import caffe_pb2
 from .topology import Topology
@@ -30,6 +30,7 @@ class Builder:
 
     def __init__(self, param: caffe_pb2.NetParameter, folder: str | None):
         phase = param.state.phase
+        own_layers.import_modules(folder)
         whole, param = param, graph.filter_net(param)
         check_types(param.layer)
         info("net.cpp:53", f"Initializing net from parameters: \n{repr(param).rstrip()}")
@@ -64,7 +65,11 @@ class Builder:
             )
         info("layer_factory.hpp:77", f"Creating layer {layer_param.name}")
         cls = layer_class(layer_param)
-        layer = cls.create(layer_param, folder) if cls is python.Python else cls(layer_param)
+        if cls is python.Python:
+            layer = cls.create(layer_param, folder)
+        else:
+            own = OWN_TYPES.get(layer_param.type) is cls
+            layer = own_layers.create(cls, layer_param) if own else cls(layer_param)
         info("net.cpp:86", f"Creating Layer {layer_param.name}")
         bottom_ids = [self._add_bottom(layer_param, i) for i in range(len(layer_param.bottom))]
         top_ids = [self._add_top(layer_param, i) for i in range(len(layer_param.top))]

@@ -29,6 +29,7 @@ from .nccl import (
 )
 from .net import Net
 from .net_spec import NetSpec, layers, params, to_proto
+from .own_layers import register_layer
 from .proto.caffe_pb2 import TEST, TRAIN
 from .timer import Timer
 from .updates import (
@@ -82,6 +83,7 @@ __all__ = [
     "memory",
     "params",
     "predicted",
+    "register_layer",
     "roofline",
     "set_cuda_graphs",
     "set_device",

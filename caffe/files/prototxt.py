@@ -51,6 +51,7 @@ class _Parser(Tokens):
     def __init__(self, text: str, name: str, lenient: bool) -> None:
         self.lenient = lenient
         self.layer: Any = None  # the layer that is being read
+        self.path: list[str] = []  # the blocks within it that are being read
         super().__init__(text, name)
 
     def _not_in_schema(self, reason: str, at: int) -> None:
@@ -58,6 +59,12 @@ class _Parser(Tokens):
         if not self.lenient or self.layer is None:
             self.fail(reason, at)
         self.layer.unread.append(self.located(reason, at))
+
+    def _keep(self, text: str) -> None:
+        """Note in the layer what it states beyond the schema, within the blocks around it."""
+        for block in reversed(self.path):
+            text = f"{block} {{ {text} }}"
+        self.layer.unread_text.append(as_text(text))
 
     # -- messages --
 
@@ -84,9 +91,12 @@ class _Parser(Tokens):
         at = self.token[2]
         name = self.value(("ident",), "a field's name")
         if name not in fields:
-            hint = did_you_mean(name, fields)
+            ending = "_param" if name.endswith("_param") else ""  # which likens all blocks
+            alike = [known.removesuffix(ending) for known in fields if known.endswith(ending)]
+            hint = did_you_mean(name.removesuffix(ending), alike, f"; did you mean '{{}}{ending}'?")
             self._not_in_schema(f"{message.DESCRIPTOR.name} has no field '{name}'{hint}", at)
-            self._skip_value()
+            end = self._skip_value()
+            self._keep(self.text[at:end])
             return
         field, repeated = fields[name]
         if not repeated and message.HasField(name):
@@ -105,16 +115,20 @@ class _Parser(Tokens):
         if not self.take(";"):
             self.take(",")
 
-    def _skip_value(self) -> None:
-        """Go past the value of a field: one token, strings side by side, or all within brackets."""
+    def _skip_value(self) -> int:
+        """Go past the value of a field: one token, strings side by side, or all within brackets.
+
+        Returns where it ends.
+        """
         self.take(":")
-        depth = 0
+        depth, end = 0, self.end
         while self.token is not END:
             kind, text, _ = self.token
             opens = kind == "symbol" and text in "{<["
             closes = kind == "symbol" and text in "}>]"
             if closes and not depth:
                 break
+            end = self.end
             self.next()
             depth += opens - closes
             more = text == "-" or kind == "string" and self.token[0] == "string"
@@ -122,6 +136,7 @@ class _Parser(Tokens):
                 break
         if not self.take(";"):
             self.take(",")
+        return end
 
     def _one(self, message: Any, field: FieldDescriptor, repeated: bool) -> None:
         """Set a field, or append to it, from one value."""
@@ -131,11 +146,13 @@ class _Parser(Tokens):
             else:
                 inner = getattr(message, field.name)
                 inner.SetInParent()
-            outer = self.layer
+            outer = self.layer, self.path
             if "unread" in field.message_type.fields_by_name:
-                self.layer = inner
+                self.layer, self.path = inner, []
+            else:
+                self.path = [*self.path, field.name]
             self._message(inner)
-            self.layer = outer
+            self.layer, self.path = outer
             return
         value = self._scalar(field)
         if value is None:
@@ -209,6 +226,7 @@ class _Parser(Tokens):
         elif value is None:
             known = ", ".join(field.enum_type.values_by_name)
             self._not_in_schema(f"'{field.name}' is one of {known}, got {text}", at)
+            self._keep(f"{field.name}: {text}")
         return value.number if value else None
 
     def _string(self, field: FieldDescriptor) -> str | bytes:

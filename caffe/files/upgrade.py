@@ -106,6 +106,7 @@ def _v2_layer(old: Any, new: Any) -> None:
     elif old.HasField("other_type"):
         new.type = v2_name(old.other_type)
     new.unread.extend(old.unread)
+    new.unread_text.extend(old.unread_text)
     lists = {"name": old.param, "share_mode": old.blob_share_mode}
     lists |= {"lr_mult": old.blobs_lr, "decay_mult": old.weight_decay}
     for field, values in lists.items():
