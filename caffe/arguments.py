@@ -36,7 +36,6 @@ OF_CAFFE = {
     "imagenet": "caffe.Classifier(prototxt, weights)",
 }
 OF_IO = {
-    "arraylist_to_blobprotovecor_str": "caffe.io.arraylist_to_blobprotovector_str(arrays)",
     "skimage": "import skimage.io: caffe.io reads pictures with Pillow",
 }
 OF_CLASSIFIER = {

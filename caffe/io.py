@@ -53,6 +53,9 @@ def arraylist_to_blobprotovector_str(arraylist: Iterable[np.ndarray]) -> bytes:
     return caffe_pb2.BlobProtoVector(blobs=blobs).SerializeToString()
 
 
+arraylist_to_blobprotovecor_str = arraylist_to_blobprotovector_str  # its name until 2015
+
+
 def blobprotovector_str_to_arraylist(str: bytes) -> list[np.ndarray]:
     """The arrays of a serialised BlobProtoVector."""
     vector = caffe_pb2.BlobProtoVector.FromString(str)

@@ -62,6 +62,10 @@ class NetFace:
         return self._topology.blobs
 
     @property
+    def _blob_loss_weights(self) -> list[float]:
+        return self._topology.loss_weights
+
+    @property
     def _blob_names(self) -> list[str]:
         return self._topology.blob_names
 

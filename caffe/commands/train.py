@@ -70,14 +70,14 @@ def _choose_device(flags: SimpleNamespace, param: caffe_pb2.SolverParameter) -> 
             f"-gpu {flags.gpu}: training on several GPUs is not available; give one GPU, and "
             f"iter_size: {len(gpus)} in the solver for the same number of pictures an update"
         )
-    if not gpus:
-        if flags.gpu:
-            raise RuntimeError("-gpu all: PyTorch sees no GPU")
+    if not gpus and flags.gpu:
+        raise RuntimeError("-gpu all: PyTorch sees no GPU")
+    asked_by = "the solver's solver_mode is GPU, Caffe's default" if by_solver else "-gpu"
+    if not gpus or not require_gpu(gpus[0], asked_by):
         info("caffe.cpp:197", "Use CPU.")
         caffe.set_mode_cpu()
         return
     gpu = gpus[0]
-    require_gpu(gpu, "the solver's solver_mode is GPU, Caffe's default" if by_solver else "-gpu")
     info("caffe.cpp:204", f"Using GPUs {gpu}")
     info("caffe.cpp:209", f"GPU {gpu}: {device_name(gpu)}")
     param.device_id = gpu
