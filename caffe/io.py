@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from caffe.arguments import OF_IO, missing
+from caffe.files.wire import looks_like
 from caffe.proto import caffe_pb2
 
 GREY = np.array([0.2125, 0.7154, 0.0721])  # of R, G, B: scikit-image's, which pycaffe loads with
@@ -25,6 +28,11 @@ def __getattr__(name: str) -> Any:
 
 def blobproto_to_array(blob: caffe_pb2.BlobProto, return_diff: bool = False) -> np.ndarray:
     """The values (or the diff) of a BlobProto, float64, in its shape; four axes if it is legacy."""
+    if not isinstance(blob, caffe_pb2.BlobProto):
+        raise TypeError(
+            f"blobproto_to_array takes a BlobProto, got {type(blob).__name__}: "
+            "caffe.proto.caffe_pb2.BlobProto.FromString(open(file, 'rb').read())"
+        )
     if return_diff:
         values = blob.double_diff or blob.diff
     else:
@@ -57,8 +65,11 @@ arraylist_to_blobprotovecor_str = arraylist_to_blobprotovector_str  # its name u
 
 
 def blobprotovector_str_to_arraylist(str: bytes) -> list[np.ndarray]:
-    """The arrays of a serialised BlobProtoVector."""
-    vector = caffe_pb2.BlobProtoVector.FromString(str)
+    """The arrays of a serialised BlobProtoVector. ValueError for what is none."""
+    try:
+        vector = caffe_pb2.BlobProtoVector.FromString(str)
+    except DecodeError as error:
+        raise ValueError(f"no serialised BlobProtoVector{looks_like(str)}") from error
     return [blobproto_to_array(blob) for blob in vector.blobs]
 
 
@@ -79,7 +90,7 @@ def array_to_datum(arr: np.ndarray, label: int | None = None) -> caffe_pb2.Datum
 def datum_to_array(datum: caffe_pb2.Datum) -> np.ndarray:
     """The (channels, height, width) array of a Datum: uint8 or float64. No label.
 
-    ValueError for an encoded picture.
+    ValueError for an encoded picture, and for values that do not fill the shape.
     """
     if datum.encoded:
         raise ValueError("an encoded datum holds a picture's file: open its `data` with Pillow")
@@ -87,7 +98,11 @@ def datum_to_array(datum: caffe_pb2.Datum) -> np.ndarray:
         values = np.frombuffer(datum.data, np.uint8).copy()
     else:
         values = np.array(datum.float_data, np.float64)
-    return values.reshape(datum.channels, datum.height, datum.width)
+    shape = datum.channels, datum.height, datum.width
+    if not values.size or values.size != math.prod(shape):
+        stated = " x ".join(map(str, shape))
+        raise ValueError(f"a Datum of {stated} with {values.size} values: damaged, or no Datum")
+    return values.reshape(shape)
 
 
 # -- pictures --

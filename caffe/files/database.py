@@ -17,6 +17,7 @@ from ..glog import error, info
 from ..proto import caffe_pb2
 from ..views import many
 from .lmdb_reader import LmdbFile
+from .wire import looks_like
 
 Record: TypeAlias = tuple[bytes, bytes]  # key, value
 
@@ -48,8 +49,8 @@ class Database:
             try:
                 yield kind.FromString(value)
             except DecodeError as error:
-                name = kind.DESCRIPTOR.name
-                raise ValueError(f"{self._path}: record {count} is no {name} ({error})") from error
+                name, hint = kind.DESCRIPTOR.name, looks_like(value)
+                raise ValueError(f"{self._path}: record {count} is no {name}{hint}") from error
 
 
 def _open_lmdb(path: str) -> LmdbFile:

@@ -146,11 +146,14 @@ class Data(PrefetchingData):
 
     def decoded(self, datum: caffe_pb2.Datum) -> np.ndarray:
         """A datum's picture (C, H, W)."""
-        if not datum.encoded:
-            return datum_to_array(datum)
         transform = self.layer_param.transform_param
         color = True if transform.force_color or self.param.force_encoded_color else None
-        return decode_picture(datum.data, False if transform.force_gray else color)
+        try:
+            if not datum.encoded:
+                return datum_to_array(datum)
+            return decode_picture(datum.data, False if transform.force_gray else color)
+        except (OSError, ValueError) as error:
+            raise self.error(f"{os.fsdecode(self.param.source)}: {error}") from error
 
 
 @register
