@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import graph, own_layers
 from .blob import Blob, BoolVec, RawBlobVec
 from .glog import info, number
-from .layer import OWN_TYPES, Layer, check_counts, describe, layer_class
+from .layer import OWN_TYPES, Layer, check_counts, describe, is_built_in, layer_class
 from .layers import python
 from .proto import caffe_pb2
 from .topology import Topology
@@ -132,8 +132,14 @@ class Builder:
         bottom = RawBlobVec(self.net.blobs[i] for i in bottom_ids)
         top = RawBlobVec(self.net.blobs[i] for i in top_ids)
         check_counts(layer, len(bottom), len(top))
-        layer.setup(bottom, top)
-        layer.reshape(bottom, top)
+        try:
+            layer.setup(bottom, top)
+            layer.reshape(bottom, top)
+        except IndexError as error:
+            if (bottom and top) or is_built_in(layer):
+                raise
+            text = f"has {len(bottom)} bottoms and {len(top)} tops here: {error}, as its class wants more"
+            raise layer.error(text, IndexError) from error
         self._load_given(layer)
         self._set_loss_weights(layer, top)
         info("net.cpp:124", f"Setting up {layer.layer_param.name}")

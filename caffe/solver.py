@@ -42,7 +42,8 @@ class Solver:
         self.source = os.fspath(path)
         self.param = self.read(path) if param is None else param
         info("solver.cpp:45", f"Initializing solver from parameters: \n{repr(self.param).rstrip()}")
-        self.refuse(self.param.average_loss < 1, "average_loss", "at least 1")
+        for field in ("average_loss", "iter_size"):
+            self.refuse(getattr(self.param, field) < 1, field, "at least 1")
         self.check()
         if self.param.snapshot:
             snapshot.check_writable(os.fsdecode(self.param.snapshot_prefix), self.source)

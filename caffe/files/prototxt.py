@@ -94,6 +94,7 @@ class _Parser(Tokens):
             ending = "_param" if name.endswith("_param") else ""  # which likens all blocks
             alike = [known.removesuffix(ending) for known in fields if known.endswith(ending)]
             hint = did_you_mean(name.removesuffix(ending), alike, f"; did you mean '{{}}{ending}'?")
+            hint = _of_another_file(message.DESCRIPTOR, name) or hint
             self._not_in_schema(f"{message.DESCRIPTOR.name} has no field '{name}'{hint}", at)
             end = self._skip_value()
             self._keep(self.text[at:end])
@@ -257,6 +258,22 @@ class _Parser(Tokens):
             return _ESCAPE.sub(byte, text).encode("utf-8", "surrogateescape")
         except UnicodeEncodeError as error:
             self.fail(f"no character: {error.object[error.start]!r}", at)
+
+
+# a kind of file -> the other, which is taken for it
+_OTHER_FILES = {"NetParameter": "SolverParameter", "SolverParameter": "NetParameter"}
+_READERS = {
+    "NetParameter": "a net: caffe.Net reads it",
+    "SolverParameter": "a solver: caffe.get_solver reads it",
+}
+
+
+def _of_another_file(descriptor: Any, name: str) -> str:
+    """Says that a net was given for a solver, or the other way round; empty if neither has the field."""
+    other = _OTHER_FILES.get(descriptor.name, "")
+    message = descriptor.file.message_types_by_name.get(other)
+    known = message is not None and name in message.fields_by_name
+    return f"; {other} has it, so this file is {_READERS[other]}" if known else ""
 
 
 def set_string(message: Any, field: Any, text: str) -> None:
