@@ -130,6 +130,8 @@ def sentence(error: Exception) -> str:
     """What an error says to people."""
     # str() of a KeyError is the repr of its text
     text = str(error.args[0] if type(error) is KeyError and error.args else error)
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        text = f"{os.fspath(error.filename)}: {error.strerror}"
     if isinstance(error, MISTAKES):
         return text or type(error).__name__
     return f"this should not happen: {type(error).__name__}: {text} (--debug shows where)"

@@ -36,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     if not found.pictures:
         left_out = f"all {found.results} are results of earlier runs" if found.results else ""
         raise ValueError("; ".join([*found.problems, left_out or "no picture to segment"]))
+    if args.out.exists() and not args.out.is_dir():
+        raise ValueError(f"--out {args.out} is a file; name the folder that the results go to")
     args.out.mkdir(parents=True, exist_ok=True)
     devices.use(args)
     segmenter = Segmenter(

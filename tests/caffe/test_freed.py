@@ -186,11 +186,12 @@ def test_many_nets_in_a_loop_take_the_memory_of_one(folder):
         'layer { name: "d" type: "Input" top: "d" input_param { shape { dim: [1, 12, 1024, 1024] } } }'
         'layer { name: "r" type: "Power" bottom: "d" top: "r" }'
     )
-    before, taken = resident(), []
-    for _ in range(8):
+    picture = np.ones((1, 12, 1024, 1024), np.float32)
+    taken = []
+    for _ in range(9):
         net = build(text, folder)
-        net.forward(d=np.ones((1, 12, 1024, 1024), np.float32))
-        taken.append(resident() - before)
+        net.forward(d=picture)
+        taken.append(resident())
         del net
-    assert taken[0] > 90e6
-    assert max(taken) < 1.1 * taken[0]
+    # the first may find memory that other tests have left
+    assert max(taken[1:]) - taken[0] < 1.1 * 2 * picture.nbytes
