@@ -16,6 +16,7 @@ from . import context, workers
 from .blob import Blob
 
 BUCKET = 25 << 20  # bytes of gradients that travel together
+_OWN = ("random_seed", "device_id", "snapshot_prefix")  # what each solver may have of its own
 _STOP, _SNAPSHOT = 1000, 1  # requests of all workers are added up
 
 
@@ -129,7 +130,7 @@ def _digest(solver: Any) -> str:
     """What has to be the same for all: the net with its shapes, and the solver's settings."""
     param = type(solver.param)()
     param.CopyFrom(solver.param)
-    for field in ("random_seed", "device_id", "snapshot_prefix", "train_net", "net"):
+    for field in (*_OWN, "net", "train_net", "test_net"):
         param.ClearField(field)
     shapes = [(name, [list(b.shape) for b in row]) for name, row in solver.net.params.items()]
     kinds = [(layer.layer_param.name, layer.layer_param.type) for layer in solver.net.layers]

@@ -21,6 +21,7 @@ from .layer import Layer, layer_type_list
 from .nccl import NCCL, has_nccl, set_multiprocess
 from .net import Net
 from .net_spec import NetSpec, layers, params, to_proto
+from .own_layers import register_layer
 from .proto.caffe_pb2 import TEST, TRAIN
 from .timer import Timer
 from .updates import (
@@ -75,6 +76,7 @@ __all__ = [
     "memory",
     "params",
     "predicted",
+    "register_layer",
     "roofline",
     "set_cuda_graphs",
     "set_device",

@@ -41,10 +41,11 @@ class Solver:
         self.source = os.fspath(path)
         self.param = self.read(path) if param is None else param
         info("solver.cpp:45", f"Initializing solver from parameters: \n{repr(self.param).rstrip()}")
-        self.refuse(self.param.average_loss < 1, "average_loss", "at least 1")
+        for field in ("average_loss", "iter_size"):
+            self.refuse(getattr(self.param, field) < 1, field, "at least 1")
         self.check()
         if self.param.snapshot:
-            snapshot.check_writable(self.param.snapshot_prefix, self.source)
+            snapshot.check_writable(os.fsdecode(self.param.snapshot_prefix), self.source)
         if self.param.random_seed >= 0:
             # workers draw other random numbers, as Caffe's do
             context.set_random_seed(self.param.random_seed + workers.solver_rank())
@@ -308,7 +309,7 @@ class Solver:
         if not workers.is_first():
             return
         snapshot.write(
-            f"{self.param.snapshot_prefix}_iter_{self.iter}",
+            f"{os.fsdecode(self.param.snapshot_prefix)}_iter_{self.iter}",
             self.net,
             self.iter,
             self.current_step,

@@ -28,7 +28,7 @@ def train_net(param: caffe_pb2.SolverParameter, source: str) -> Net:
             f"{source}: exactly one of {', '.join(_TRAIN_FIELDS)} gives the training net, "
             f"got {', '.join(given) or 'none'}"
         )
-    net = getattr(param, given[0])
+    net = _path_or_message(getattr(param, given[0]))
     about = _named(given[0], net)
     about = f"from {about}" if isinstance(net, str) else f"specified in {about}."
     info("solver.cpp:102", f"Creating training net {about}")
@@ -41,14 +41,16 @@ def test_nets(param: caffe_pb2.SolverParameter, source: str) -> list[Net]:
     ValueError where test_iter, test_state or test_interval do not fit their number.
     """
     nets: list[tuple[str, Any]] = [("test_net_param", message) for message in param.test_net_param]
-    nets += [("test_net", path) for path in param.test_net]
+    nets += [("test_net", os.fsdecode(path)) for path in param.test_net]
     generic = [field for field in ("net_param", "net") if param.HasField(field)]
     named, wanted = len(nets), len(param.test_iter)
     if wanted < named or (wanted > named and not generic):
         raise ValueError(
             f"{source}: test_iter is given {wanted} times for {named} test nets: once per test net"
         )
-    nets += [(field, getattr(param, field)) for field in generic[:1] * (wanted - named)]
+    nets += [
+        (field, _path_or_message(getattr(param, field))) for field in generic[:1] * (wanted - named)
+    ]
     if param.test_state and len(param.test_state) != len(nets):
         raise ValueError(
             f"{source}: test_state is given {len(param.test_state)} times for "
@@ -64,6 +66,10 @@ def test_nets(param: caffe_pb2.SolverParameter, source: str) -> list[Net]:
         state = param.test_state[i] if param.test_state else None
         built.append(_build(param, source, field, net, caffe_pb2.TEST, state))
     return built
+
+
+def _path_or_message(net: Any) -> Any:
+    return os.fsdecode(net) if isinstance(net, (str, bytes)) else net
 
 
 def _named(field: str, net: Any) -> str:
@@ -102,7 +108,7 @@ def _build(
         merged.MergeFrom(state)
     net_param.state.CopyFrom(merged)
     built = Net.from_param(net_param, folder)
-    for paths in param.weights:
+    for paths in map(os.fsdecode, param.weights):
         for path in paths.split(","):
             info("solver.cpp:72", f"Finetuning from {path.strip()}")
             built.copy_from(path.strip())

@@ -70,9 +70,10 @@ DEVIATIONS = [
         "one body for CPU and CUDA; float32 means float32",
     ),
     (
-        "several GPUs: `-gpu 0,1`, NCCL",
-        "NotImplementedError that says to use one GPU and iter_size; `caffe.has_nccl()` is False",
-        "not written yet",
+        "several GPUs: `-gpu 0,1`, NCCL; Data and HDF5Data alone deal their records out",
+        "torch.distributed underneath, a process a GPU (`set_multiprocess` does nothing); on CPUs, too; "
+        "torchrun starts any number on any machines; who is lost is named",
+        "one way for one machine and many ([several GPUs](scale.md))",
     ),
     (
         "LevelDB is built in",

@@ -43,7 +43,7 @@ FLOORS = [
     ("layer", "filler"),
     ("files.weights",),  # of a net's layers
     ("layers",),
-    ("topology", "unknown_layers", "build"),
+    ("topology", "unknown_layers", "own_layers", "build"),
     ("running",),
     ("arrays", "net_face", "net_files", "net"),
     ("diagnosis", "learnable"),

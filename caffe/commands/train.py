@@ -1,5 +1,6 @@
 """`caffe train`: train or finetune a model (tools/caffe.cpp)."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -8,7 +9,6 @@ from typing import Any
 
 import caffe
 
-from .. import workers
 from ..files import read
 from ..glog import info, warning
 from ..proto import caffe_pb2
@@ -26,11 +26,11 @@ def train(argv: Sequence[str]) -> int:
     param.train_state.level = flags.level
     param.train_state.stage.extend(stages(flags))
     gpus = _gpus(flags, param)
-    if len(gpus) > 1 and not workers.started_together():
+    if len(gpus) > 1 and not caffe.workers.started_together():
         info("caffe.cpp:214", f"Using GPUs {', '.join(map(str, gpus))}")
-        return workers.launch([sys.executable, "-m", "caffe", "train", *argv], len(gpus))
-    if workers.started_together():
-        workers.join()
+        return caffe.workers.launch([sys.executable, "-m", "caffe", "train", *argv], len(gpus))
+    if caffe.workers.started_together():
+        caffe.workers.join()
     _choose_device(gpus, param)
     caffe.set_precision(flags.precision)
     if flags.weights:
@@ -47,7 +47,7 @@ def train(argv: Sequence[str]) -> int:
         elif names := caffe.learnable.alike(solver.net):
             warning("learnable:0", f"{flags.solver}: {caffe.learnable.alike_sentence(names)}")
         Trace(solver)
-        if workers.started_together():
+        if caffe.workers.started_together():
             together = caffe.NCCL(solver)
             together.bcast()
             solver.add_callback(together)
@@ -80,11 +80,8 @@ def _gpus(flags: SimpleNamespace, param: caffe_pb2.SolverParameter) -> list[int]
     gpus = [max(param.device_id, 0)] if by_solver else gpu_numbers(flags.gpu)
     if flags.gpu and not gpus:
         raise RuntimeError("-gpu all: PyTorch sees no GPU")
-    for gpu in gpus:
-        require_gpu(
-            gpu, "the solver's solver_mode is GPU, Caffe's default" if by_solver else "-gpu"
-        )
-    return gpus
+    asked_by = "the solver's solver_mode is GPU, Caffe's default" if by_solver else "-gpu"
+    return [gpu for gpu in gpus if require_gpu(gpu, asked_by)]
 
 
 def _choose_device(gpus: Sequence[int], param: caffe_pb2.SolverParameter) -> None:
@@ -93,7 +90,11 @@ def _choose_device(gpus: Sequence[int], param: caffe_pb2.SolverParameter) -> Non
         info("caffe.cpp:197", "Use CPU.")
         caffe.set_mode_cpu()
         return
-    gpu = gpus[workers.local_rank() % len(gpus)] if workers.started_together() else gpus[0]
+    gpu = (
+        gpus[caffe.workers.local_rank() % len(gpus)]
+        if caffe.workers.started_together()
+        else gpus[0]
+    )
     info("caffe.cpp:204", f"Using GPUs {gpu}")
     info("caffe.cpp:209", f"GPU {gpu}: {device_name(gpu)}")
     param.device_id = gpu
@@ -134,7 +135,7 @@ class Trace:
         self.write()
         if broken := caffe.diagnosis.not_finite(self.solver.net):
             of = len(self.solver.net.params)
-            stem = f"{self.solver.param.snapshot_prefix}_iter_{self.solver.iter}"
+            stem = f"{os.fsdecode(self.solver.param.snapshot_prefix)}_iter_{self.solver.iter}"
             warning(
                 "diagnosis:0",
                 f"snapshot {stem}: the weights of {len(broken)} of {of} layers are not finite "

@@ -264,5 +264,6 @@ def _definition(layer: Layer) -> Any:
     """A layer's message without weights."""
     definition = caffe_pb2.LayerParameter()
     definition.CopyFrom(layer.layer_param)
-    definition.ClearField("blobs")
+    for field in ("blobs", "unread", "unread_text"):  # which no other Caffe knows
+        definition.ClearField(field)
     return definition

@@ -3,6 +3,7 @@
 
 import contextlib
 import io
+import os
 import random
 import weakref
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..files.read import read_blob_proto
+from ..files.wire import looks_like
 from ..glog import info
 from ..io import blobproto_to_array
 from ..layer import Layer
@@ -80,9 +82,13 @@ class DataTransformer:
 
 def read_mean(layer: Layer, path: str) -> np.ndarray:
     """The picture (C, H, W) in a mean.binaryproto, float32; errors name the layer."""
+    path = os.fsdecode(path)
     info("data_transformer.cpp:25", f"Loading mean file from: {path}")
     try:
-        mean = blobproto_to_array(read_blob_proto(path)).astype(np.float32)
+        proto = read_blob_proto(path)
+        if not (proto.data or proto.double_data):
+            raise ValueError(f"{path}: no blob (.binaryproto) of Caffe's: it holds no values")
+        mean = blobproto_to_array(proto).astype(np.float32)
     except (RuntimeError, ValueError) as error:
         raise layer.error(f"mean_file: {error}") from error
     return mean.reshape(mean.shape[-3:])
@@ -114,6 +120,12 @@ def _readable(source: Any) -> Iterator[Image.Image]:
     try:
         with Image.open(source) as file:
             yield file
+    except UnidentifiedImageError as error:
+        if not isinstance(source, io.BytesIO):
+            raise
+        raise OSError(
+            f"an encoded Datum holds no picture{looks_like(source.getvalue())}"
+        ) from error
     except (SyntaxError, Image.DecompressionBombError) as error:  # of a broken PNG, of a huge one
         raise OSError(str(error)) from error
 

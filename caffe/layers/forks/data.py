@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 from PIL import Image
 
+from ...files.prototxt import set_string
 from ...glog import info
 from ...layer import register
 from ...proto import caffe_pb2
@@ -81,7 +84,7 @@ class LabelledPictures(PrefetchingData):
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """The next picture (C, H, W) and its labels (1, H, W), as read."""
         path, labels, *_ = self.next_line()
-        folder = self.param.root_folder
+        folder = os.fsdecode(self.param.root_folder)
         picture = self.read_picture(folder + path, self.param.is_color)
         return self.fitting(picture, self.labels_of(folder + labels), path)
 
@@ -173,7 +176,7 @@ class ImageSegData(LabelledPictures):
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """The next picture and its labels; a map of ignore_label where the labels are no map."""
         path, *rest = self.next_line()
-        p, folder = self.param, self.param.root_folder
+        p, folder = self.param, os.fsdecode(self.param.root_folder)
         picture = self.read_picture(folder + path, p.is_color)
         if p.new_height:
             picture = resize(picture, p.new_height, p.new_width)
@@ -240,7 +243,8 @@ class DenseImageData(LabelledPictures):
                 "transform_param's would not reach the labels"
             )
         if own.mean_file and not transform.mean_file:
-            transform.mean_file = own.mean_file
+            field = transform.DESCRIPTOR.fields_by_name["mean_file"]
+            set_string(transform, field, os.fsdecode(own.mean_file))
         super().setup(bottom, top)
 
     def cut_size(self) -> tuple[int, int]:
