@@ -45,7 +45,7 @@ class NCCL:
         self._begun: list[tuple[Any, torch.Tensor, list[Blob]]] = []
         self._next = 0  # bucket
         self._agreed = "none"
-        solver.requested = self.requested
+        solver.agreed = self.requested
 
     @staticmethod
     def new_uid() -> bytes:

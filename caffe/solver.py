@@ -58,7 +58,7 @@ class Solver:
         self._callbacks: list[tuple[Callable[[], object], Callable[[], object]]] = []
         # asked after each pass: "stop", "snapshot" or "none"
         self.action: Callable[[], str] = lambda: "none"
-        self.requested: Callable[[], str] = lambda: self.action()  # what all workers agree on
+        self.agreed: Callable[[], str] | None = None  # of several workers: on which action
         self._stop_requested = False
         self._displayed_at = 0
         self.net = train_net(self.param, self.source)
@@ -102,6 +102,10 @@ class Solver:
     @property
     def _one_thread(self) -> OneThread:
         return self.net._one_thread
+
+    def requested(self) -> str:
+        """What `action` asks for; of several workers what they agree on."""
+        return self.action() if self.agreed is None else self.agreed()
 
     @property
     def lr(self) -> float:
