@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from . import context, gradients, views, workers
+from . import context, gradients, resuming, views, workers
 from .arguments import whole_number
 from .blob import Blob
 from .files import read, snapshot
@@ -52,7 +52,9 @@ class Solver:
         self.iter: int = 0
         self.current_step: int = 0  # steps that the learning-rate policy has taken
         self._smoothed = SmoothedLoss()
-        # On a GPU losses and gradient norms stay on the device until somebody needs them.
+        self._step_began = self._step_ends = 0  # iterations of the call of `step`
+        self._resumed: resuming.Smoothing | None = None
+        # on a GPU they stay on the device until somebody needs them
         self._pending_losses: list[tuple[int, float | torch.Tensor]] = []  # (iteration, loss)
         self._pending_norms: list[torch.Tensor] = []
         self._callbacks: list[tuple[Callable[[], object], Callable[[], object]]] = []
@@ -105,7 +107,7 @@ class Solver:
 
     def requested(self) -> str:
         """What `action` asks for; of several workers what they agree on."""
-        return self.action() if self.agreed is None else self.agreed()
+        return (self.agreed or self.action)()
 
     @property
     def lr(self) -> float:
@@ -118,6 +120,10 @@ class Solver:
         p, start = self.param, self.iter
         stop = start + whole_number(iterations, "step")
         self._smoothed = SmoothedLoss()
+        if self._resumed is not None:  # of a call that was cut
+            at, mean, losses = self._resumed
+            start, self._smoothed, self._resumed = start - at, SmoothedLoss(mean, losses), None
+        self._step_began, self._step_ends = start, stop
         self._displayed_at, self._clock = self.iter, time.perf_counter()
         while self.iter < stop:
             self.net.clear_param_diffs()
@@ -320,13 +326,13 @@ class Solver:
             [h.data for h in self.history],
             as_hdf5=self.param.snapshot_format == caffe_pb2.SolverParameter.HDF5,
             write_diff=self.param.snapshot_diff,
+            beside=lambda stem: resuming.write(stem, self),
         )
 
     def restore(self, path: Path) -> None:
         """Continue from a solverstate and the weights it names.
 
-        Raises RuntimeError for a file that is not there, ValueError for a state of another solver or
-        net.
+        RuntimeError for a file that is not there, ValueError for a state of another solver or net.
         """
         state = snapshot.read(path, [h.shape for h in self.history], type(self).__name__)
         if state.learned_net:
@@ -336,3 +342,11 @@ class Solver:
         for blob, stored in zip(self.history, state.history):
             stored.read_into(blob.data)
         self.iter, self.current_step = state.iter, state.current_step
+        resuming.log_missing(self.restore_position(path))
+
+    def restore_position(self, path: Path) -> str:
+        """Go on where the file beside a solverstate says; `restore` does so, before any further pass.
+
+        Returns in a sentence what begins anew; "" if nothing does. ValueError for a damaged file.
+        """
+        return resuming.read(self, path)
