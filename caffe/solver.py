@@ -27,17 +27,15 @@ _MOST_PENDING = 1000  # losses left on the device
 class Solver:
     """What all solvers share; the subclasses in updates.py add the update rule.
 
-    `net`, `test_nets`, `iter` (finished updates), `lr` (reading it may advance multistep, as in
-    Caffe), `param` (the SolverParameter; its fields may be changed between steps).
+    `net`, `test_nets`, `iter` (finished updates), `lr` (reading it may advance multistep), `param` (the
+    SolverParameter; its fields may be changed between steps).
     """
 
     histories = 1  # running averages a parameter
 
     def __init__(self, path: Path, param: caffe_pb2.SolverParameter | None = None) -> None:
-        """From a solver prototxt: RuntimeError for a missing file, ValueError for what does not fit.
-
-        `param`, a SolverParameter, is used instead of the file's where given (`caffe train`).
-        """
+        """From a solver prototxt, or `param` instead: RuntimeError for a missing file, ValueError for
+        what does not fit."""
         self.source = os.fspath(path)
         self.param = self.read(path) if param is None else param
         info("solver.cpp:45", f"Initializing solver from parameters: \n{repr(self.param).rstrip()}")
