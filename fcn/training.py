@@ -39,9 +39,9 @@ def train_model(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
     """
     folder = folder / ("sample" if args.sample else "")
     group = together.join(args)
-    if group is not None and group.rank:
-        return assist(group, folder, args)
     try:
+        if group is not None and group.rank:
+            return assist(group, folder, args)
         return begin(folder, recipe, args)
     except BaseException as error:
         if group is not None:
@@ -108,8 +108,7 @@ def train(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
             go_back(solver, restored)
         if not states:
             write_record(run, settings, start, args)
-        plan = plan_of(settings, recipe, start, restored, args)
-        plan = plan._replace(ids=ids, unscored=unscored)
+        plan = plan_of(settings, recipe, start, restored, unscored, ids, args)
         training = Training(run, solver, plan)
         if (group := together.group()) is not None:
             take_along(group, solver, plan, args)
@@ -121,19 +120,21 @@ def plan_of(
     recipe: Recipe,
     start: list[StartingNet],
     restored: Path | None,
+    unscored: bool,
+    ids: list[str],
     args: argparse.Namespace,
 ) -> Plan:
-    """What the run does, but for the pictures that it scores."""
+    """What the run does, from its beginning or from the snapshot that was restored."""
     return Plan(
         scored=recipe.scored,
-        ids=(),
+        ids=ids,
         last=args.rounds * args.steps,
         steps=args.steps,
         per_pixel=loss_is_a_mean(prototxts.read_net(settings.train_net or settings.net)),
         start=scores_of(start),
         last_good=str(restored) if restored else None,
         begun_from=[str(net.weights) for net in start],
-        unscored=False,
+        unscored=unscored,
         keep=args.keep,
         stops_unsaved=args.unsaved == "stop",
     )
