@@ -20,7 +20,7 @@ _PERMISSIVE = caffe_pb2.ParamSpec.PERMISSIVE
 def build(param: caffe_pb2.NetParameter, folder: str | None = None) -> Topology:
     """The net of a NetParameter whose `state` is final.
 
-    `folder` is where the prototxt lies: the modules of Python layers are looked for there first.
+    `folder` is where the prototxt lies: Python layers' modules are looked for there first, if it is allowed.
     Raises ValueError, or what a layer's setup raises, for a net that cannot be built.
     """
     return Builder(param, folder).net

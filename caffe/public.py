@@ -18,6 +18,7 @@ from .files.weights import weight_shapes
 from .glog import init_log, log, log_to_file
 from .importing import import_weights
 from .layer import Layer, layer_type_list
+from .layers.python import python_layer_class
 from .nccl import (
     NCCL,
     has_nccl,
@@ -30,6 +31,7 @@ from .nccl import (
 from .net import Net
 from .net_spec import NetSpec, layers, params, to_proto
 from .proto.caffe_pb2 import TEST, TRAIN
+from .python_modules import allow_python_layers
 from .timer import Timer
 from .updates import (
     AdaDeltaSolver,
@@ -65,6 +67,7 @@ __all__ = [
     "TRAIN",
     "Tally",
     "Timer",
+    "allow_python_layers",
     "coord_map",
     "diagnosis",
     "draw",
@@ -82,6 +85,7 @@ __all__ = [
     "memory",
     "params",
     "predicted",
+    "python_layer_class",
     "roofline",
     "set_cuda_graphs",
     "set_device",

@@ -129,6 +129,13 @@ DEVIATIONS = [
         "lie up to 39 pixels off",
     ),
     (
+        "a Python layer's module is whatever `import` finds, in the working directory, too, when Python "
+        "is interactive",
+        "the working directory is left out, unless the program lies in it or PYTHONPATH names it; "
+        "`caffe.allow_python_layers(folder)` adds folders",
+        "a prototxt from somebody else runs no code that came with it",
+    ),
+    (
         "two threads in one net overwrite each other's maps",
         "RuntimeError for the second, which names both threads",
         "wrong scores, and nothing told",

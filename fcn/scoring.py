@@ -213,6 +213,7 @@ def run(args: argparse.Namespace) -> int:
         prototxt = models.prototxt_of(model, args.sample)
         task = task_of(model, args.sample)
         devices.use(args)
+        prototxts.allow_own_layers(models.folder(model))
         os.chdir(prototxt.parent)  # paths in prototxts are relative to the model's folder
         net = caffe.Net(prototxt.name, caffe.TEST)
     stages.fill(net, file, model)

@@ -27,7 +27,15 @@ CODE = [name for name in PYTHON if name.startswith(("caffe/", "fcn/"))]
 FLOORS = [
     (
         *("proto", "names", "c_math", "glog", "context", "timer"),
-        *("arguments", "background", "layer_functions", "named", "one_thread", "views"),
+        *(
+            "arguments",
+            "background",
+            "layer_functions",
+            "named",
+            "one_thread",
+            "python_modules",
+            "views",
+        ),
     ),
     ("files", "graph", "net_spec", "coord_map", "layout", "svg", "draw", "io", "kernels"),
     ("syncedmem", "blob"),

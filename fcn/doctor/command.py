@@ -22,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     caffe.init_log(2)  # the net's own log is no finding
     home = models.folder(models.model_name(args.model)).resolve()
     recipe = recipe_in(home)
+    prototxts.allow_own_layers(home)
     folder = home / "sample" if args.sample else home
     if not (folder / "solver.prototxt").is_file():
         raise FileNotFoundError(f"{folder} is no model folder: it has no solver.prototxt")

@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     caffe.init_log(1)
     folder = first_stage(models.folder(str(args.dir)).resolve())
     recipe = train.recipe_of(folder)
+    prototxts.allow_own_layers(folder)
     names = task_of(str(folder)).names_of("score")
     looked_for = argparse.Namespace(weights=None, sample=False)
     start = starting.starting_nets(looked_for, recipe.starts, recipe.initialize is not None)
