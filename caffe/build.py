@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from . import graph
 from .blob import Blob, BoolVec, RawBlobVec
+from .files import allowed
 from .glog import info, number
-from .layer import Layer, check_counts, describe, layer_class
+from .layer import Layer, check_counts, describe, is_built_in, layer_class
 from .layers import python
 from .names import did_you_mean
 from .proto import caffe_pb2
 from .topology import Topology
 from .unknown_layers import check_types
 
+MOST_LAYERS = 50_000
 AUTOMATIC = "(automatic)"  # name of a top that the prototxt leaves out
 _DEFAULT_SPEC = caffe_pb2.ParamSpec()
 _PERMISSIVE = caffe_pb2.ParamSpec.PERMISSIVE
@@ -23,7 +28,8 @@ def build(param: caffe_pb2.NetParameter, folder: str | None = None) -> Topology:
     `folder` is where the prototxt lies: Python layers' modules are looked for there first, if it is allowed.
     Raises ValueError, or what a layer's setup raises, for a net that cannot be built.
     """
-    return Builder(param, folder).net
+    with allowed.beside(folder):
+        return Builder(param, folder).net
 
 
 class Builder:
@@ -32,6 +38,12 @@ class Builder:
     def __init__(self, param: caffe_pb2.NetParameter, folder: str | None):
         phase = param.state.phase
         param = graph.filter_net(param)
+        if len(param.layer) > MOST_LAYERS:
+            beyond = describe(param.layer[MOST_LAYERS])
+            raise ValueError(
+                f"{beyond} is the first of {len(param.layer) - MOST_LAYERS:,} layers too many: a net has "
+                f"{MOST_LAYERS:,} at most"
+            )
         check_types(param.layer)
         info("net.cpp:53", f"Initializing net from parameters: \n{repr(param).rstrip()}")
         param = graph.insert_splits(param)
@@ -132,8 +144,9 @@ class Builder:
         bottom = RawBlobVec(self.net.blobs[i] for i in bottom_ids)
         top = RawBlobVec(self.net.blobs[i] for i in top_ids)
         check_counts(layer, len(bottom), len(top))
-        layer.setup(bottom, top)
-        layer.reshape(bottom, top)
+        with naming(layer):
+            layer.setup(bottom, top)
+            layer.reshape(bottom, top)
         self._load_given(layer)
         self._set_loss_weights(layer, top)
         info("net.cpp:124", f"Setting up {layer.layer_param.name}")
@@ -274,6 +287,19 @@ class Builder:
             )
             layer.param_propagate_down = [True] * len(layer.blobs)
             layer.for_gradients = True
+
+
+@contextlib.contextmanager
+def naming(layer: Layer) -> Iterator[None]:
+    """Errors inside of the block about shapes and memory name the layer, where they do not yet."""
+    try:
+        yield
+    except (ValueError, MemoryError) as error:
+        about = describe(layer.layer_param)
+        if not is_built_in(layer) or about in str(error):
+            raise
+        kind = MemoryError if isinstance(error, MemoryError) else ValueError
+        raise kind(f"{about}: {error}") from error
 
 
 def _bytes(name):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from caffe.arguments import OF_IO, missing
+from caffe.files import limits
 from caffe.proto import caffe_pb2
 
 GREY = np.array([0.2125, 0.7154, 0.0721])  # of R, G, B: scikit-image's, which pycaffe loads with
@@ -87,6 +88,19 @@ def datum_to_array(datum: caffe_pb2.Datum) -> np.ndarray:
     return values.reshape(datum.channels, datum.height, datum.width)
 
 
+# -- other files --
+
+
+def load_mat(filename: str | os.PathLike[str]) -> dict[str, Any]:
+    """The variables of a .mat file up to version 7, as SciPy's loadmat gives them.
+
+    ValueError for one that cannot be read, or that would unpack to more than its size lets expect.
+    """
+    from caffe.files.mat import read_mat
+
+    return read_mat(filename)
+
+
 # -- pictures --
 
 
@@ -98,6 +112,8 @@ def load_image(filename: Any, color: bool = True) -> np.ndarray:
     from PIL import Image
 
     with Image.open(filename) as file:
+        if isinstance(filename, str | os.PathLike):
+            limits.pixels(filename, file)
         image: Image.Image = file
         if image.mode not in ("L", "RGB") and not image.mode.startswith(("I", "F")):
             grey = image.mode in ("1", "LA", "La")

@@ -13,6 +13,7 @@ from .context import (
 )
 from .detector import Detector
 from .exporting import export
+from .files.allowed import allow_writing, read_only_below
 from .files.upgrade import upgrade_net
 from .files.weights import weight_shapes
 from .glog import init_log, log, log_to_file
@@ -68,6 +69,7 @@ __all__ = [
     "Tally",
     "Timer",
     "allow_python_layers",
+    "allow_writing",
     "coord_map",
     "diagnosis",
     "draw",
@@ -86,6 +88,7 @@ __all__ = [
     "params",
     "predicted",
     "python_layer_class",
+    "read_only_below",
     "roofline",
     "set_cuda_graphs",
     "set_device",

@@ -41,6 +41,7 @@ class Solver:
         """
         self.source = os.fspath(path)
         self.param = self.read(path) if param is None else param
+        self._prefix_of_file = self.param.snapshot_prefix
         info("solver.cpp:45", f"Initializing solver from parameters: \n{repr(self.param).rstrip()}")
         self.refuse(self.param.average_loss < 1, "average_loss", "at least 1")
         self.check()
@@ -319,6 +320,8 @@ class Solver:
     def snapshot(self) -> None:
         """Write <snapshot_prefix>_iter_<n>.caffemodel and .solverstate (or their .h5 forms)."""
         self._fetch_pending()  # an error that was deferred is raised before anything is written
+        if self.param.snapshot_prefix == self._prefix_of_file:  # not the caller's own choice
+            snapshot.require_allowed(self._prefix_of_file, self.source)
         snapshot.write(
             f"{self.param.snapshot_prefix}_iter_{self.iter}",
             self.net,

@@ -136,6 +136,13 @@ DEVIATIONS = [
         "a prototxt from somebody else runs no code that came with it",
     ),
     (
+        "snapshot_prefix, HDF5Output and MatWrite write anywhere, over anything",
+        "below the working directory and the prototxt's folder; `caffe.allow_writing(folder)` adds "
+        "others, and a script that sets `solver.param.snapshot_prefix` itself may write anywhere; no file "
+        "of another kind is written over",
+        "a prototxt from somebody else does not write over a stranger's files",
+    ),
+    (
         "two threads in one net overwrite each other's maps",
         "RuntimeError for the second, which names both threads",
         "wrong scores, and nothing told",

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..files import wire
+from ..files import limits, wire
 from ..files.database import Database
 from ..proto import caffe_pb2
 from . import kinds
@@ -85,6 +85,7 @@ def of_picture(path: str, shapes: Mapping[str, Sequence[int]]) -> Report:
     from PIL import Image
 
     with Image.open(path) as picture:
+        limits.pixels(path, picture)
         report = Report(f"a picture ({picture.format})")
         report.facts["size"] = f"{picture.width} x {picture.height}, {picture.mode}"
         picture.load()

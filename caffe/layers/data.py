@@ -10,6 +10,8 @@ import torch
 
 from .. import context
 from ..background import Background
+from ..blob import INT_MAX
+from ..files import allowed
 from ..files.database import Database
 from ..files.image_list import read_image_list
 from ..glog import info
@@ -59,12 +61,17 @@ class PrefetchingData(Layer):
 
     def batch(self) -> tuple[np.ndarray, ...]:
         """The next batch: pictures (N, C, H, W) and labels (N), float32."""
-        labels = np.empty(self.batch_size, np.float32)
-        pictures = np.empty(0, np.float32)
+        labels = pictures = np.empty(0, np.float32)
         for i in range(self.batch_size):
-            picture, labels[i] = self.item()
+            picture, label = self.item()
             picture = self.transform(picture)
             if i == 0:
+                if self.batch_size * picture.size > INT_MAX:
+                    raise self.error(
+                        f"batch_size {self.batch_size}, of {list(picture.shape)} a picture: a blob holds "
+                        f"{INT_MAX} values at most"
+                    )
+                labels = np.empty(self.batch_size, np.float32)
                 pictures = np.empty((self.batch_size, *picture.shape), np.float32)
             if picture.shape != pictures.shape[1:]:
                 raise self.error(
@@ -72,13 +79,13 @@ class PrefetchingData(Layer):
                     f"and {list(picture.shape)}; give crop_size or resize them, or choose "
                     "batch_size 1"
                 )
-            pictures[i] = picture
+            pictures[i], labels[i] = picture, label
         return pictures, labels
 
     def read_picture(self, path: str, color: bool | None) -> np.ndarray:
         """A picture file as transform.read_picture gives it, or an error that names this layer."""
         try:
-            return read_picture(path, color)
+            return read_picture(allowed.to_read(path), color)
         except OSError as error:
             raise self.error(f"cannot read picture {path}: {error}") from error
 
@@ -110,12 +117,12 @@ class Data(PrefetchingData):
         p = self.param
         backend = "lmdb" if p.backend == p.LMDB else "leveldb"
         try:
-            self.datums = self.endless(Database(backend, p.source))
+            self.datums = self.endless(Database(backend, allowed.to_read(p.source)))
         except ImportError as error:
             raise self.error(
                 f"{error}; LevelDB is the default, state backend: LMDB if it is one"
             ) from error
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise self.error(str(error)) from error
         for _ in range(self.random.randrange(p.rand_skip) if p.rand_skip else 0):
             next(self.datums)
@@ -137,7 +144,10 @@ class Data(PrefetchingData):
     def item(self) -> tuple[np.ndarray, int]:
         """The next datum's picture and label."""
         datum = next(self.datums)
-        return self.decoded(datum), datum.label
+        try:
+            return self.decoded(datum), datum.label
+        except (OSError, ValueError) as error:
+            raise self.error(f"a datum of {self.param.source}: {error}") from error
 
     def decoded(self, datum: caffe_pb2.Datum) -> np.ndarray:
         """A datum's picture (C, H, W)."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from ..files import allowed, limits
 from ..files.read import read_blob_proto
 from ..glog import info
 from ..io import blobproto_to_array
@@ -77,8 +78,8 @@ def read_mean(layer: Layer, path: str) -> np.ndarray:
     """The picture (C, H, W) in a mean.binaryproto, float32; errors name the layer."""
     info("data_transformer.cpp:25", f"Loading mean file from: {path}")
     try:
-        mean = blobproto_to_array(read_blob_proto(path)).astype(np.float32)
-    except (RuntimeError, ValueError) as error:
+        mean = blobproto_to_array(read_blob_proto(allowed.to_read(path))).astype(np.float32)
+    except (OSError, RuntimeError, ValueError) as error:
         raise layer.error(f"mean_file: {error}") from error
     return mean.reshape(mean.shape[-3:])
 
@@ -91,11 +92,14 @@ def read_picture(source: str | bytes, color: bool | None = None) -> np.ndarray:
     """
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
+            limits.pixels(limits.size_of(source), file)
             image = ImageOps.exif_transpose(file)
             if color is None:
                 color = image.mode not in ("1", "L", "LA", "I", "I;16", "F")
             pixels = np.asarray(image.convert("RGB" if color else "L"))
-    except (SyntaxError, Image.DecompressionBombError) as error:  # of a broken PNG, of a huge one
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # decoders raise a dozen types: of a broken PNG, of a huge one
         raise OSError(str(error)) from error
     return pixels[:, :, ::-1].transpose(2, 0, 1) if color else pixels[None]
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..c_math import c_round
+from ..files import allowed
 from ..layer import register
 from .data import PrefetchingData
 from .transform import read_mean, resize
@@ -45,7 +46,9 @@ class WindowData(PrefetchingData):
         self.foreground: list[Window] = []
         self.background: list[Window] = []
         try:
-            with open(p.source, encoding="utf-8", errors="surrogateescape") as file:
+            with open(
+                allowed.to_read(p.source), encoding="utf-8", errors="surrogateescape"
+            ) as file:
                 self.read_windows(iter(file.read().split()))
         except OSError as error:
             raise self.error(f"source, the list of windows: {error}") from error

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from ...files import allowed, limits
 from ...glog import info
 from ...layer import register
 from ...proto import caffe_pb2
@@ -31,7 +32,9 @@ class LabelledPictures(PrefetchingData):
         """Read the list of pictures."""
         info("image_data_layer.cpp:38", f"Opening file {self.param.source}")
         try:
-            with open(self.param.source, encoding="utf-8", errors="surrogateescape") as file:
+            with open(
+                allowed.to_read(self.param.source), encoding="utf-8", errors="surrogateescape"
+            ) as file:
                 self.lines = [line.split() for line in file if line.strip()]
         except OSError as error:
             raise self.error(f"source, the list of pictures: {error}") from error
@@ -69,9 +72,10 @@ class LabelledPictures(PrefetchingData):
     def labels_of(self, path: str) -> np.ndarray:
         """A map of labels (1, H, W) from a picture file: gray values, or a palette's numbers."""
         try:
-            with Image.open(path) as file:
+            with Image.open(allowed.to_read(path)) as file:
+                limits.pixels(path, file)
                 values = np.asarray(file if file.mode == "P" else file.convert("L"))
-        except (OSError, SyntaxError) as error:
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise self.error(f"cannot read labels {path}: {error}") from error
         return values[None]
 
