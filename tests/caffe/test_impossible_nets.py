@@ -11,7 +11,7 @@ from PIL import Image
 
 import caffe
 from caffe import build, filler
-from caffe.layer import class_of
+from caffe.layer import LAYER_TYPES
 
 
 def source(*dims):
@@ -97,7 +97,7 @@ def test_memory_that_cannot_be_had_names_the_layer(net_of, monkeypatch):
     def setup(self, bottom, top):
         raise MemoryError("Unable to allocate 16 GiB")
 
-    monkeypatch.setattr(class_of("ReLU"), "setup", setup)
+    monkeypatch.setattr(LAYER_TYPES["ReLU"], "setup", setup)
     with pytest.raises(MemoryError, match=r"layer 'bad' \(ReLU\): Unable to allocate"):
         net_of(SMALL + bad("ReLU"))
 
