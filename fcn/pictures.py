@@ -70,15 +70,25 @@ def _identified(file: BinaryIO) -> Image.Image:
         return Image.open(file)
     except UnidentifiedImageError:
         file.seek(0)
-        header = file.read(12)
-        if header[4:8] != b"ftyp" or header[8:] not in HEIC:
+        if not is_heic(file.read(12)):
             raise
-    reader = next((name for name in HEIC_READERS if importlib.util.find_spec(name)), None)
-    if reader is None:
+    if not can_read_heic():
         raise ValueError("HEIC, which Pillow reads with the help of pi-heif: pip install pi-heif")
-    importlib.import_module(reader).register_heif_opener()
     file.seek(0)
     return Image.open(file)
+
+
+def is_heic(header: bytes) -> bool:
+    """Whether a file's first twelve bytes are HEIC's."""
+    return header[4:8] == b"ftyp" and header[8:12] in HEIC
+
+
+def can_read_heic() -> bool:
+    """Whether something is installed that reads HEIC; Pillow does from then on."""
+    reader = next((name for name in HEIC_READERS if importlib.util.find_spec(name)), None)
+    if reader:
+        importlib.import_module(reader).register_heif_opener()
+    return reader is not None
 
 
 def require_plausible(image: Image.Image, size: int) -> None:
