@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
         mean=args.mean,
         sample=args.sample,
         max_pixels=args.max_pixels,
+        any_weights=args.any_weights,
     )
     require_classes(segmenter, args.classes)
     kinds = list(segmenter.about.kinds.values())

@@ -209,7 +209,7 @@ def run(args: argparse.Namespace) -> int:
     save, record = (path and path.absolute() for path in (args.save, args.record))
     model = models.model_name(args.model)
     with tells_how_to_get_scenes(args.sample):
-        file = weights.given_or_found(args.weights, model, args.sample)
+        file = weights.given_or_found(args.weights, model, args.sample, args.any_weights)
         prototxt = models.prototxt_of(model, args.sample)
         task = task_of(model, args.sample)
         devices.use(args)

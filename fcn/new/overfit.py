@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     recipe = train.recipe_of(folder)
     prototxts.allow_own_layers(folder)
     names = task_of(str(folder)).names_of("score")
-    looked_for = argparse.Namespace(weights=None, sample=False)
+    looked_for = argparse.Namespace(weights=None, sample=False, any_weights=False)
     start = starting.starting_nets(looked_for, recipe.starts, recipe.initialize is not None)
     id, labels = busiest(own_readers(folder)[0].layer)
     devices.use(args)

@@ -30,7 +30,11 @@ def run(args: argparse.Namespace) -> int:
     Image.MAX_IMAGE_PIXELS = args.refuse_pixels  # one limit, also for what a file has inside
     devices.use(args)
     model = Segmenter(
-        args.model, weights=args.weights, sample=args.sample, max_pixels=args.max_pixels
+        args.model,
+        weights=args.weights,
+        sample=args.sample,
+        max_pixels=args.max_pixels,
+        any_weights=args.any_weights,
     )
     name = model.about.model
 
