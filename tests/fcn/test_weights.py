@@ -124,7 +124,7 @@ def run(folder, *steps, how="done", time="2026-01-01T10:00:00", record=True):
 
 @pytest.fixture
 def fcn8s(project, monkeypatch):
-    monkeypatch.setattr(weights, "check", lambda path: None)
+    monkeypatch.setattr(weights, "check", lambda path, any_weights: None)
     (project / "voc-fcn8s/snapshot").mkdir(parents=True)
     return project / "voc-fcn8s"
 
