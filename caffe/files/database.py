@@ -6,7 +6,6 @@ Caffe's databases map keys to serialized Datums.
 import contextlib
 import importlib
 import os
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -15,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from ..glog import info
 from ..proto import caffe_pb2
+from .lmdb_pages import Pages
 
 Record: TypeAlias = tuple[bytes, bytes]  # key, value
 
@@ -22,24 +22,32 @@ _LIBRARIES = {"lmdb": "lmdb", "leveldb": "plyvel"}
 _OPENED = {"lmdb": "db_lmdb.cpp:35", "leveldb": "db_leveldb.cpp:18"}  # where Caffe logs it
 _MAP_SIZE = 1 << 28  # bytes that a new LMDB may take; doubled when it is full
 
-# A process may open an LMDB only once, while a training and a test net may well read the same one.
-_environments: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
-
 
 class Database:
-    """A database opened for reading. ValueError if it cannot be, ImportError without the library."""
+    """A database opened for reading. ValueError if it cannot be, ImportError without the library.
+
+    An LMDB needs none: lmdb_pages.py reads it, so that a damaged one is an error.
+    """
 
     def __init__(self, backend: str, path: str) -> None:
         name = _library_name(backend)
         if not os.path.exists(path):  # told before a missing library, which would not help
             raise ValueError(f"there is no database {path}")
-        self._library = library = _import(backend, name)
-        self._backend, self._path = backend, path
-        try:
-            self._handle = _open_lmdb(library, path) if backend == "lmdb" else library.DB(path)
-        except library.Error as error:
-            kind = {"lmdb": "LMDB", "leveldb": "LevelDB"}[backend]
-            raise ValueError(f"cannot open {kind} {path}: {error}") from error
+        self._path = path
+        self.entries: int | None = None  # how many records it has, where that is known
+        self._values: Callable[[], Iterator[bytes]]
+        self._errors: tuple[type[Exception], ...] = (DecodeError,)
+        if backend == "lmdb":
+            pages = Pages(path)
+            self._values, self.entries = pages.values, pages.entries
+        else:
+            library = _import(backend, name)
+            self._errors += (library.Error,)
+            try:
+                handle = library.DB(path)
+            except library.Error as error:
+                raise ValueError(f"cannot open LevelDB {path}: {error}") from error
+            self._values = lambda: handle.iterator(include_key=False)
         info(_OPENED[backend], f"Opened {backend} {path}")
 
     def datums(self, kind: Any = caffe_pb2.Datum) -> Iterator[Any]:
@@ -49,16 +57,9 @@ class Database:
             for value in self._values():
                 yield kind.FromString(value)
                 count += 1
-        except (DecodeError, self._library.Error) as error:
+        except self._errors as error:
             name = kind.DESCRIPTOR.name
             raise ValueError(f"{self._path}: record {count} is no {name} ({error})") from error
-
-    def _values(self) -> Iterator[bytes]:
-        if self._backend == "leveldb":
-            yield from self._handle.iterator(include_key=False)
-            return
-        with self._handle.begin(buffers=False) as transaction:
-            yield from transaction.cursor().iternext(keys=False)
 
 
 def _library_name(backend: str) -> str:
@@ -72,16 +73,6 @@ def _import(backend: str, name: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise ImportError(f"{backend} databases need {name}: pip install {name}") from error
-
-
-def _open_lmdb(library: ModuleType, path: str) -> Any:
-    """An LMDB environment, shared by all that read it in this process."""
-    key = os.path.realpath(path)
-    environment = _environments.get(key)
-    if environment is None:
-        environment = library.open(key, readonly=True, lock=False, subdir=os.path.isdir(key))
-        _environments[key] = environment
-    return environment
 
 
 @contextlib.contextmanager

@@ -117,14 +117,16 @@ class Data(PrefetchingData):
         p = self.param
         backend = "lmdb" if p.backend == p.LMDB else "leveldb"
         try:
-            self.datums = self.endless(Database(backend, allowed.to_read(p.source)))
+            database = Database(backend, allowed.to_read(p.source))
+            self.datums = self.endless(database)
         except ImportError as error:
             raise self.error(
                 f"{error}; LevelDB is the default, state backend: LMDB if it is one"
             ) from error
         except (OSError, ValueError) as error:
             raise self.error(str(error)) from error
-        for _ in range(self.random.randrange(p.rand_skip) if p.rand_skip else 0):
+        skipped = self.random.randrange(p.rand_skip) if p.rand_skip else 0
+        for _ in range(skipped % (database.entries or INT_MAX)):  # after the last comes the first
             next(self.datums)
 
     def endless(self, database: Database) -> Iterator[Any]:
