@@ -54,9 +54,10 @@ def _is_callers(entry: str) -> bool:
 
 
 @contextlib.contextmanager
-def only_allowed(folder: str | None) -> Iterator[None]:
-    """Imports inside of the block look in `searched(folder)` alone."""
-    before, places = list(sys.path), searched(folder)
+def only_allowed(folder: str | None, here: bool = False) -> Iterator[None]:
+    """Imports inside of the block look in `searched(folder)` alone; with `here` first in the working
+    directory, for modules that the caller has named himself."""
+    before, places = list(sys.path), [os.getcwd()] * here + searched(folder)
     sys.path[:] = places
     try:
         yield

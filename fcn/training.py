@@ -16,7 +16,8 @@ from google.protobuf import text_format
 
 import caffe
 from caffe.proto import caffe_pb2
-from fcn import devices, doctor, prototxts, results, runs, weights
+from fcn import devices, doctor, prototxts, results, runs, together, weights
+from fcn.assisting import assist, take_along
 from fcn.datasets.sample import tells_how_to_get_scenes
 from fcn.leakage import picture_ids, refuse_leakage
 from fcn.recipe import Recipe
@@ -38,15 +39,31 @@ def train_model(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
     """
     prototxts.allow_own_layers(folder)
     folder = folder / ("sample" if args.sample else "")
+    group = together.join(args)
+    if group is not None and group.rank:
+        return assist(group, folder, args)
     try:
         return begin(folder, recipe, args)
+    except BaseException as error:
+        if group is not None:
+            group.fail(error)
+        raise
+    finally:
+        if group is not None:
+            group.leave()
+
+
+def begin(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
+    """Train; what is missing is told all at once."""
+    try:
+        return train(folder, recipe, args)
     except FileNotFoundError as error:
         if args.resume:
             raise
         raise all_missing(what_is_wanted(folder, recipe, args), error) from None
 
 
-def begin(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
+def train(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
     """Find what the run starts from, take its folder, and train."""
     initialized = recipe.initialize is not None
     start = [] if args.resume else starting_nets(args, recipe.starts, initialized)
@@ -101,7 +118,10 @@ def begin(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
             begun_from=[str(net.weights) for net in start],
             unscored=unscored,
         )
-        return Training(run, solver, plan).run()
+        training = Training(run, solver, plan)
+        if (group := together.group()) is not None:
+            take_along(group, solver, plan, args)
+        return training.run()
 
 
 def rounds_end_unscored(run: Run, solver: Any, recipe: Recipe, args: argparse.Namespace) -> bool:

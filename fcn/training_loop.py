@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import caffe
-from fcn import cli, report, scoring
+from fcn import cli, report, scoring, together
+from fcn.assisting import stopped_by_another
 from fcn.findings import NOTE, Finding
 from fcn.measures import MEASURES, scores
 from fcn.progress import Display, Progress
@@ -119,7 +120,10 @@ class Training:
                 with stopping.outside_of_steps():
                     self.score()
             while solver.iter < plan.last:
-                solver.step(plan.steps - solver.iter % plan.steps)
+                target = solver.iter + plan.steps - solver.iter % plan.steps
+                solver.step(target - solver.iter)
+                if together.group() is not None:
+                    stopped_by_another(solver, target, stopping)
                 with stopping.outside_of_steps():
                     self.score()
                 progress.pause()

@@ -6,15 +6,18 @@ Caffe's databases map keys to serialized Datums.
 import contextlib
 import importlib
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any, TypeAlias
 
 from google.protobuf.message import DecodeError
 
-from ..glog import info
+from ..glog import error, info
 from ..proto import caffe_pb2
-from .lmdb_pages import Pages
+from ..views import many
+from .lmdb_reader import LmdbFile
+from .wire import looks_like
 
 Record: TypeAlias = tuple[bytes, bytes]  # key, value
 
@@ -24,42 +27,53 @@ _MAP_SIZE = 1 << 28  # bytes that a new LMDB may take; doubled when it is full
 
 
 class Database:
-    """A database opened for reading. ValueError if it cannot be, ImportError without the library.
-
-    An LMDB needs none: lmdb_pages.py reads it, so that a damaged one is an error.
-    """
+    """A database opened for reading. ValueError if it cannot be, ImportError for a LevelDB without
+    its library."""
 
     def __init__(self, backend: str, path: str) -> None:
         name = _library_name(backend)
         if not os.path.exists(path):  # told before a missing library, which would not help
             raise ValueError(f"there is no database {path}")
         self._path = path
-        self.entries: int | None = None  # how many records it has, where that is known
-        self._values: Callable[[], Iterator[bytes]]
-        self._errors: tuple[type[Exception], ...] = (DecodeError,)
+        self.count: int | None = None  # of records, where it is stated
         if backend == "lmdb":
-            pages = Pages(path)
-            self._values, self.entries = pages.values, pages.entries
+            lmdb = _open_lmdb(path)
+            self._records, self.count = lmdb.records, lmdb.count
         else:
-            library = _import(backend, name)
-            self._errors += (library.Error,)
-            try:
-                handle = library.DB(path)
-            except library.Error as error:
-                raise ValueError(f"cannot open LevelDB {path}: {error}") from error
-            self._values = lambda: handle.iterator(include_key=False)
+            self._records = _leveldb_records(path, _import("leveldb", name))
         info(_OPENED[backend], f"Opened {backend} {path}")
 
     def datums(self, kind: Any = caffe_pb2.Datum) -> Iterator[Any]:
         """All records, messages of a kind, in the order of their keys. ValueError for another."""
-        count = 0
-        try:
-            for value in self._values():
+        for count, (_, value) in enumerate(self._records()):
+            try:
                 yield kind.FromString(value)
-                count += 1
-        except self._errors as error:
-            name = kind.DESCRIPTOR.name
-            raise ValueError(f"{self._path}: record {count} is no {name} ({error})") from error
+            except DecodeError as error:
+                name, hint = kind.DESCRIPTOR.name, looks_like(value)
+                raise ValueError(f"{self._path}: record {count} is no {name}{hint}") from error
+
+
+def _open_lmdb(path: str) -> LmdbFile:
+    try:
+        return LmdbFile(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot open LMDB {path}: {error}") from error
+
+
+def _leveldb_records(path: str, library: ModuleType) -> Callable[[], Iterator[Record]]:
+    """The function that goes through a LevelDB's records."""
+    try:
+        handle = library.DB(path)
+    except library.Error as error:
+        raise ValueError(f"cannot open LevelDB {path}: {error}") from error
+
+    def records() -> Iterator[Record]:
+        try:
+            yield from handle.iterator()
+        except library.Error as error:
+            raise ValueError(f"{path}: {error}") from error
+
+    return records
 
 
 def _library_name(backend: str) -> str:
@@ -79,7 +93,9 @@ def _import(backend: str, name: str) -> ModuleType:
 def create(backend: str, path: str) -> Iterator[Callable[[Iterable[Record]], None]]:
     """Make a database; yields a function that writes a list of records in one transaction.
 
-    ValueError for an unknown backend or a path that is taken, ImportError without the library.
+    ValueError for an unknown backend or a path that is taken, ImportError without the library,
+    OSError where it cannot be written. Of a block that raises before anything was written nothing
+    is left; else what is left is said.
     """
     name = _library_name(backend)
     if os.path.exists(path):
@@ -89,12 +105,30 @@ def create(backend: str, path: str) -> Iterator[Callable[[Iterable[Record]], Non
         raise ValueError(f"cannot make the database {path}: there is no folder {folder}")
     library = _import(backend, name)
     if backend == "lmdb":
-        database, put = library.open(path, map_size=_MAP_SIZE), _put_lmdb
+        database, put = library.open(os.fsencode(path), map_size=_MAP_SIZE), _put_lmdb
     else:
         database, put = library.DB(path, create_if_missing=True), _put_leveldb
     info(_OPENED[backend], f"Opened {backend} {path}")
-    with contextlib.closing(database):
-        yield lambda records: put(library, database, list(records))
+    written = 0
+
+    def write(records: Iterable[Record]) -> None:
+        nonlocal written
+        rows = list(records)
+        try:
+            put(library, database, rows)
+        except library.Error as problem:
+            raise OSError(f"cannot write {path}: {problem}") from problem
+        written += len(rows)
+
+    try:
+        with contextlib.closing(database):
+            yield write
+    except BaseException:
+        if written:
+            error("db.cpp:0", f"{path} is not complete: it holds {many(written, 'record')}")
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 def _put_lmdb(library: ModuleType, database: Any, records: list[Record]) -> None:

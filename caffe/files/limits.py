@@ -39,11 +39,6 @@ def pixels(path: Path | int, image: Any) -> None:
         raise OSError(str(error)) from None
 
 
-def size_of(source: Path | bytes) -> int:
-    """The size of a file by its path, or of its bytes."""
-    return len(source) if isinstance(source, bytes) else os.path.getsize(source)
-
-
 def zipped(path: Path) -> None:
     """Raise ValueError if the members of a zip file (.npz, .pth) claim too much.
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..files import limits, wire
+from ..files import wire
 from ..files.database import Database
 from ..proto import caffe_pb2
 from . import kinds
@@ -24,8 +24,8 @@ def database(backend: str) -> Callable[[str, Mapping[str, Sequence[int]]], Repor
         name = {"lmdb": "an LMDB", "leveldb": "a LevelDB"}[backend]
         report = Report(f"{name}, as a Data layer reads it")
         opened = Database(backend, path)
-        if opened.entries is not None:
-            report.facts["records"] = f"{opened.entries:,}"
+        if opened.count is not None:
+            report.facts["records"] = f"{opened.count:,}"
         seen = list(itertools.islice(opened.datums(), _LOOKED_AT))
         _describe(seen, report)
         report.next.append(f"caffe compute_image_mean {path} MEAN.binaryproto")
@@ -85,7 +85,6 @@ def of_picture(path: str, shapes: Mapping[str, Sequence[int]]) -> Report:
     from PIL import Image
 
     with Image.open(path) as picture:
-        limits.pixels(path, picture)
         report = Report(f"a picture ({picture.format})")
         report.facts["size"] = f"{picture.width} x {picture.height}, {picture.mode}"
         picture.load()

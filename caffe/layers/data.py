@@ -1,7 +1,9 @@
 """Layers that read pictures from files: Data, ImageData
 (src/caffe/layers/base_data_layer.cpp, data_layer.cpp, image_data_layer.cpp)."""
 
+import os
 import random
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +20,7 @@ from ..glog import info
 from ..io import datum_to_array
 from ..layer import Layer, register
 from ..proto import caffe_pb2
-from .transform import DataTransformer, read_picture, resize
+from .transform import DataTransformer, decode_picture, read_picture, resize
 
 
 class PrefetchingData(Layer):
@@ -117,8 +119,9 @@ class Data(PrefetchingData):
         p = self.param
         backend = "lmdb" if p.backend == p.LMDB else "leveldb"
         try:
-            database = Database(backend, allowed.to_read(p.source))
-            self.datums = self.endless(database)
+            database = Database(backend, allowed.to_read(os.fsdecode(p.source)))
+            # of a proxy: a layer that held itself would wait for the garbage collector
+            self.datums = type(self).endless(weakref.proxy(self), database)
         except ImportError as error:
             raise self.error(
                 f"{error}; LevelDB is the default, state backend: LMDB if it is one"
@@ -126,7 +129,7 @@ class Data(PrefetchingData):
         except (OSError, ValueError) as error:
             raise self.error(str(error)) from error
         skipped = self.random.randrange(p.rand_skip) if p.rand_skip else 0
-        for _ in range(skipped % (database.entries or INT_MAX)):  # after the last comes the first
+        for _ in range(skipped % (database.count or INT_MAX)):  # after the last comes the first
             next(self.datums)
 
     def endless(self, database: Database) -> Iterator[Any]:
@@ -153,11 +156,14 @@ class Data(PrefetchingData):
 
     def decoded(self, datum: caffe_pb2.Datum) -> np.ndarray:
         """A datum's picture (C, H, W)."""
-        if not datum.encoded:
-            return datum_to_array(datum)
         transform = self.layer_param.transform_param
         color = True if transform.force_color or self.param.force_encoded_color else None
-        return read_picture(datum.data, False if transform.force_gray else color)
+        try:
+            if not datum.encoded:
+                return datum_to_array(datum)
+            return decode_picture(datum.data, False if transform.force_gray else color)
+        except (OSError, ValueError) as error:
+            raise self.error(f"{os.fsdecode(self.param.source)}: {error}") from error
 
 
 @register
@@ -174,15 +180,16 @@ class ImageData(PrefetchingData):
                 f"give both new_height and new_width, or neither; got {p.new_height} and "
                 f"{p.new_width}"
             )
-        info("image_data_layer.cpp:38", f"Opening file {p.source}")
+        source = os.fsdecode(p.source)
+        info("image_data_layer.cpp:38", f"Opening file {source}")
         try:
-            self.pictures = read_image_list(p.source)
+            self.pictures = read_image_list(source)
         except OSError as error:
             raise self.error(f"source, the list of pictures: {error}") from error
         except ValueError as error:
             raise self.error(str(error)) from error
         if not self.pictures:
-            raise self.error(f"{p.source} lists no pictures")
+            raise self.error(f"{source} lists no pictures")
         if p.shuffle:
             info("image_data_layer.cpp:53", "Shuffling data")
             self.random.shuffle(self.pictures)
@@ -200,5 +207,5 @@ class ImageData(PrefetchingData):
             self.position = 0
             if p.shuffle:
                 self.random.shuffle(self.pictures)
-        picture = self.read_picture(p.root_folder + path, p.is_color)
+        picture = self.read_picture(os.fsdecode(p.root_folder) + path, p.is_color)
         return (resize(picture, p.new_height, p.new_width) if p.new_height else picture), label

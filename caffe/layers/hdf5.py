@@ -47,12 +47,19 @@ class HDF5Data(Layer):
             raise self.error("batch_size must be given, and above 0")
         info("hdf5_data_layer.cpp:81", f"Loading list of HDF5 filenames from: {p.source}")
         try:
-            with open(
-                allowed.to_read(p.source), encoding="utf-8", errors="surrogateescape"
-            ) as file:
-                self.files = file.read().split()
+            source = allowed.to_read(os.fsdecode(p.source))
+            if is_hdf5(source):
+                raise self.error(
+                    f"source {source} is an HDF5 file itself: a text file that lists such files, one a "
+                    "line, is wanted"
+                )
+            with open(source, encoding="utf-8", errors="surrogateescape") as file:
+                lines = [(word, i) for i, line in enumerate(file, 1) for word in line.split()]
         except OSError as error:
             raise self.error(f"source, the list of HDF5 files: {error}") from error
+        self.files, self.lines = [word for word, _ in lines], [i for _, i in lines]
+        self.rows: list[tuple[int, ...]] = []  # shapes of a row, of the first file's datasets
+        self.first = ""
         if not self.files:
             raise self.error(f"{p.source} lists no HDF5 files")
         info("hdf5_data_layer.cpp:95", f"Number of HDF5 files: {len(self.files)}")
@@ -70,18 +77,28 @@ class HDF5Data(Layer):
 
     def load(self) -> None:
         """Read the current file's datasets."""
-        path = self.files[self.file_order[self.current]]
+        index = self.file_order[self.current]
+        path = self.files[index]
         try:
             with open_file(allowed.to_read(path)) as file:
                 self.arrays = self.read(file)
         except _UNREADABLE as error:
-            raise self.error(f"cannot read {path}: {error}") from error
+            raise self.error(f"{self.where(index)}: cannot read {path}: {error}") from error
         rows = [array.shape[:1] for array in self.arrays]
         if rows != rows[:1] * len(rows) or not rows[0] or not rows[0][0]:
             raise self.error(
                 f"{path}: datasets must have as many rows, one at least, got shapes "
                 f"{[list(array.shape) for array in self.arrays]}"
             )
+        of_rows = [array.shape[1:] for array in self.arrays]
+        if not self.first:
+            self.first, self.rows = path, of_rows
+        for name, mine, other in zip(self.layer_param.top, of_rows, self.rows):
+            if mine != other:
+                raise self.error(
+                    f"{self.where(index)}: in {path} a row of '{name}' has shape {list(mine)}, in "
+                    f"{self.first} {list(other)}: all files must have one shape"
+                )
         self.row_order, self.row = self.order(rows[0][0]), 0
 
     def read(self, file: Any) -> list[np.ndarray]:
@@ -97,6 +114,10 @@ class HDF5Data(Layer):
         for each in datasets:
             log_class(each.dtype.kind.replace("u", "i"))
         return [np.asarray(each, np.float32) for each in datasets]
+
+    def where(self, index: int) -> str:
+        """The list and the line that names a file."""
+        return f"{os.fsdecode(self.param.source)}, line {self.lines[index]}"
 
     def reshape(self, bottom, top):
         pass
@@ -134,9 +155,9 @@ class HDF5Output(Layer):
         if not self.param.file_name:
             raise self.error("hdf5_output_param.file_name must be given")
         try:
-            allowed.to_write(self.param.file_name)
-            self.require_replaceable(self.param.file_name)
-            h5py_library().File(self.param.file_name, "w").close()
+            name = allowed.to_write(os.fsdecode(self.param.file_name))
+            self.require_replaceable(name)
+            h5py_library().File(name, "w").close()
         except OSError as error:
             raise self.error(f"cannot write {self.param.file_name}: {error}") from error
         self.written = False
@@ -160,7 +181,7 @@ class HDF5Output(Layer):
             raise self.error(
                 f"data and label must have one first dimension, got {data} and {label}"
             )
-        with h5py_library().File(self.param.file_name, "a") as file:
+        with h5py_library().File(os.fsdecode(self.param.file_name), "a") as file:
             for name, blob, shape in zip(("data", "label"), bottom, (data, label)):
                 file.create_dataset(name, data=blob.x.cpu().numpy().reshape(shape))
         self.written = True

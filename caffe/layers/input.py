@@ -105,7 +105,8 @@ class Parameter(Layer):
         top[0].share_diff(self.blobs[0])
 
     def backward(self, top, propagate_down, bottom):
-        pass
+        if top[0]._diff is not self.blobs[0]._diff:  # a Flatten behind has given it another
+            self.blobs[0].dx.add_(top[0].dx)
 
 
 @register

@@ -2,10 +2,12 @@
 (include/caffe/layers/python_layer.hpp, src/caffe/layer_factory.cpp)."""
 
 import importlib
+import os
 from typing import Any
 
 from .. import python_modules
 from ..layer import Layer, describe, register
+from ..names import as_text
 
 
 class PythonLayerError(SystemError):
@@ -27,17 +29,22 @@ class Python(Layer):
         `folder` is the prototxt's; python_modules.py says where the module may come from.
         Raises PythonLayerError when it is not there, or has no such class.
         """
-        found = python_layer_class(layer_param, folder)
-        layer: Any = found(layer_param)
-        if not hasattr(layer, "layer_param"):
-            raise PythonLayerError(
-                f"{describe(layer_param)}: {found.__name__}.__init__ must call "
-                "super().__init__(layer_param); or leave __init__ out and use setup"
-            )
-        layer.param_str = layer_param.python_param.param_str
-        layer.param_str_ = layer.param_str  # its name until 2015, in py-faster-rcnn and its kin
-        layer.phase = layer_param.phase
-        return layer
+        return made(python_layer_class(layer_param, folder), layer_param)
+
+
+def made(found: type[Layer], layer_param: Any) -> Any:
+    """A layer of a user's class."""
+    layer: Any = found(layer_param)
+    if not hasattr(layer, "layer_param"):
+        raise PythonLayerError(
+            f"{describe(layer_param)}: {found.__name__}.__init__ must call "
+            "super().__init__(layer_param); or leave __init__ out and use setup"
+        )
+    layer.param_str = os.fsdecode(layer_param.python_param.param_str)
+    layer.param_str_ = layer.param_str  # its name until 2015, in py-faster-rcnn and its kin
+    layer.settings = {}  # a registered type's block
+    layer.phase = layer_param.phase
+    return layer
 
 
 def python_layer_class(layer_param: Any, folder: str | None = None) -> type[Layer]:
@@ -46,22 +53,28 @@ def python_layer_class(layer_param: Any, folder: str | None = None) -> type[Laye
     Raises PythonLayerError, a SystemError, when there is no such module or class.
     """
     param = layer_param.python_param
-    where = f"{describe(layer_param)}: module '{param.module}'"
-    if not param.module or not param.layer:
+    name, layer = as_text(param.module), as_text(param.layer)
+    where = f"{describe(layer_param)}: module '{name}'"
+    if not name or not layer:
         raise PythonLayerError(f"{where}: python_param must name both module and layer")
-    module = import_module(param.module, where, folder)
-    found = getattr(module, param.layer, None)
+    module = import_module(name, where, folder)
+    found = getattr(module, layer, None)
     if found is None:
         names = [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, Layer)]
         raise PythonLayerError(
-            f"{where} ({module.__file__}) has no class '{param.layer}'; its layers: "
+            f"{where} ({module.__file__}) has no class '{layer}'; its layers: "
             f"{', '.join(names) or 'none'}"
         )
+    return checked_class(found, f"{where}: {layer}")
+
+
+def checked_class(found: Any, where: str, kind: type[Exception] | None = None) -> type[Layer]:
+    """A class that can be a layer's; else an exception of `kind`, or pycaffe's."""
     if not (isinstance(found, type) and issubclass(found, Layer)):
-        raise PythonLayerError(f"{where}: {param.layer} is no subclass of caffe.Layer")
+        raise (kind or PythonLayerError)(f"{where} is no subclass of caffe.Layer")
     for method in ("reshape", "forward"):
         if getattr(found, method) is getattr(Layer, method):
-            raise MissingMethodError(f"{where}: class {param.layer} has no method {method}")
+            raise (kind or MissingMethodError)(f"{where} has no method {method}")
     return found
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fcn.options import any_file, device
+from fcn.options import any_file, device, jobs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,3 +19,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--leakage", action="store_true", help="score training pictures, too")
     device.add_options(parser)
     any_file.add_option(parser)
+    jobs.add_options(parser)

@@ -34,5 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--sample", action="store_true", help="on the embedded task")
     text = "use less memory: compute maps again in backward, which takes a third more time"
     add("--recompute", action="store_true", help=text)
+    text = "with several workers: send gradients in bf16, half as many bytes"
+    add("--compress", action="store_true", help=text)
     add("--leakage", action="store_true", help="score training pictures, too")
     add("--anyway", action="store_true", help="train although the checks found it to be in vain")

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 from PIL import Image
 
 from ...files import allowed, limits
+from ...files.prototxt import set_string
 from ...glog import info
 from ...layer import register
 from ...proto import caffe_pb2
@@ -74,15 +77,18 @@ class LabelledPictures(PrefetchingData):
         try:
             with Image.open(allowed.to_read(path)) as file:
                 limits.pixels(path, file)
-                values = np.asarray(file if file.mode == "P" else file.convert("L"))
+                numbers = file.mode == "P" or file.mode.startswith("I")  # of 16 or 32 bits
+                values = np.asarray(file if numbers else file.convert("L"))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise self.error(f"cannot read labels {path}: {error}") from error
+        if values.max(initial=0) > 255:
+            raise self.error(f"labels {path} go up to {values.max()}: eight bits hold them all")
         return values[None]
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """The next picture (C, H, W) and its labels (1, H, W), as read."""
         path, labels, *_ = self.next_line()
-        folder = self.param.root_folder
+        folder = os.fsdecode(self.param.root_folder)
         picture = self.read_picture(folder + path, self.param.is_color)
         return self.fitting(picture, self.labels_of(folder + labels), path)
 
@@ -174,7 +180,7 @@ class ImageSegData(LabelledPictures):
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """The next picture and its labels; a map of ignore_label where the labels are no map."""
         path, *rest = self.next_line()
-        p, folder = self.param, self.param.root_folder
+        p, folder = self.param, os.fsdecode(self.param.root_folder)
         picture = self.read_picture(folder + path, p.is_color)
         if p.new_height:
             picture = resize(picture, p.new_height, p.new_width)
@@ -241,7 +247,8 @@ class DenseImageData(LabelledPictures):
                 "transform_param's would not reach the labels"
             )
         if own.mean_file and not transform.mean_file:
-            transform.mean_file = own.mean_file
+            field = transform.DESCRIPTOR.fields_by_name["mean_file"]
+            set_string(transform, field, os.fsdecode(own.mean_file))
         super().setup(bottom, top)
 
     def cut_size(self) -> tuple[int, int]:
