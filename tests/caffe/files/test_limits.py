@@ -15,7 +15,7 @@ from PIL import Image
 import caffe
 from caffe.files import limits
 from caffe.files.mat import read_mat
-from caffe.layers.transform import read_picture
+from caffe.layers.transform import decode_picture
 
 GIB = 1 << 30
 
@@ -161,7 +161,7 @@ def picture(width, height, mode="RGB"):
 @pytest.mark.parametrize("size", [(9000, 9000), (60_000, 60_000), (2**31 - 1, 1)])
 def test_pictures(size):
     with pytest.raises(OSError, match="pixels"):
-        read_picture(picture(*size))
+        decode_picture(picture(*size))
 
 
 @pytest.mark.parametrize("kind", ["external", "virtual", "values outside"])

@@ -74,9 +74,7 @@ def test_a_damaged_database(folder):
     pytest.importorskip("lmdb")
     os.mkdir("db")
     (folder / "db" / "data.mdb").write_bytes(b"no database" * 1000)
-    assert "an LMDB that cannot be read\n  wrong: db/data.mdb: damaged, or no LMDB" in inspect(
-        "db"
-    ).text("db")
+    assert "an LMDB that cannot be read\n  wrong: cannot open LMDB db" in inspect("db").text("db")
 
 
 def test_a_database_without_its_library(folder, monkeypatch):
