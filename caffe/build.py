@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from . import graph, own_layers
 from .blob import Blob, BoolVec, RawBlobVec
+from .files import allowed
 from .glog import info, number
 from .layer import OWN_TYPES, Layer, check_counts, describe, is_built_in, layer_class
 from .layers import python
@@ -11,6 +15,7 @@ from .proto import caffe_pb2
 from .topology import Topology
 from .unknown_layers import check_types
 
+MOST_LAYERS = 50_000
 AUTOMATIC = "(automatic)"  # name of a top that the prototxt leaves out
 _DEFAULT_SPEC = caffe_pb2.ParamSpec()
 _PERMISSIVE = caffe_pb2.ParamSpec.PERMISSIVE
@@ -19,10 +24,11 @@ _PERMISSIVE = caffe_pb2.ParamSpec.PERMISSIVE
 def build(param: caffe_pb2.NetParameter, folder: str | None = None) -> Topology:
     """The net of a NetParameter whose `state` is final.
 
-    `folder` is where the prototxt lies: the modules of Python layers are looked for there first.
+    `folder` is where the prototxt lies: Python layers' modules are looked for there first, if it is allowed.
     Raises ValueError, or what a layer's setup raises, for a net that cannot be built.
     """
-    return Builder(param, folder).net
+    with allowed.beside(folder):
+        return Builder(param, folder).net
 
 
 class Builder:
@@ -32,6 +38,12 @@ class Builder:
         phase = param.state.phase
         own_layers.import_modules(folder)
         whole, param = param, graph.filter_net(param)
+        if len(param.layer) > MOST_LAYERS:
+            beyond = describe(param.layer[MOST_LAYERS])
+            raise ValueError(
+                f"{beyond} is the first of {len(param.layer) - MOST_LAYERS:,} layers too many: a net has "
+                f"{MOST_LAYERS:,} at most"
+            )
         check_types(param.layer)
         info("net.cpp:53", f"Initializing net from parameters: \n{repr(param).rstrip()}")
         param = graph.insert_splits(param, whole)
@@ -133,8 +145,9 @@ class Builder:
         top = RawBlobVec(self.net.blobs[i] for i in top_ids)
         check_counts(layer, len(bottom), len(top))
         try:
-            layer.setup(bottom, top)
-            layer.reshape(bottom, top)
+            with naming(layer):
+                layer.setup(bottom, top)
+                layer.reshape(bottom, top)
         except IndexError as error:
             if (bottom and top) or is_built_in(layer):
                 raise
@@ -280,6 +293,19 @@ class Builder:
             )
             layer.param_propagate_down = [True] * len(layer.blobs)
             layer.for_gradients = True
+
+
+@contextlib.contextmanager
+def naming(layer: Layer) -> Iterator[None]:
+    """Errors inside of the block about shapes and memory name the layer, where they do not yet."""
+    try:
+        yield
+    except (ValueError, MemoryError) as error:
+        about = describe(layer.layer_param)
+        if not is_built_in(layer) or about in str(error):
+            raise
+        kind = MemoryError if isinstance(error, MemoryError) else ValueError
+        raise kind(f"{about}: {error}") from error
 
 
 def _bytes(name):

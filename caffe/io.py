@@ -12,6 +12,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from caffe.arguments import OF_IO, missing
+from caffe.files import limits
 from caffe.files.wire import looks_like
 from caffe.proto import caffe_pb2
 
@@ -105,6 +106,19 @@ def datum_to_array(datum: caffe_pb2.Datum) -> np.ndarray:
     return values.reshape(shape)
 
 
+# -- other files --
+
+
+def load_mat(filename: str | os.PathLike[str]) -> dict[str, Any]:
+    """The variables of a .mat file up to version 7, as SciPy's loadmat gives them.
+
+    ValueError for one that cannot be read, or that would unpack to more than its size lets expect.
+    """
+    from caffe.files.mat import read_mat
+
+    return read_mat(filename)
+
+
 # -- pictures --
 
 
@@ -116,6 +130,8 @@ def load_image(filename: Any, color: bool = True) -> np.ndarray:
     from PIL import Image
 
     with Image.open(filename) as file:
+        if isinstance(filename, str | os.PathLike):
+            limits.pixels(filename, file)
         image: Image.Image = file
         if image.mode not in ("L", "RGB") and not image.mode.startswith(("I", "F")):
             grey = image.mode in ("1", "LA", "La")

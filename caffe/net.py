@@ -82,7 +82,7 @@ class Net(NetFace, NetFiles):
     def from_param(cls, param: caffe_pb2.NetParameter, folder: str | None = None) -> Net:
         """A net from an upgraded NetParameter, whose state is used as it is.
 
-        Python layers' modules are looked for in `folder` first.
+        Python layers' modules are looked for in `folder` first, if it is allowed.
         """
         net = cls.__new__(cls)
         net._build(param, folder)

@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from . import python_modules
 from .files.plain_text import of_message, read_plain
 from .layer import OWN_TYPES, Layer, describe
-from .layers.python import checked_class, in_front_of_path, made
+from .layers.python import checked_class, made
 from .proto import caffe_pb2
 
 MODULES = "CAFFE_LAYERS"  # the environment's variable: modules to import before a net is built
@@ -34,12 +35,15 @@ def register_layer(type_name: str) -> Callable[[type[Layer]], type[Layer]]:
 
 
 def import_modules(folder: str | None) -> None:
-    """Import the modules that CAFFE_LAYERS names, from a folder, the working one or sys.path.
+    """Import the modules that CAFFE_LAYERS names, from the working directory or sys.path; from the
+    prototxt's `folder` only if it is allowed (caffe.allow_python_layers).
 
     ValueError for one that cannot be imported.
     """
     names = [name for name in os.environ.get(MODULES, "").split(",") if name]
-    with in_front_of_path(list(dict.fromkeys(filter(None, (folder, os.getcwd()))))):
+    if not names:
+        return
+    with python_modules.only_allowed(folder, here=True):
         for name in names:
             try:
                 importlib.import_module(name)

@@ -38,6 +38,7 @@ class Solver:
         what does not fit."""
         self.source = os.fspath(path)
         self.param = self.read(path) if param is None else param
+        self._prefix_of_file = self.param.snapshot_prefix
         info("solver.cpp:45", f"Initializing solver from parameters: \n{repr(self.param).rstrip()}")
         for field in ("average_loss", "iter_size"):
             self.refuse(getattr(self.param, field) < 1, field, "at least 1")
@@ -316,6 +317,8 @@ class Solver:
         self._fetch_pending()  # an error that was deferred is raised before anything is written
         if not workers.is_first():
             return
+        if self.param.snapshot_prefix == self._prefix_of_file:  # not the caller's own choice
+            snapshot.require_allowed(os.fsdecode(self._prefix_of_file), self.source)
         snapshot.write(
             f"{os.fsdecode(self.param.snapshot_prefix)}_iter_{self.iter}",
             self.net,
@@ -343,8 +346,5 @@ class Solver:
         resuming.log_missing(self.restore_position(path))
 
     def restore_position(self, path: Path) -> str:
-        """Go on where the file beside a solverstate says; `restore` does so, before any further pass.
-
-        Returns in a sentence what begins anew; "" if nothing does. ValueError for a damaged file.
-        """
+        """Go on where the file beside a solverstate says; returns in a sentence what begins anew."""
         return resuming.read(self, path)

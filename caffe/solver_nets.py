@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .files import read
+from .files import allowed, read
 from .glog import info, number
 from .net import Net
 from .proto import caffe_pb2
@@ -97,7 +97,7 @@ def _build(
                 f"(relative to {os.getcwd()}, the folder the solver runs in)"
             )
         folder = os.path.dirname(os.path.abspath(net))
-        net_param = read.read_net(net, lenient=True)
+        net_param = read.read_net(allowed.to_read(net), lenient=True)
     else:
         net_param = caffe_pb2.NetParameter()
         net_param.CopyFrom(net)
@@ -111,7 +111,7 @@ def _build(
     for paths in map(os.fsdecode, param.weights):
         for path in paths.split(","):
             info("solver.cpp:72", f"Finetuning from {path.strip()}")
-            built.copy_from(path.strip())
+            built.copy_from(allowed.to_read(path.strip()))
     return built
 
 

@@ -50,6 +50,20 @@ DEVIATIONS = [
         "likewise: what is tested is the net that is trained",
     ),
     (
+        "a Python layer's module is whatever `import` finds, in the working directory, too, when Python "
+        "is interactive",
+        "the working directory is left out, unless the program lies in it or PYTHONPATH names it; "
+        "`caffe.allow_python_layers(folder)` adds folders",
+        "a prototxt from somebody else runs no code that came with it",
+    ),
+    (
+        "snapshot_prefix, HDF5Output and MatWrite write anywhere, over anything",
+        "below the working directory and the prototxt's folder; `caffe.allow_writing(folder)` adds "
+        "others, and a script that sets `solver.param.snapshot_prefix` itself may write anywhere; no file "
+        "of another kind is written over",
+        "a prototxt from somebody else does not write over a stranger's files",
+    ),
+    (
         "two threads in one net overwrite each other's maps",
         "RuntimeError for the second, which names both threads",
         "wrong scores, and nothing told",

@@ -56,6 +56,7 @@ def segment_all(args: argparse.Namespace) -> int:
             mean=args.mean,
             sample=args.sample,
             max_pixels=args.max_pixels,
+            any_weights=args.any_weights,
         )
         require_classes(segmenter, args.classes)
         kinds = list(segmenter.about.kinds.values())

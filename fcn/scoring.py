@@ -238,10 +238,11 @@ def score(args: argparse.Namespace) -> int:
     record = record if together.is_first() else None
     model = models.model_name(args.model)
     with tells_how_to_get_scenes(args.sample):
-        file = weights.given_or_found(args.weights, model, args.sample)
+        file = weights.given_or_found(args.weights, model, args.sample, args.any_weights)
         prototxt = models.prototxt_of(model, args.sample)
         task = task_of(model, args.sample)
         devices.use(args)
+        prototxts.allow_own_layers(models.folder(model))
         os.chdir(prototxt.parent)  # paths in prototxts are relative to the model's folder
         net = caffe.Net(prototxt.name, caffe.TEST)
     stages.fill(net, file, model)

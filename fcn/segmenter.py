@@ -58,18 +58,19 @@ class Segmenter:
         mean: any_net.Mean | None = None,
         sample: bool = False,
         max_pixels: int = MAX_PIXELS,
+        any_weights: bool = False,
     ) -> None:
         """A model folder, the project's or one's own, or a prototxt with `weights`.
 
         `names` are the classes', a list or a file with one a line, `mean` is that of the pictures in
         training, BGR; both are found where the net's folder has them, see fcn/any_net.py. `sample` asks
         for the model's form of the embedded task. Larger pictures than `max_pixels` are segmented at a
-        smaller scale.
+        smaller scale. A file of a published name with another sha1 is refused unless `any_weights`.
         """
         if max_pixels < 1:
             raise ValueError(f"max_pixels is {max_pixels}, but a picture has 1 pixel or more")
         self.max_pixels = max_pixels
-        self.about = any_net.find(model, weights, names, mean, sample)
+        self.about = any_net.find(model, weights, names, mean, sample, any_weights)
         with warnings_only():
             self.net = self.about.load()
         # in the order in which the net makes them: SIFT Flow's score_sem first

@@ -37,6 +37,7 @@ def train_model(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
     Raises FileNotFoundError for missing weights, data or snapshots, ValueError for weights that do
     not fit and for scored pictures that are trained on, MemoryError for a net that is too large.
     """
+    prototxts.allow_own_layers(folder)
     folder = folder / ("sample" if args.sample else "")
     group = together.join(args)
     try:

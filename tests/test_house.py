@@ -26,7 +26,7 @@ CODE = [name for name in PYTHON if name.startswith(("caffe/", "fcn/"))]
 # The engine's floors, from the ground up: a module imports from its own floor and from those below.
 FLOORS = [
     (
-        *("proto", "names", "c_math", "glog", "context", "timer"),
+        *("proto", "names", "c_math", "glog", "context", "timer", "machine_memory"),
         *(
             "arguments",
             "background",
@@ -34,6 +34,7 @@ FLOORS = [
             "named",
             "launch",
             "one_thread",
+            "python_modules",
             "views",
             "workers",
         ),

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from .flags import ArgumentParser, UsageError
 
-SKELETON = '''"""{name}, as a Python layer: {module}.py, beside the prototxt, where the layer is
+SKELETON = '''"""{name}, as a Python layer: {module}.py, beside your script, on PYTHONPATH
+or in a folder given to caffe.allow_python_layers. In the prototxt the layer is
 
     layer {{
       name: "..."

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
@@ -17,15 +18,26 @@ def require_file(path: Path) -> None:
         raise RuntimeError(f"Could not open file {path}")
 
 
+def require_regular(path: Path) -> None:
+    """Raise OSError for what is there and neither a file nor a folder."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # whoever opens it will say why it cannot be
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(f"{path} is a device, a pipe or a socket, and no file")
+
+
 def could_not_open(path: Path, error: OSError) -> RuntimeError:
     """Caffe's error for a file that cannot be opened, with the reason unless it is missing."""
-    reason = "" if isinstance(error, FileNotFoundError) else f" ({error.strerror})"
+    reason = "" if isinstance(error, FileNotFoundError) else f" ({error.strerror or error})"
     return RuntimeError(f"Could not open file {path}{reason}")
 
 
 def read_bytes(path: Path) -> bytes:
     """A file's content. RuntimeError if it cannot be opened."""
     try:
+        require_regular(path)
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..glog import info
-from . import hdf5, solverstate
+from . import allowed, hdf5, solverstate
 from .paths import Path, require_file
 from .stored import SolverState
 
@@ -27,10 +27,11 @@ def stem_of(state: Path) -> str:
 
 
 def check_writable(prefix: str, source: str) -> None:
-    """Raise ValueError unless files can be written to a snapshot_prefix.
+    """Raise ValueError unless files can be, and may be, written to a snapshot_prefix.
 
     The solver calls this before hours of training. `source` is the solver's file, for the error.
     """
+    require_allowed(prefix, source)
     folder = os.path.dirname(prefix) or "."
     try:
         with tempfile.TemporaryFile(dir=folder):
@@ -40,6 +41,14 @@ def check_writable(prefix: str, source: str) -> None:
             f"{source}: cannot write to snapshot_prefix '{prefix}' "
             f"({error.strerror}): the folder {os.path.abspath(folder)} must exist and be writeable"
         ) from error
+
+
+def require_allowed(prefix: str, source: str) -> None:
+    """Raise ValueError if a solver's file may not have files written at this snapshot_prefix."""
+    try:
+        allowed.to_write(prefix, os.path.dirname(os.path.abspath(source)))
+    except PermissionError as error:
+        raise ValueError(f"{source}: snapshot_prefix: {error}") from None
 
 
 def write(

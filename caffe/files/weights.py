@@ -11,6 +11,7 @@ from typing import Any
 from ..blob import Blob
 from ..glog import warning
 from ..layer import MEANINGS, Layer, describe
+from ..names import as_text
 from ..proto import caffe_pb2
 from . import caffemodel, hdf5
 from .paths import Path, require_file
@@ -83,12 +84,13 @@ def _fill(layers: Sequence[Layer], shared: Shared, stored: StoredWeights, path: 
                 source.read_diff_into(target.diff)
     report = _report(layers, shared, pairs, stored, path)
     if own_names and not any(blobs for _, blobs in pairs):
-        names = ", ".join(name for name, blobs in stored if blobs)
-        hint = "".join(f"; {mine} may be its {theirs}" for mine, theirs in report.proposed)
+        names = ", ".join(as_text(name) for name, blobs in stored if blobs)
+        mine = ", ".join(map(as_text, dict.fromkeys(own_names)))
+        hint = "".join(f"; {ours} may be its {theirs}" for ours, theirs in report.proposed)
         warning(
             "net.cpp:740",
             f"{path}: nothing was loaded: none of its layers with weights ({names}) "
-            f"has the name of one of the net's ({', '.join(dict.fromkeys(own_names))}){hint}",
+            f"has the name of one of the net's ({mine}){hint}",
         )
     return report
 

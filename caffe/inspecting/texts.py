@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from .. import python_modules
 from ..commands.parse_log import read_log
 from ..exporting import deploy
 from ..files import read
-from ..layers.python import in_front_of_path
 from ..net import Net
 from ..proto import caffe_pb2
 from .report import Report, count, listed, size
@@ -134,9 +134,10 @@ def missing_files(layers: Sequence[Any], folder: str) -> Iterator[str]:
 
 
 def _is_module(name: str, folder: str) -> bool:
-    with in_front_of_path([folder, os.getcwd()]):
+    top = name.partition(".")[0]  # finding what is inside of it would run it
+    with python_modules.only_allowed(folder):
         try:
-            return importlib.util.find_spec(name) is not None
+            return importlib.util.find_spec(top) is not None
         except (ImportError, ValueError):
             return False
 

@@ -12,6 +12,8 @@ import torch
 
 from .. import context
 from ..background import Background
+from ..blob import INT_MAX
+from ..files import allowed
 from ..files.database import Database
 from ..files.image_list import read_image_list
 from ..glog import info
@@ -62,12 +64,17 @@ class PrefetchingData(Layer):
 
     def batch(self) -> tuple[np.ndarray, ...]:
         """The next batch: pictures (N, C, H, W) and labels (N), float32."""
-        labels = np.empty(self.batch_size, np.float32)
-        pictures = np.empty(0, np.float32)
+        labels = pictures = np.empty(0, np.float32)
         for i in range(self.batch_size):
-            picture, labels[i] = self.item()
+            picture, label = self.item()
             picture = self.transform(picture)
             if i == 0:
+                if self.batch_size * picture.size > INT_MAX:
+                    raise self.error(
+                        f"batch_size {self.batch_size}, of {list(picture.shape)} a picture: a blob holds "
+                        f"{INT_MAX} values at most"
+                    )
+                labels = np.empty(self.batch_size, np.float32)
                 pictures = np.empty((self.batch_size, *picture.shape), np.float32)
             if picture.shape != pictures.shape[1:]:
                 raise self.error(
@@ -75,13 +82,13 @@ class PrefetchingData(Layer):
                     f"and {list(picture.shape)}; give crop_size or resize them, or choose "
                     "batch_size 1"
                 )
-            pictures[i] = picture
+            pictures[i], labels[i] = picture, label
         return pictures, labels
 
     def read_picture(self, path: str, color: bool | None) -> np.ndarray:
         """A picture file as transform.read_picture gives it, or an error that names this layer."""
         try:
-            return read_picture(path, color)
+            return read_picture(allowed.to_read(path), color)
         except OSError as error:
             raise self.error(f"cannot read picture {path}: {error}") from error
 
@@ -147,25 +154,26 @@ class Data(PrefetchingData):
         p = self.param
         train = self.phase == caffe_pb2.TRAIN
         self.count, self.rank = (solver_count(), solver_rank()) if train else (1, 0)
-        self.begin()
-        for _ in range(self.random.randrange(p.rand_skip) if p.rand_skip else 0):
+        records = self.begin()
+        skipped = self.random.randrange(p.rand_skip) if p.rand_skip else 0
+        for _ in range(skipped % (records or INT_MAX)):  # after the last comes the first
             next(self.datums)
 
-    def begin(self) -> None:
-        """Read from the first record on."""
+    def begin(self) -> int | None:
+        """Read from the first record on; returns how many there are, if that is stated."""
         p, self.read = self.param, 0
         backend = "lmdb" if p.backend == p.LMDB else "leveldb"
         try:
+            database = Database(backend, allowed.to_read(os.fsdecode(p.source)))
             # of a proxy: a layer that held itself would wait for the garbage collector
-            self.datums = type(self).endless(
-                weakref.proxy(self), Database(backend, os.fsdecode(p.source))
-            )
+            self.datums = type(self).endless(weakref.proxy(self), database)
         except ImportError as error:
             raise self.error(
                 f"{error}; LevelDB is the default, state backend: LMDB if it is one"
             ) from error
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise self.error(str(error)) from error
+        return database.count
 
     def position_state(self):
         return {"read": self.read}
@@ -199,7 +207,10 @@ class Data(PrefetchingData):
     def item(self) -> tuple[np.ndarray, int]:
         """The next datum's picture and label."""
         datum = next(self.datums)
-        return self.decoded(datum), datum.label
+        try:
+            return self.decoded(datum), datum.label
+        except (OSError, ValueError) as error:
+            raise self.error(f"a datum of {self.param.source}: {error}") from error
 
     def decoded(self, datum: caffe_pb2.Datum) -> np.ndarray:
         """A datum's picture (C, H, W)."""

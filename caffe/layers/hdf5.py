@@ -2,17 +2,21 @@
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
 from .. import context
-from ..files.hdf5 import h5py_library, is_hdf5
+from ..files import allowed, limits
+from ..files.hdf5 import h5py_library, is_hdf5, open_file
 from ..glog import info
 from ..layer import Layer, register
 from ..names import as_text
 
 _CLASSES = {"f": ("hdf5.cpp:33", "H5T_FLOAT"), "i": ("hdf5.cpp:36", "H5T_INTEGER")}
+# what h5py raises for damaged files, and for a group where a dataset is wanted
+_UNREADABLE = (OSError, ValueError, TypeError, AttributeError, KeyError, RuntimeError)
 _logged: set[str] = set()  # datatype classes: Caffe logs each once a process
 
 
@@ -43,12 +47,13 @@ class HDF5Data(Layer):
             raise self.error("batch_size must be given, and above 0")
         info("hdf5_data_layer.cpp:81", f"Loading list of HDF5 filenames from: {p.source}")
         try:
-            if is_hdf5(p.source):
+            source = allowed.to_read(os.fsdecode(p.source))
+            if is_hdf5(source):
                 raise self.error(
-                    f"source {os.fsdecode(p.source)} is an HDF5 file itself: a text file that lists such "
-                    "files, one a line, is wanted"
+                    f"source {source} is an HDF5 file itself: a text file that lists such files, one a "
+                    "line, is wanted"
                 )
-            with open(p.source, encoding="utf-8", errors="surrogateescape") as file:
+            with open(source, encoding="utf-8", errors="surrogateescape") as file:
                 lines = [(word, i) for i, line in enumerate(file, 1) for word in line.split()]
         except OSError as error:
             raise self.error(f"source, the list of HDF5 files: {error}") from error
@@ -75,18 +80,9 @@ class HDF5Data(Layer):
         index = self.file_order[self.current]
         path = self.files[index]
         try:
-            with h5py_library().File(path, "r") as file:
-                names = self.layer_param.top
-                missing = [name for name in names if name not in file]
-                if missing:
-                    raise self.error(
-                        f"{path} has no dataset '{missing[0]}', the name of a top; it has "
-                        f"{', '.join(map(as_text, file))}"
-                    )
-                for name in names:
-                    log_class(file[name].dtype.kind.replace("u", "i"))
-                self.arrays = [np.asarray(file[name], np.float32) for name in names]
-        except OSError as error:
+            with open_file(allowed.to_read(path)) as file:
+                self.arrays = self.read(file)
+        except _UNREADABLE as error:
             raise self.error(f"{self.where(index)}: cannot read {path}: {error}") from error
         rows = [array.shape[:1] for array in self.arrays]
         if rows != rows[:1] * len(rows) or not rows[0] or not rows[0][0]:
@@ -114,6 +110,20 @@ class HDF5Data(Layer):
         with context.same_generators():  # whose state is restored besides
             self.load()
         self.row_order, self.row = state["rows"], state["row"]
+
+    def read(self, file: Any) -> list[np.ndarray]:
+        """The datasets of the tops' names, float32."""
+        names = self.layer_param.top
+        missing = [name for name in names if name not in file]
+        if missing:
+            there = ", ".join(map(as_text, file))
+            raise ValueError(f"it has no dataset '{missing[0]}', the name of a top; it has {there}")
+        datasets = [file[name] for name in names]
+        claimed = sum(each.size * max(4, each.dtype.itemsize) for each in datasets)
+        limits.require_plausible(file.filename, claimed, "what it holds")
+        for each in datasets:
+            log_class(each.dtype.kind.replace("u", "i"))
+        return [np.asarray(each, np.float32) for each in datasets]
 
     def where(self, index: int) -> str:
         """The list and the line that names a file."""
@@ -155,10 +165,17 @@ class HDF5Output(Layer):
         if not self.param.file_name:
             raise self.error("hdf5_output_param.file_name must be given")
         try:
-            h5py_library().File(os.fsdecode(self.param.file_name), "w").close()
+            name = allowed.to_write(os.fsdecode(self.param.file_name))
+            self.require_replaceable(name)
+            h5py_library().File(name, "w").close()
         except OSError as error:
             raise self.error(f"cannot write {self.param.file_name}: {error}") from error
         self.written = False
+
+    def require_replaceable(self, path: str) -> None:
+        """Raise an error unless there is nothing to lose at `path`: no file, or one of HDF5."""
+        if os.path.exists(path) and os.path.getsize(path) and not is_hdf5(path):
+            raise self.error(f"{path} is there, and no HDF5 file: it is not written over")
 
     def reshape(self, bottom, top):
         pass

@@ -7,6 +7,7 @@ import os
 import torch
 
 from .. import context
+from ..files import allowed
 from ..files.read import read_blob_proto
 from ..layer import register
 from .labels import Labels
@@ -34,8 +35,8 @@ class InfogainLoss(Loss):
                 "an infogain matrix is needed: a third bottom or infogain_loss_param.source"
             )
         try:
-            proto = read_blob_proto(source)
-        except (RuntimeError, ValueError) as error:
+            proto = read_blob_proto(allowed.to_read(source))
+        except (OSError, RuntimeError, ValueError) as error:
             raise self.error(f"infogain matrix: {error}") from error
         values = list(proto.double_data or proto.data)
         return torch.tensor(values, dtype=torch.float32, device=context.CPU)

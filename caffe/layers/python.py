@@ -1,14 +1,13 @@
 """The Python layer type: a class of the user's, found by module and name
 (include/caffe/layers/python_layer.hpp, src/caffe/layer_factory.cpp)."""
 
-import contextlib
 import importlib
 import os
-import sys
-from collections.abc import Iterator
 from typing import Any
 
+from .. import python_modules
 from ..layer import Layer, describe, register
+from ..names import as_text
 
 
 class PythonLayerError(SystemError):
@@ -27,10 +26,10 @@ class Python(Layer):
     def create(cls, layer_param: Any, folder: str | None = None) -> Layer:
         """A layer of the class that python_param names, with `param_str` and `phase` set.
 
-        The module is looked for in `folder` (the prototxt's), the working directory and sys.path.
-        Raises PythonLayerError when there is no such module or class.
+        `folder` is the prototxt's; python_modules.py says where the module may come from.
+        Raises PythonLayerError when it is not there, or has no such class.
         """
-        return made(find_class(layer_param, folder), layer_param)
+        return made(python_layer_class(layer_param, folder), layer_param)
 
 
 def made(found: type[Layer], layer_param: Any) -> Any:
@@ -48,29 +47,25 @@ def made(found: type[Layer], layer_param: Any) -> Any:
     return layer
 
 
-def find_class(layer_param: Any, folder: str | None) -> type[Layer]:
-    """The class that python_param names; errors as Python.create."""
+def python_layer_class(layer_param: Any, folder: str | None = None) -> type[Layer]:
+    """The class that a Python layer's message names, imported by the rule of python_modules.py.
+
+    Raises PythonLayerError, a SystemError, when there is no such module or class.
+    """
     param = layer_param.python_param
-    where = f"{describe(layer_param)}: module '{param.module}'"
-    if not param.module or not param.layer:
+    name, layer = as_text(param.module), as_text(param.layer)
+    where = f"{describe(layer_param)}: module '{name}'"
+    if not name or not layer:
         raise PythonLayerError(f"{where}: python_param must name both module and layer")
-    places = list(dict.fromkeys(filter(None, (folder, os.getcwd()))))
-    with in_front_of_path(places):
-        try:
-            module = importlib.import_module(param.module)
-        except Exception as error:
-            raise PythonLayerError(
-                f"{where} cannot be imported: {type(error).__name__}: {error}; looked in "
-                f"{', '.join(filter(None, dict.fromkeys(sys.path)))}"
-            ) from error
-    found = getattr(module, param.layer, None)
+    module = import_module(name, where, folder)
+    found = getattr(module, layer, None)
     if found is None:
         names = [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, Layer)]
         raise PythonLayerError(
-            f"{where} ({module.__file__}) has no class '{param.layer}'; its layers: "
+            f"{where} ({module.__file__}) has no class '{layer}'; its layers: "
             f"{', '.join(names) or 'none'}"
         )
-    return checked_class(found, f"{where}: {param.layer}")
+    return checked_class(found, f"{where}: {layer}")
 
 
 def checked_class(found: Any, where: str, kind: type[Exception] | None = None) -> type[Layer]:
@@ -83,13 +78,19 @@ def checked_class(found: Any, where: str, kind: type[Exception] | None = None) -
     return found
 
 
-@contextlib.contextmanager
-def in_front_of_path(folders: list[str]) -> Iterator[None]:
-    """Put folders in front of sys.path for the block, for the imports of the module as well."""
-    before = list(sys.path)
-    sys.path[:0] = folders
+def import_module(name: str, where: str, folder: str | None) -> Any:
+    """The module of a Python layer; PythonLayerError, beginning with `where`, if it cannot be had."""
     try:
-        yield
-    finally:
-        # what the module itself put on the path stays
-        sys.path[:] = [p for p in sys.path if p not in folders or p in before]
+        with python_modules.only_allowed(folder):
+            if python_modules.is_of_python(name):
+                raise PythonLayerError(f"{where} is one of Python's own, which have no layers")
+            return importlib.import_module(name)
+    except PythonLayerError:
+        raise
+    except Exception as error:
+        places = ", ".join(python_modules.searched(folder))
+        missing = getattr(error, "name", None) if isinstance(error, ImportError) else None
+        hint = python_modules.why_not(missing or name, folder) or f"looked in {places}"
+        raise PythonLayerError(
+            f"{where} cannot be imported: {type(error).__name__}: {error}; {hint}"
+        ) from error

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..files import allowed, limits
 from ..files.read import read_blob_proto
 from ..files.wire import looks_like
 from ..glog import info
@@ -85,11 +86,11 @@ def read_mean(layer: Layer, path: str) -> np.ndarray:
     path = os.fsdecode(path)
     info("data_transformer.cpp:25", f"Loading mean file from: {path}")
     try:
-        proto = read_blob_proto(path)
+        proto = read_blob_proto(allowed.to_read(path))
         if not (proto.data or proto.double_data):
             raise ValueError(f"{path}: no blob (.binaryproto) of Caffe's: it holds no values")
         mean = blobproto_to_array(proto).astype(np.float32)
-    except (RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise layer.error(f"mean_file: {error}") from error
     return mean.reshape(mean.shape[-3:])
 
@@ -119,6 +120,7 @@ def decode_picture(data: bytes, color: bool | None = None) -> np.ndarray:
 def _readable(source: Any) -> Iterator[Image.Image]:
     try:
         with Image.open(source) as file:
+            limits.pixels(size_of(source), file)
             yield file
     except UnidentifiedImageError as error:
         if not isinstance(source, io.BytesIO):
@@ -126,8 +128,15 @@ def _readable(source: Any) -> Iterator[Image.Image]:
         raise OSError(
             f"an encoded Datum holds no picture{looks_like(source.getvalue())}"
         ) from error
-    except (SyntaxError, Image.DecompressionBombError) as error:  # of a broken PNG, of a huge one
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # decoders raise a dozen types: of a broken PNG, of a huge one
         raise OSError(str(error)) from error
+
+
+def size_of(source: str | io.BytesIO) -> int:
+    """The size of a file, by its path or open in memory."""
+    return len(source.getbuffer()) if isinstance(source, io.BytesIO) else os.path.getsize(source)
 
 
 def _has_alpha(file: Image.Image) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..c_math import c_round
+from ..files import allowed
 from ..layer import register
 from .data import PrefetchingData
 from .transform import read_mean, resize
@@ -46,7 +47,9 @@ class WindowData(PrefetchingData):
         self.foreground: list[Window] = []
         self.background: list[Window] = []
         try:
-            with open(p.source, encoding="utf-8", errors="surrogateescape") as file:
+            with open(
+                allowed.to_read(os.fsdecode(p.source)), encoding="utf-8", errors="surrogateescape"
+            ) as file:
                 self.read_windows(self.words_of(file))
         except OSError as error:
             raise self.error(f"source, the list of windows: {error}") from error

@@ -23,6 +23,8 @@ from fcn.datasets.dataset import VOID
 from fcn.datasets.masks import BadLabel, Fault
 from fcn.wording import counted, first_few
 
+load_mat = getattr(caffe.io, "load_mat", scipy.io.loadmat)  # BVLC's pycaffe has none
+
 
 def reading_ahead(name: str) -> ThreadPoolExecutor:
     """A thread for a layer of that name; one that a forked process goes on with, if `caffe` has it."""
@@ -266,9 +268,10 @@ class SegDataLayer(caffe.Layer):
         if not path.is_file():
             raise self.missing(f"{path.absolute()} is not there")
         try:
-            content = scipy.io.loadmat(path)
+            content = load_mat(path)
         except Exception as error:  # scipy raises half a dozen unrelated types on a broken file
-            raise self.failure(ValueError, f"{path}: not a readable .mat file: {error}") from error
+            why = str(error).removeprefix(f"{path}: not a readable .mat file: ")
+            raise self.failure(ValueError, f"{path}: not a readable .mat file: {why}") from error
         if key not in content:
             has = ", ".join(name for name in content if not name.startswith("__"))
             raise self.failure(ValueError, f"{path}: no variable {key!r} (it has {has or 'none'})")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fcn.options import device, jobs
+from fcn.options import any_file, device, jobs
 
 IMAGE = (
     "a picture; a folder: the pictures in it and in its folders; a pattern, in quotes or not; "
@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--batch", type=positive, metavar="N", help=text)
     device.add_options(parser)
+    any_file.add_option(parser)
     jobs.add_options(parser)
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fcn.options import device
+from fcn.options import any_file, device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +17,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("old_gpu", nargs="?", type=int, metavar="GPU", help="as --gpu")
     device.add_options(parser)
+    any_file.add_option(parser)
     add("--weights", nargs="+", type=Path, help="start from these files")
     add("--run", metavar="NAME", help="the run's name (default: the next number)")
     add(

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import caffe
+from caffe import python_modules
 from caffe.files import database
 from caffe.io import array_to_datum
 
@@ -71,7 +72,8 @@ class Told(Silent):
 def folder(tmp_path, monkeypatch):
     """Data for every data layer."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(python_modules, "_allowed", {})
+    caffe.allow_python_layers(tmp_path)
     (tmp_path / "told.py").write_text(TOLD)
     rng = np.random.RandomState(0)
     pixels = rng.randint(0, 255, (PICTURES, 12, 14, 3)).astype(np.uint8)

@@ -8,6 +8,7 @@ import os
 import numpy as np
 from PIL import Image
 
+from ...files import allowed, limits
 from ...files.prototxt import set_string
 from ...glog import info
 from ...layer import register
@@ -34,7 +35,9 @@ class LabelledPictures(PrefetchingData):
         """Read the list of pictures."""
         info("image_data_layer.cpp:38", f"Opening file {self.param.source}")
         try:
-            with open(self.param.source, encoding="utf-8", errors="surrogateescape") as file:
+            with open(
+                allowed.to_read(self.param.source), encoding="utf-8", errors="surrogateescape"
+            ) as file:
                 self.lines = [line.split() for line in file if line.strip()]
         except OSError as error:
             raise self.error(f"source, the list of pictures: {error}") from error
@@ -80,10 +83,11 @@ class LabelledPictures(PrefetchingData):
     def labels_of(self, path: str) -> np.ndarray:
         """A map of labels (1, H, W) from a picture file: gray values, or a palette's numbers."""
         try:
-            with Image.open(path) as file:
+            with Image.open(allowed.to_read(path)) as file:
+                limits.pixels(path, file)
                 numbers = file.mode == "P" or file.mode.startswith("I")  # of 16 or 32 bits
                 values = np.asarray(file if numbers else file.convert("L"))
-        except (OSError, SyntaxError) as error:
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise self.error(f"cannot read labels {path}: {error}") from error
         if values.max(initial=0) > 255:
             raise self.error(f"labels {path} go up to {values.max()}: eight bits hold them all")

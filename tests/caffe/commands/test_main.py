@@ -75,7 +75,9 @@ def test_mistakes_get_one_sentence_and_exit_code_1(training, capfd, arguments, w
     assert said[0].startswith("caffe")
 
 
-def test_errors_of_a_python_layer_tell_where(folder, capfd):
+def test_errors_of_a_python_layer_tell_where(folder, capfd, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.syspath_prepend(folder)
     (folder / "faulty.py").write_text(
         "import caffe\nclass Faulty(caffe.Layer):\n    def setup(self, bottom, top):\n"
         "        raise ValueError('no such split')\n    def reshape(self, bottom, top): pass\n"

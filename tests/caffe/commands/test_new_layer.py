@@ -25,6 +25,7 @@ def test_the_printed_layer_runs(how, name, module, capsys, net_of, tmp_path, mon
     text = capsys.readouterr().out
     (tmp_path / f"{module}.py").write_text(text)
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    monkeypatch.setattr("caffe.python_modules._allowed", {str(tmp_path): None})
     monkeypatch.setitem(OWN_TYPES, name, None)  # for this test
     lines = re.search(r"    layer \{.*?\n    \}", text, re.DOTALL)[0]
     for field, value in (("name", "l"), ("bottom", "x"), ("top", "y")):

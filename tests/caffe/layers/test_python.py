@@ -47,14 +47,16 @@ DATA = 'layer { name: "data" type: "Input" top: "x" input_param { shape { dim: 2
 
 
 @pytest.fixture
-def module(tmp_path):
-    """Writes modules beside the net of `net_of`; they are forgotten afterwards."""
+def module(tmp_path, monkeypatch):
+    """Writes modules beside the net of `net_of`, which is allowed; they are forgotten afterwards."""
+    monkeypatch.setattr("caffe.python_modules._allowed", {})
     before = set(sys.modules)
 
     def write(name, text=MODULE):
         (tmp_path / f"{name}.py").write_text(text)
         return name
 
+    caffe.allow_python_layers(tmp_path)
     yield write
     for name in set(sys.modules) - before:
         del sys.modules[name]
@@ -77,16 +79,8 @@ def test_a_layer_beside_its_prototxt(net_of, module, monkeypatch, tmp_path):
     assert (net.forward()["y"] == 6).all()
     net.blobs["y"].diff[...] = 1
     np.testing.assert_array_equal(net.backward()["x"], np.full((2, 3), 2))
+    assert net.layers[-1].param_str == net.layers[-1].param_str_ == "k"
     assert net.layers[-1].seen == ("k", caffe.TRAIN, "RawBlobVec", "Python", "BoolVec")
-
-
-def test_a_layer_in_the_working_directory(net_of, module, monkeypatch, tmp_path):
-    folder = tmp_path / "work"
-    folder.mkdir()
-    (folder / "pl_work.py").write_text(MODULE)
-    monkeypatch.chdir(folder)
-    net = net_of(net_text("pl_work", "Double", ""))
-    assert net.layers[-1].param_str == net.layers[-1].param_str_ == ""
 
 
 def test_a_module_may_import_its_neighbours(net_of, module):
