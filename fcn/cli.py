@@ -48,6 +48,7 @@ COMMANDS = {
     "report": Command("fcn.report", "show a run, or several side by side, as a page of HTML"),
     "results": Command("fcn.results", "write results.md from the records of scores"),
     "demo": Command("fcn.demo", "run the whole chain on the embedded task"),
+    "systems": Command("fcn.systems", "train what grew out of FCN on the embedded task"),
 }
 GROUPS = {"data": "get and check data sets"}
 
