@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import caffe
 from caffe import layers as L
 from caffe import params as P
-from fcn.nets import LEARNED, VGG16, Top, conv_relu, dropout, max_pool
+from fcn.nets import FIXED, LEARNED, VGG16, Top, conv_relu, dropout, max_pool
+from fcn.prototxts import NetParameter
 from fcn.tasks import Task
 
 CELL = 8  # pixels between two scores
+MEAN = (102.93, 111.36, 116.52)  # BGR, of the released VOC net
 
 
 class Context(NamedTuple):
@@ -104,9 +106,18 @@ def context(n: caffe.NetSpec, bottom: Top, classes: int, module: Context, **more
 # ---- as parts of a net to train and to score
 
 
-def mirrored(n: caffe.NetSpec, fc6: int, least: int = 0) -> Top:
-    """Add the picture mirrored at its borders; `least` is the least number of cells along a side."""
-    params = dict(margin=margin(fc6), cell=CELL, least=least)
+def data(n: caffe.NetSpec, split: str, task: Task) -> None:
+    """Add the data layer's tops; VOC's pictures without the mean of the released net."""
+    task.data(n, split, **({} if task.body else dict(mean=MEAN)))
+
+
+def mirrored(n: caffe.NetSpec, task: Task) -> Top:
+    """Add the picture mirrored at its borders.
+
+    To 900x900 at least on VOC, as the published test does; the embedded task has no least size.
+    """
+    fc6 = task.body.get("fc6", 7)
+    params = dict(margin=margin(fc6), cell=CELL, least=0 if task.body else 66)
     n.mirrored = L.Python(
         n.data, module="fcn.reflection", layer="ReflectionPadding", param_str=repr(params)
     )
@@ -130,5 +141,29 @@ def score_of_pixels(n: caffe.NetSpec, scores: Top) -> None:
 
 
 def body_of(task: Task) -> dict[str, Any]:
-    """What `front_end` differs by on a task, and what it has in training."""
+    """What the front end of a task's nets differs by, and how its last layer begins."""
     return dict(param=LEARNED, final_filler=dict(type="gaussian", std=0.001)) | task.body
+
+
+def frozen(task: Task) -> dict[str, Any]:
+    """The same of a front end that learns no more."""
+    return body_of(task) | dict(param=FIXED * 2, first_rate=1)
+
+
+def with_context(module: Context, split: str, task: Task) -> NetParameter:
+    """The net of one split: a front end that learns no more, and a context module that does."""
+    n = caffe.NetSpec()
+    data(n, split, task)
+    scores = front_end(n, mirrored(n, task), task.classes, "fc-final", **frozen(task))
+    scores = context(n, scores, task.classes, module, param=LEARNED)
+    (loss_of_cells if split == "train" else score_of_pixels)(n, scores)
+    return n.to_proto()
+
+
+def of_size(n: caffe.NetSpec, height: int, width: int) -> NetParameter:
+    """A net whose input, `data`, is stated as the released nets state it."""
+    net = n.to_proto()
+    del net.layer[0]
+    net.input.append("data")
+    net.input_shape.add(dim=[1, 3, height, width])
+    return net

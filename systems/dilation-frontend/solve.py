@@ -3,7 +3,7 @@
 from fcn.train import Recipe, Schedule, solve
 
 RECIPE = Recipe(
-    start="ilsvrc-nets/vgg16-fcn", rounds=15, steps=4000, sample=Schedule(rounds=3, steps=400)
+    start="ilsvrc-nets/vgg16-fcn", rounds=15, steps=4000, sample=Schedule(rounds=4, steps=500)
 )
 
 if __name__ == "__main__":
