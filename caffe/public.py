@@ -41,7 +41,7 @@ from .updates import (
     get_solver,
 )
 
-from . import coord_map, diagnosis, draw, io, learnable  # isort: skip
+from . import coord_map, crf, diagnosis, draw, io, learnable  # isort: skip
 from .running import memory, roofline  # isort: skip
 
 Tally = ConfusionMatrix  # its first name
@@ -66,6 +66,7 @@ __all__ = [
     "Tally",
     "Timer",
     "coord_map",
+    "crf",
     "diagnosis",
     "draw",
     "export",

@@ -158,7 +158,10 @@ def start_from_vgg16(net: Any, vgg16: Any) -> None:
         values, biases = source[0].data, source[1].data
         if name.startswith("fc"):
             terms = values[0].size / weights.data[0].size
-            values, biases = terms * fewer(values, weights.data.shape), fewer(biases, bias.data.shape)
+            values, biases = (
+                terms * fewer(values, weights.data.shape),
+                fewer(biases, bias.data.shape),
+            )
         weights.data[...], bias.data[...] = values, biases
 
 

@@ -30,6 +30,7 @@ FLOORS = [
         *("arguments", "background", "layer_functions", "named", "one_thread", "views"),
     ),
     ("files", "graph", "net_spec", "coord_map", "layout", "svg", "draw", "io", "kernels"),
+    ("permutohedral", "crf"),
     ("syncedmem", "blob"),
     ("layer", "filler"),
     ("files.weights",),  # of a net's layers
