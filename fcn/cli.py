@@ -36,6 +36,7 @@ COMMANDS = {
     "train": Command("fcn.train", "train a model, scoring it as it goes"),
     "score": Command("fcn.scoring", "score weights on their data set"),
     "infer": Command("fcn.infer", "segment pictures"),
+    "crf-search": Command("fcn.crf_search", "look for the parameters of a dense CRF"),
     "doctor": Command("fcn.doctor.command", "look for what would spoil a training, before it"),
     "explain": Command("fcn.explain", "show a net as a table, and where its offsets come from"),
     "figure": Command("fcn.figure", "draw pictures as several models see them, or a layer's maps"),
