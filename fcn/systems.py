@@ -40,7 +40,10 @@ class Step(NamedTuple):
 
 
 # In the order in which they start from each other
-STEPS = (Step("dilation-frontend", "VGG-16 at stride 8 by dilated convolutions", "voc-fcn32s"),)
+STEPS = (
+    Step("dilation-frontend", "VGG-16 at stride 8 by dilated convolutions", "voc-fcn32s"),
+    Step("crf-rnn", "mean field as layers behind FCN-8s, end to end", "voc-fcn8s"),
+)
 HEAD = """# What grew out of FCN, on the embedded task
 
 Written by `fcn systems` from `results.jsonl`, never by hand. Mean IU on the 80 held-back scenes; in

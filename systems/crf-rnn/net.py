@@ -71,5 +71,38 @@ def crf(
     )
 
 
+# Tops of the released net, where they are not called as their layers, and names of layers without weights
+TOPS = {"score-fr": "score", "upsample": "bigscore", "score": "crfscore"}
+LAYERS = {"score-fused": "fuse", "score-final": "fuse"} | dict.fromkeys(
+    ("score-pool4c", "score-pool3c", "coarse"), "crop"
+)
+
+
+def released() -> dict[str, NetParameter]:
+    """The deploy net as released, 500x500, without offsets of its crops, which the net itself tells."""
+    n, classes = caffe.NetSpec(), SYSTEM_VOC.classes
+    n.data = L.Input()
+    vgg16(n, n.data)
+    fcn8s(n, classes, dict(weight_filler=dict(type="bilinear")))
+    n.score = crf(n, classes, 5, VOC, RATES)
+    net = n.to_proto()
+    del net.layer[0]
+    net.name, net.force_backward = "CRFRNN-VOC", True
+    net.input.append("data")
+    net.input_dim.extend([1, 3, 500, 500])
+    for layer in net.layer:
+        for blobs in (layer.bottom, layer.top):
+            blobs[:] = [TOPS.get(blob, blob) for blob in blobs]
+        layer.name = LAYERS.get(layer.name, layer.name)
+        layer.ClearField("crop_param")
+        if layer.type == "Convolution":
+            settings = layer.convolution_param
+            settings.engine = P.Convolution.CAFFE
+            settings.ClearField("stride")
+            if list(settings.pad) == [0]:
+                settings.ClearField("pad")
+    return {"TVG_CRFRNN_new_deploy": net}
+
+
 if __name__ == "__main__":
-    write(__file__, fcn, SYSTEM_VOC, SYSTEM_SAMPLE, deployed=True)
+    write(__file__, fcn, SYSTEM_VOC, SYSTEM_SAMPLE, deployed=True, released=released)

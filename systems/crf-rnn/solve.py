@@ -27,7 +27,7 @@ RECIPE = Recipe(
     rounds=10,
     steps=4000,
     initialize=start_from_fcn8s,
-    sample=Schedule(rounds=2, steps=300),
+    sample=Schedule(rounds=2, steps=200),
 )
 
 if __name__ == "__main__":
