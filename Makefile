@@ -5,9 +5,10 @@ SEED ?= 1
 READY = $(VENV)/.ready
 MODELS = $(sort $(wildcard voc-* nyud-* siftflow-* pascalcontext-*))
 STAGES = voc-fcn32s voc-fcn16s voc-fcn8s
+SYSTEMS = $(patsubst %/net.py,%,$(sort $(wildcard systems/*/net.py)))
 
 .DEFAULT_GOAL = help
-.PHONY: help test slow lint coverage demo nets protos bench results docs site
+.PHONY: help test slow lint coverage demo systems nets protos bench results docs site
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
@@ -35,9 +36,12 @@ coverage: $(READY)  ## the lines of caffe/ and fcn/ that no test runs
 demo: $(READY)  ## the whole chain on the embedded task, from nothing to the figure (SEED=n for another)
 	$(PY) -m fcn demo --seed $(SEED)
 
+systems: $(READY)  ## what grew out of FCN, trained on the embedded task (after make demo), and its table
+	$(PY) -m fcn systems
+
 nets: $(READY)  ## every generated prototxt
-	for folder in ilsvrc-nets $(MODELS); do $(PY) $$folder/net.py || exit 1; done
-	for folder in ilsvrc-nets $(STAGES); do $(PY) $$folder/net.py --sample || exit 1; done
+	for folder in ilsvrc-nets $(MODELS) $(SYSTEMS); do $(PY) $$folder/net.py || exit 1; done
+	for folder in ilsvrc-nets $(STAGES) $(SYSTEMS); do $(PY) $$folder/net.py --sample || exit 1; done
 
 # protoc 25: code of that age has no check of the runtime's version, so it works with protobuf 5 and later
 protos:  ## the module and the types generated from caffe.proto

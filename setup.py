@@ -21,13 +21,17 @@ PUBLISHED_MODULES = [
     "vis",
     "voc_layers",
 ]
-PUBLISHED_FILES = [  # of the model folders, whose names have a hyphen, and of data/
+PUBLISHED_FILES = [  # of the model folders, whose names have a hyphen, of systems/ and of data/
     "*-*/*.py",
     "*-*/*.prototxt",
     "*-*/sample/*.prototxt",
     "*-*/sample/*.caffemodel.h5",
     "*-*/caffemodel-url",
     "*-*/README.md",
+    "systems/*/*.py",
+    "systems/*/*.prototxt",
+    "systems/*/sample/*.prototxt",
+    "systems/*/README.md",
     "data/*/classes.txt",
     "data/*/geo_classes.txt",
     "data/*/README.md",

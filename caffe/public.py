@@ -38,7 +38,7 @@ from .updates import (
 )
 from .workers import set_solver_count, set_solver_rank, solver_count, solver_rank
 
-from . import coord_map, diagnosis, draw, io, learnable, workers  # isort: skip
+from . import coord_map, crf, diagnosis, draw, io, learnable, workers  # isort: skip
 from .running import memory, roofline  # isort: skip
 
 Tally = ConfusionMatrix  # its first name
@@ -65,6 +65,7 @@ __all__ = [
     "allow_python_layers",
     "allow_writing",
     "coord_map",
+    "crf",
     "diagnosis",
     "draw",
     "export",

@@ -36,6 +36,7 @@ COMMANDS = {
     "train": Command("fcn.train", "train a model, scoring it as it goes"),
     "score": Command("fcn.scoring", "score weights on their data set"),
     "infer": Command("fcn.infer", "segment pictures"),
+    "crf-search": Command("fcn.crf_search", "look for the parameters of a dense CRF"),
     "doctor": Command("fcn.doctor.command", "look for what would spoil a training, before it"),
     "explain": Command("fcn.explain", "show a net as a table, and where its offsets come from"),
     "figure": Command("fcn.figure", "draw pictures as several models see them, or a layer's maps"),
@@ -48,6 +49,7 @@ COMMANDS = {
     "report": Command("fcn.report", "show a run, or several side by side, as a page of HTML"),
     "results": Command("fcn.results", "write results.md from the records of scores"),
     "demo": Command("fcn.demo", "run the whole chain on the embedded task"),
+    "systems": Command("fcn.systems", "train what grew out of FCN on the embedded task"),
 }
 GROUPS = {"data": "get and check data sets"}
 

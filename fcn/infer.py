@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 import caffe
-from fcn import devices, jobs, picture_files, together
+from fcn import crf, devices, jobs, picture_files, together
 from fcn.equal_scores import AllEqual
 from fcn.finite_scores import NotFinite, require_finite
 from fcn.pictures import Unreadable, from_array
@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
 def segment_all(args: argparse.Namespace) -> int:
     """Segment this worker's share of the pictures; returns the exit code."""
     caffe.init_log(1)  # warnings, not how the net is built
+    parameters = crf.given(args, args.sample)
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the user's own large pictures
     found = picture_files.find(args.images, args.out, once=not (args.depth or args.hha))
     if not found.pictures:
@@ -57,12 +58,15 @@ def segment_all(args: argparse.Namespace) -> int:
             sample=args.sample,
             max_pixels=args.max_pixels,
             any_weights=args.any_weights,
+            crf=parameters,
         )
         require_classes(segmenter, args.classes)
         kinds = list(segmenter.about.kinds.values())
         if kinds[0] == "hha":
             print(f"{segmenter.about.model} reads HHA pictures, not colours")
         print(f"{segmenter.about.model}: {segmenter.about.weights}", flush=True)
+        if parameters:
+            print(f"with a dense CRF of {parameters}", flush=True)
         left_out = f"; {plural(found.results, 'result')} of earlier runs left out"
         print(plural(len(found.pictures), "picture") + left_out * bool(found.results), flush=True)
     others = others_of(segmenter, found.pictures, args)

@@ -1,7 +1,7 @@
 """Finds a model's folder and its prototxts by the name given on a command line.
 
-A net is named by its model folder (`voc-fcn8s`, or any path to one); the classification nets, which
-share a folder, are named `ilsvrc-nets/vgg16` and so on.
+A net is named by its model folder (`voc-fcn8s`, `systems/dilation`, or any path to one); the
+classification nets, which share a folder, are named `ilsvrc-nets/vgg16` and so on.
 """
 
 import difflib
@@ -11,6 +11,7 @@ from pathlib import Path
 from fcn import places
 
 CLASSIFIERS = "ilsvrc-nets"
+SYSTEMS = "systems"  # holds the model folders of what grew out of FCN
 STEMS = ("val", "test", "deploy")  # of the prototxts that a model is scored with, or else read from
 
 
@@ -20,15 +21,36 @@ def model_name(name: str) -> str:
     `voc-fcn8s`, `voc-fcn8s/` and any path to that folder are the same model. Raises
     FileNotFoundError, which suggests the most similar name, if there is no such folder.
     """
+    roots = (places.HOME, places.ROOT)
     for path in (Path(name).resolve(), places.HOME / name, places.ROOT / name):
         folder = path.resolve()
-        if folder.is_dir() and folder not in (places.HOME, places.ROOT):
-            ours = folder.parent in (places.HOME, places.ROOT)
-            return folder.name if ours else str(folder)
-    known = sorted(path.parent.name for path in places.ROOT.glob("*-fcn*/net.py"))
+        if folder.is_dir() and folder not in roots:
+            ours = folder.parent in roots or folder.parent in [root / SYSTEMS for root in roots]
+            return short_name(folder) if ours else str(folder)
+    known = [*known_models(), *(short_name(path) for path in system_folders())]
     near = difflib.get_close_matches(str(name), known, 1, 0)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise FileNotFoundError(f"no model folder {places.HOME / name}{hint}")
+
+
+def short_name(folder: Path) -> str:
+    """A model folder's name; of a system's, with the folder that it is in.
+
+    >>> short_name(Path("/work/systems/dilation")), short_name(Path("/work/voc-fcn8s"))
+    ('systems/dilation', 'voc-fcn8s')
+    """
+    folder = folder.absolute()
+    return f"{SYSTEMS}/{folder.name}" if folder.parent.name == SYSTEMS else folder.name
+
+
+def known_models() -> list[str]:
+    """The names of the published FCNs."""
+    return sorted(path.parent.name for path in places.ROOT.glob("*-fcn*/net.py"))
+
+
+def system_folders() -> list[Path]:
+    """The model folders of the systems that grew out of FCN."""
+    return sorted(path.parent for path in places.ROOT.glob(f"{SYSTEMS}/*/solve.py"))
 
 
 def folder(net: str, sample: bool = False) -> Path:

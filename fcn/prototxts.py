@@ -3,7 +3,7 @@
 import argparse
 import importlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -197,20 +197,23 @@ def write(
     task: Task,
     sample: Task | None = None,
     deployed: bool = False,
+    released: Callable[[], dict[str, NetParameter]] | None = None,
 ) -> None:
     """The command line of a model's net.py: write the model's prototxts beside the script.
 
     `build(split, task)` makes a net. `sample` is the task that --sample stands for; its prototxts
-    go to the folder `sample`. `deployed` adds deploy.prototxt.
+    go to the folder `sample`. `deployed` adds deploy.prototxt; `released()`, file stem -> net, adds
+    prototxts as their authors released them.
     """
     parser = argparse.ArgumentParser(description="write this model's prototxts")
     if sample:
         parser.add_argument("--sample", action="store_true", help="those of the embedded task")
     folder = Path(script).resolve().parent
     args = parser.parse_args()
+    more = released() if released and not getattr(args, "sample", False) else {}
     if sample and args.sample:
         task, folder = sample, folder / "sample"
-    for path in write_files(folder, build, task, deployed):
+    for path in write_files(folder, build, task, deployed, more):
         print(f"wrote {path}")
 
 
@@ -219,11 +222,13 @@ def write_files(
     build: Callable[[str, Task], NetParameter],
     task: Task,
     deployed: bool = False,
+    more: Mapping[str, NetParameter] | None = None,
 ) -> list[Path]:
-    """Write a model's prototxts into a folder; returns their paths."""
+    """Write a model's prototxts, and those of `more` nets, into a folder; returns their paths."""
     folder.mkdir(exist_ok=True)
     paths = []
-    for name, text in prototxts(build, task, deployed).items():
+    texts = {name: text_of(net) for name, net in (more or {}).items()}
+    for name, text in (prototxts(build, task, deployed) | texts).items():
         paths.append(folder / f"{name}.prototxt")
         paths[-1].write_text(text)
     return paths

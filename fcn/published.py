@@ -16,6 +16,8 @@ NAMES = {
         "../vgg16fc.caffemodel",
     ],
     "ilsvrc-nets/alexnet-fcn": ["alexnet-fcn.caffemodel"],
+    "systems/dilation-frontend": [],  # published as a part of systems/dilation only
+    "systems/crf-rnn": ["TVG_CRFRNN_COCO_VOC.caffemodel"],
     "voc-fcn32s": ["fcn32s-heavy-pascal.caffemodel", "fcn-32s-pascal.caffemodel"],
     "voc-fcn16s": ["fcn16s-heavy-pascal.caffemodel", "fcn-16s-pascal.caffemodel"],
     "voc-fcn8s": ["fcn8s-heavy-pascal.caffemodel", "fcn-8s-pascal.caffemodel"],
@@ -66,6 +68,8 @@ MEGABYTES = {
     "ilsvrc-nets/alexnet": 244,
     "ilsvrc-nets/vgg16-fcn": 537,
     "ilsvrc-nets/alexnet-fcn": 227,
+    "systems/dilation-frontend": 537,
+    "systems/crf-rnn": 538,
     "voc-fcn32s": 545,
     "voc-fcn16s": 539,
     "voc-fcn8s": 538,

@@ -1,6 +1,7 @@
 """A model's recipe: what each solve.py says beside its solver.prototxt."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -25,6 +26,8 @@ class Recipe(NamedTuple):
     # initialize(net, *those nets) fills `net`. None: copy the layers of the same name.
     initialize: Callable[..., None] | None = None
     sample: Schedule | None = None  # on the embedded task, if the model has such a form
+    # prepare(folder) makes what the nets in `folder` read beside the data set, before they are built
+    prepare: Callable[[Path], None] | None = None
 
     @property
     def starts(self) -> list[str]:

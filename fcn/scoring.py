@@ -1,9 +1,9 @@
 """Scores segmentations: between a solver's steps, or `fcn score --model voc-fcn8s`."""
 
 import argparse
-import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 import caffe
 from fcn import (
+    crf,
     devices,
     finite_scores,
     jobs,
@@ -25,9 +26,9 @@ from fcn import (
     together,
     weights,
 )
+from fcn.confusion import ConfusionMatrix, RefinedConfusionMatrix
 from fcn.datasets.sample import tells_how_to_get_scenes
-from fcn.measures import collapsed, fast_hist, scores
-from fcn.predictions import array_predicted
+from fcn.measures import collapsed, scores
 from fcn.records import read_records as read_records
 from fcn.records import write_record as write_record
 from fcn.report.pictures import Keeper
@@ -38,38 +39,6 @@ from fcn.watching.causes import why_equal
 SERVER = "results/VOC2012/Segmentation/comp6_test_cls"  # comp6: trained on more than VOC's own
 
 
-class ArrayConfusionMatrix:
-    """`caffe.ConfusionMatrix` in NumPy, for BVLC's pycaffe, which has none."""
-
-    def __init__(self, net: caffe.Net, scores: str, truth: str, loss: str | None = None):
-        """Of the blobs of these names."""
-        self.scores, self.truth = net.blobs[scores], net.blobs[truth]
-        self.loss = loss and net.blobs[loss]
-        self.hist = np.zeros([self.scores.data.shape[1]] * 2, np.int64)
-        self.each: list[float] = []
-
-    def add(self) -> None:
-        """Count the last pass."""
-        truth = self.truth.data[0, 0].ravel()
-        self.hist += fast_hist(truth, self.prediction().ravel(), len(self.hist))
-        self.each += [float(self.loss.data.flat[0])] if self.loss else []
-
-    def prediction(self) -> np.ndarray:
-        """The class of each pixel in the last pass."""
-        return array_predicted(self.scores)
-
-    def losses(self) -> list[float]:
-        """The loss of each pass."""
-        return self.each
-
-    def result(self) -> tuple[np.ndarray, float]:
-        """The confusion matrix and the sum of the losses."""
-        return self.hist, math.fsum(self.each)
-
-
-ConfusionMatrix = getattr(caffe, "ConfusionMatrix", ArrayConfusionMatrix)
-
-
 def compute_hist(
     net: caffe.Net,
     save_dir: str | Path | None,
@@ -77,23 +46,30 @@ def compute_hist(
     layer: str = "score",
     gt: str = "label",
     keeper: Keeper | None = None,
+    parameters: crf.Parameters | None = None,
 ) -> tuple[np.ndarray, float]:
     """Run the net once for each id of `dataset`; returns (confusion matrix, mean loss).
 
     Of several workers each takes its share of the ids, and gets the result of all.
     With a `save_dir`, which is made if needed, each prediction is saved there as a palette PNG,
     ID.png. Raises NotFinite, a ValueError, if scores are not finite; their prediction is not saved.
-    A `keeper` gets the first pictures for the report.
+    A `keeper` gets the first pictures for the report. With `parameters` a dense CRF refines the scores.
     """
     if save_dir:
         Path(save_dir).mkdir(parents=True, exist_ok=True)
-    matrix = ConfusionMatrix(net, layer, gt, _loss_of(net, layer))
+    blobs = net, layer, gt, _loss_of(net, layer)
+    matrix = RefinedConfusionMatrix(*blobs, parameters) if parameters else ConfusionMatrix(*blobs)
     share = together.share(net, dataset)
     for idx in tqdm(share, desc=layer, leave=False, disable=None):  # a bar on a terminal only
         net.forward()
         if idx == share[0]:
             warn_of_raw_pixels(net)
-        matrix.add()
+        try:
+            matrix.add()
+        except finite_scores.NotFinite:
+            raise
+        except ValueError as error:
+            raise ValueError(f"{idx}: {error}") from error
         # On a GPU a look waits for the device, so it is taken where predictions are fetched.
         if save_dir or idx == share[0] or devices.in_use() == "cpu":
             finite_scores.require_finite(net, layer)
@@ -160,15 +136,17 @@ def do_seg_tests(
     record: str | Path | None = None,
     about: Mapping[str, Any] | None = None,
     keeper: Keeper | None = None,
+    parameters: crf.Parameters | None = None,
 ) -> np.ndarray:
     """Print the scores over `dataset`, a list of ids in the order in which the net reads them.
 
     `save_format` is a folder for the predictions, in which `{}` stands for the iteration, or
     false. `record` is a file to which every score of every class is added, as one line of JSON,
-    together with `about`, which describes the weights. Returns the confusion matrix.
+    together with `about`, which describes the weights. With `parameters` a dense CRF refines the
+    scores. Returns the confusion matrix.
     """
     save_dir = save_format.format(iter) if save_format else None
-    hist, loss = compute_hist(net, save_dir, dataset, layer, gt, keeper)
+    hist, loss = compute_hist(net, save_dir, dataset, layer, gt, keeper, parameters)
     result = scores(hist)
     for name, value in (
         ("loss", loss),
@@ -236,6 +214,7 @@ def score(args: argparse.Namespace) -> int:
         raise ValueError("--server: VOC's evaluation server takes predictions of VOC's classes")
     save, record = (path and path.absolute() for path in (args.save, args.record))
     record = record if together.is_first() else None
+    parameters = crf.given(args, args.sample)
     model = models.model_name(args.model)
     with tells_how_to_get_scenes(args.sample):
         file = weights.given_or_found(args.weights, model, args.sample, args.any_weights)
@@ -256,10 +235,16 @@ def score(args: argparse.Namespace) -> int:
     iteration = max(runs.iteration(file), 0)
     name = Path(model).name + ("/sample" if args.sample else "")
     about = results.provenance(name, file, net) if record else None
+    if parameters:
+        print(f"with a dense CRF of {parameters}")
+    if about and parameters:
+        about["crf"] = asdict(parameters)
     for layer, gt in prototxts.scored(prototxts.read_net(prototxt)).items():
         folder = save and str(save / (SERVER if args.server else gt))
         try:
-            hist = do_seg_tests(net, iteration, folder, ids, layer, gt, record, about)
+            hist = do_seg_tests(
+                net, iteration, folder, ids, layer, gt, record, about, None, parameters
+            )
         except finite_scores.NotFinite as error:
             raise finite_scores.NotFinite(f"{file}: {error}", error.weights) from error
         print_classes(hist, task.names_of(layer))

@@ -29,7 +29,17 @@ PASCALCONTEXT = Task(pascalcontext.PASCALCONTEXT)
 SAMPLE = Task(
     sample.SAMPLE, body=dict(narrow=8, fc6=4, drop=0, first_rate=1 / 3600), normalize=True
 )
-BY_NAME = {"voc": VOC, "nyud": NYUD, "siftflow": SIFTFLOW, "pascalcontext": PASCALCONTEXT}
+
+# The nets in systems/NAME/ lie a folder deeper, and so farther from data/.
+SYSTEM_VOC = Task(VOC.dataset, place=dict(data="../../data"))
+SYSTEM_SAMPLE = Task(SAMPLE.dataset, SAMPLE.body, SAMPLE.normalize, dict(data="../../../data"))
+BY_NAME = {
+    "voc": VOC,
+    "nyud": NYUD,
+    "siftflow": SIFTFLOW,
+    "pascalcontext": PASCALCONTEXT,
+    models.SYSTEMS: SYSTEM_VOC,
+}
 GEO_CLASSES = "geo_classes.txt"  # beside a user's own classes.txt, for a second labelling
 
 
@@ -54,8 +64,9 @@ def task_of(model: str, embedded: bool = False) -> Task:
             f"{folder.absolute()} or in the folder above: write the names of its classes there, one "
             "a line, class 0 first"
         )
-    task = BY_NAME[folder.name.partition("-")[0]]
-    if folder.absolute() != places.ROOT / folder.name:  # a copy, which may have been changed
+    name = models.short_name(folder)
+    task = BY_NAME[name.partition("/" if name.startswith(models.SYSTEMS) else "-")[0]]
+    if folder.absolute() != places.ROOT / name:  # a copy, which may have been changed
         for net in prototxts.nets_of(folder).values():
             check_count(net, task.dataset, folder, f"the data set {task.dataset.name}")
     return task
@@ -63,7 +74,7 @@ def task_of(model: str, embedded: bool = False) -> Task:
 
 def is_published(folder: Path) -> bool:
     """Whether a folder has the name of a published model."""
-    return folder.name in weights.NAMES
+    return models.short_name(folder) in weights.NAMES
 
 
 def class_list(folder: Path) -> Path | None:

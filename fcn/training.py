@@ -79,6 +79,8 @@ def train(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
             stack.enter_context(caffe.log_to_file(run.folder / "train.log"))
         settings = settings_of(run, args)
         with tells_how_to_get_scenes(args.sample):
+            if recipe.prepare:
+                recipe.prepare(Path.cwd())
             solver = caffe.get_solver(write_settings(run, settings))
         if args.recompute:
             use_less_memory(solver, recipe.scored)

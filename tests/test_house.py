@@ -40,6 +40,7 @@ FLOORS = [
         ),
     ),
     ("files", "graph", "net_spec", "coord_map", "layout", "svg", "draw", "io", "kernels"),
+    ("permutohedral", "crf"),
     ("syncedmem", "blob"),
     ("layer", "filler"),
     ("files.weights",),  # of a net's layers

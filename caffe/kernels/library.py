@@ -32,6 +32,25 @@ class Convolution(ctypes.Structure):
     ]
 
 
+class Space(ctypes.Structure):
+    """`struct space` of lattice.c: points among which a lattice is made."""
+
+    _fields_ = [
+        *(("points", _LONG), ("d", _LONG), ("features", _POINTER)),
+        *(("least", _LONG * 9), ("radix", _LONG * 9)),
+    ]
+
+
+class Filter(ctypes.Structure):
+    """`struct filter` of lattice_filter.c: a lattice that filters."""
+
+    _fields_ = [
+        *((name, _LONG) for name in ("points", "d", "vertices")),
+        *((name, _POINTER) for name in ("vertex", "lines", "weight")),
+        *((name, _POINTER) for name in ("start", "member", "share")),
+    ]
+
+
 # function -> (types of its arguments, type of its result), as the C files declare them
 SIGNATURES: dict[str, tuple[list[type], type | None]] = {
     "winograd_weights_size": ([_LONG] * 2, _LONG),
@@ -73,6 +92,15 @@ SIGNATURES: dict[str, tuple[list[type], type | None]] = {
         None,
     ),
     "outer_scratch": ([_LONG] * 3, _LONG),
+    "lattice_extent": ([_POINTER, _LONG, _LONG, _POINTER, _POINTER], None),
+    "lattice_simplices": ([ctypes.POINTER(Space), _POINTER, _POINTER, _INT], None),
+    "lattice_number": ([_POINTER, _LONG, _LONG, _POINTER], _LONG),
+    "lattice_lines": ([_POINTER, _LONG, _LONG, _POINTER, _POINTER, _INT], _INT),
+    "lattice_members": ([*[_POINTER] * 2, *[_LONG] * 3, *[_POINTER] * 3], None),
+    "lattice_filter": (
+        [ctypes.POINTER(Filter), *[_POINTER] * 4, _LONG, _INT, _POINTER, _INT],
+        None,
+    ),
     "add_outer": ([_POINTER, _POINTER, *[_LONG] * 3, _POINTER, _POINTER, _INT], None),
 }
 

@@ -63,6 +63,7 @@ class Task(NamedTuple):
     dataset: Dataset
     body: dict = {}  # arguments of `nets.vgg16` that differ from the published net
     normalize: bool = False  # average the loss over the pixels instead of summing it
+    place: dict = {}  # arguments of `Dataset.add_data_layer`, for nets in other places than models'
 
     @property
     def nets(self) -> dict[str, str]:
@@ -86,7 +87,7 @@ class Task(NamedTuple):
 
     def data(self, n: caffe.NetSpec, split: str, *args: Any, **kwargs: Any) -> None:
         """Add the data layer's tops to a NetSpec."""
-        self.dataset.add_data_layer(n, split, *args, **kwargs)
+        self.dataset.add_data_layer(n, split, *args, **self.place, **kwargs)
 
     def names_of(self, blob: str) -> tuple[str, ...]:
         """The class names of a score blob."""

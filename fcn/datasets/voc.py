@@ -72,17 +72,18 @@ class SBDDSegDataLayer(VOCSegDataLayer):
 def add_data_layer(
     n: caffe.NetSpec,
     split: str,
-    sbdd_dir: str = "../data/sbdd/dataset",
-    voc_dir: str = "../data/pascal/VOC2011",
+    data: str = "../data",
+    sbdd_dir: str = "sbdd/dataset",
+    voc_dir: str = "pascal/VOC2011",
     mean: tuple[float, ...] = MEAN,
     **more: Any,
 ) -> None:
-    """Add data and label: from SBD for the split `train`, from VOC for any other."""
+    """Add data and label: from SBD for the split `train`, from VOC for any other; both are below `data`."""
     params = dict(split=split, mean=mean, seed=SEED, **more)
     if split == "train":
-        params["sbdd_dir"], layer = sbdd_dir, "SBDDSegDataLayer"
+        params["sbdd_dir"], layer = f"{data}/{sbdd_dir}", "SBDDSegDataLayer"
     else:
-        params["voc_dir"], layer = voc_dir, "VOCSegDataLayer"
+        params["voc_dir"], layer = f"{data}/{voc_dir}", "VOCSegDataLayer"
     add_python_layer(n, ["data", "label"], "voc_layers", layer, params)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fcn import models, places, prototxts, runs
+from fcn import models, prototxts, runs
 from fcn import weights as files
 from fcn.doctor.case import Case
 from fcn.doctor.stored import Outputs, layers_in, outputs_of_layers
@@ -44,7 +44,7 @@ def identify(file: Path, sample: bool = False) -> str | None:
 
 def name_of(held: Outputs, sample: bool = False) -> str | None:
     """The model whose learned layers are those of a file."""
-    names = sorted(path.parent.name for path in places.ROOT.glob("*-fcn*/net.py"))
+    names = models.known_models()
     if not held:
         return None
     for form in (sample, not sample):

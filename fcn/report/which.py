@@ -15,8 +15,12 @@ def run_folder(name: str | None, sample: bool = False) -> Path:
     FileNotFoundError if there is none.
     """
     if name is None:
-        pattern = f"*-*/sample/{runs.FOLDER}" if sample else f"*-*/{runs.FOLDER}"
-        found = [folder.parent for folder in places.HOME.glob(pattern)]
+        inner = f"sample/{runs.FOLDER}" if sample else runs.FOLDER
+        found = [
+            folder.parent
+            for models_in in ("*-*", f"{models.SYSTEMS}/*")
+            for folder in places.HOME.glob(f"{models_in}/{inner}")
+        ]
         return _newest(found, f"below {places.HOME}")
     for path in (Path(name), places.HOME / name):
         if path.is_dir() and is_run(path):

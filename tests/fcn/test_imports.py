@@ -11,7 +11,7 @@ import caffe
 PACKAGE = sorted((ROOT / "fcn").rglob("*.py"))
 SCRIPTS = sorted(
     path
-    for path in [*ROOT.glob("*.py"), *ROOT.glob("*-*/*.py")]  # the root, and the model folders
+    for path in [*ROOT.glob("*.py"), *ROOT.glob("*-*/*.py"), *ROOT.glob("systems/*/*.py")]
     if path.name != "setup.py"
 )
 # Modules of pycaffe that may be imported from; of `caffe` itself, the names that it lists.

@@ -59,7 +59,7 @@ def write_model(folder, snapshot=0):
     (folder / "classes.txt").write_text("background\naeroplane\nbicycle\n")
     for name, split in (("train", "train"), ("val", "seg11valid")):
         n = caffe.NetSpec()
-        trees = dict(sbdd_dir="../data/sbd", voc_dir="../data/voc")
+        trees = dict(sbdd_dir="sbd", voc_dir="voc")
         add_data_layer(n, split, **trees, mean=MEAN, classes=3)
         n.body = L.Convolution(n.data, num_output=3, kernel_size=1, pad=20)
         n.drop7 = L.Pooling(n.body, kernel_size=2, stride=2, pool=1)

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 import torch
 
+from ...crf import Kernel, kernel_of_colours, kernel_of_positions, mean_field, positions
 from ...files import allowed
 from ...files.paths import read_bytes
 from ...layer import Blobs, Layer, meaning, register
 from ...proto import caffe_pb2
 from ..loss import FLT_MIN
 from .meanings import SeveralMeanings
-from .permutohedral import Kernel, kernel_of_colours, kernel_of_positions, positions
 
 
 @register
@@ -23,22 +23,6 @@ class DenseCRF(SeveralMeanings):
     """Scores refined by mean field, in which near cells of like colours want one class."""
 
     fork = "DeepLab, CCNN"
-
-
-def mean_field(
-    scores: torch.Tensor, kernels: Sequence[tuple[float, Kernel]], iterations: int
-) -> torch.Tensor:
-    """Probabilities (classes, cells) after some rounds of mean field from softmax(scores).
-
-    A kernel has a weight, and takes cells of different classes apart (Potts).
-    """
-    q = torch.softmax(scores, 0)
-    for _ in range(iterations):
-        wanted = scores.clone()
-        for weight, kernel in kernels:
-            wanted.add_(kernel.filter(q), alpha=weight)
-        q = torch.softmax(wanted, 0)
-    return q
 
 
 class CRFOutput(Layer):

@@ -18,10 +18,10 @@ MEAN = (76.0, 81.0, 75.0)  # BGR, of the training scenes, rounded
 _PARAMS: dict[str, Any] = {"mean": MEAN, "classes": len(CLASSES)}
 
 
-def add_data_layer(n: caffe.NetSpec, split: str) -> None:
+def add_data_layer(n: caffe.NetSpec, split: str, data: str = "../../data") -> None:
     """Add data and label. Scenes are in SBD's and VOC's formats, so VOC's data layers read them."""
-    scenes = f"../../data/{places.SCENES}"
-    voc.add_data_layer(n, split, f"{scenes}/sbd", f"{scenes}/voc", **_PARAMS)
+    sbd, pascal = (f"{places.SCENES}/{tree}" for tree in ("sbd", "voc"))
+    voc.add_data_layer(n, split, data, sbd, pascal, **_PARAMS)
 
 
 @contextmanager

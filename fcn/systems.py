@@ -1,0 +1,151 @@
+"""`fcn systems`: trains what grew out of FCN on the embedded task, and writes systems/results.md.
+
+    fcn demo --seed 2     scenes and nets of a seed
+    fcn systems           every system from those; a line in systems/results.jsonl for each
+    fcn systems --table   only the table
+
+The seed is that of the scenes. A record says what was trained, from what, for how long, and its scores on
+the held-back scenes beside those of the net that it is compared with.
+"""
+
+import argparse
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fcn import models, places, runs
+from fcn.demo import run_python
+from fcn.measures import MEASURES
+from fcn.records import read_records, write_record
+from fcn.results import versions
+
+FOLDER = places.HOME / models.SYSTEMS
+RECORDS, TABLE = FOLDER / "results.jsonl", FOLDER / "results.md"
+
+
+class Step(NamedTuple):
+    """A training, and what its scores are compared with."""
+
+    system: str  # the folder in systems/
+    what: str  # what a reader should know of it
+    against: str  # the net that it is compared with, trained before it
+    arguments: tuple[str, ...] = ()  # of its solve.py, beside --sample and --seed
+    title: str = ""  # of its row, if a system has several
+
+    @property
+    def name(self) -> str:
+        """The title of its row."""
+        return self.title or self.system
+
+
+# In the order in which they start from each other
+STEPS = (
+    Step("dilation-frontend", "VGG-16 at stride 8 by dilated convolutions", "voc-fcn32s"),
+    Step("crf-rnn", "mean field as layers behind FCN-8s, end to end", "voc-fcn8s"),
+)
+HEAD = """# What grew out of FCN, on the embedded task
+
+Written by `fcn systems` from `results.jsonl`, never by hand. Mean IU on the 80 held-back scenes; in
+parentheses what it is above the net that it is compared with, on the same scenes. Seeds are those of
+`fcn demo --seed N`: scenes, first weights, and every net that a system starts from.
+"""
+
+
+def seed_of_scenes() -> int:
+    """The seed that the scenes were drawn by. FileNotFoundError if there are none."""
+    path = places.scenes_folder() / "seed.txt"
+    if not path.is_file():
+        raise FileNotFoundError(f"no scenes in {path.parent}: make them, and the nets, by fcn demo")
+    return int(path.read_text())
+
+
+def last_run(net: str) -> tuple[runs.Run, dict[str, Any]]:
+    """The newest run of a net on the embedded task, and its last scores. FileNotFoundError without."""
+    for run in runs.runs_of(models.own_folder(net, sample=True)):
+        path = run.folder / "scores.jsonl"
+        if path.is_file() and (records := read_records(path)):
+            return run, records[-1]
+    raise FileNotFoundError(
+        f"no run of {net} --sample has scores: train it first (fcn demo, fcn train)"
+    )
+
+
+def record_of(step: Step, seed: int) -> dict[str, Any]:
+    """What a training that has just ended came to."""
+    run, scores = last_run(f"{models.SYSTEMS}/{step.system}")
+    about = run.record()
+    begun, ended = (datetime.fromisoformat(t) for t in (about["started"], about["ended"]["time"]))
+    return {
+        "name": step.name,
+        "seed": seed,
+        "against": step.against,
+        "against_mean_iu": last_run(step.against)[1]["mean_iu"],
+        "steps": scores["iteration"],
+        "seconds": (ended - begun).total_seconds(),
+        **{measure: scores[measure] for measure in MEASURES},
+        "start_sha1": about.get("start_sha1", ""),
+        "date": about["ended"]["time"],
+        "versions": versions(),
+    }
+
+
+def chosen(names: Sequence[str]) -> list[Step]:
+    """The steps of the systems named, or all; ValueError for a name that is none."""
+    known = list(dict.fromkeys(step.system for step in STEPS))
+    wanted = [Path(name).name for name in names] or known
+    if unknown := [name for name in wanted if name not in known]:
+        raise ValueError(f"no system {', '.join(unknown)}; there are {', '.join(known)}")
+    return [step for step in STEPS if step.system in wanted]
+
+
+def table(records: Iterable[dict[str, Any]]) -> str:
+    """The text of results.md: a row a step, a column a seed; the newest record of each counts."""
+    newest = {(record["name"], record["seed"]): record for record in records}
+    seeds = sorted({seed for _, seed in newest})
+    columns = "".join(f" seed {seed} |" for seed in seeds)
+    lines = [HEAD, f"| system | what it is | compared with |{columns} steps | minutes |"]
+    lines.append("|---" * (len(seeds) + 5) + "|")
+    for step in STEPS:
+        found = [newest.get((step.name, seed)) for seed in seeds]
+        there = [record for record in found if record]
+        if not there:
+            continue
+        cells = [cell(record) if record else "" for record in found]
+        minutes = max(record["seconds"] for record in there) / 60
+        lines.append(
+            f"| [{step.name}]({step.system}) | {step.what} | {step.against} | {' | '.join(cells)} | "
+            f"{there[-1]['steps']} | {minutes:.1f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def cell(record: dict[str, Any]) -> str:
+    """Mean IU, and what it is above that of the net compared with."""
+    own, other = record["mean_iu"], record["against_mean_iu"]
+    return f"{own:.3f} ({own - other:+.3f})"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train the systems and write the table; returns the exit code."""
+    steps = chosen(args.names)
+    if not args.table:
+        train(steps)
+    TABLE.parent.mkdir(exist_ok=True)
+    TABLE.write_text(table(read_records(RECORDS) if RECORDS.is_file() else []))
+    print(f"wrote {TABLE}")
+    return 0
+
+
+def train(steps: Sequence[Step]) -> None:
+    """Train the systems and record what came of it.
+
+    FileNotFoundError if a net that one is compared with is not trained, RuntimeError if a training fails.
+    """
+    seed = seed_of_scenes()
+    for step in steps:
+        last_run(step.against)  # before minutes of training, not behind them
+        script = models.folder(f"{models.SYSTEMS}/{step.system}") / "solve.py"
+        if status := run_python([str(script), "--sample", "--seed", str(seed), *step.arguments]):
+            raise RuntimeError(f"{script} ended with exit code {status}")
+        write_record(RECORDS, record_of(step, seed))

@@ -1,0 +1,10 @@
+"""Train dilation's front end on SBD from VGG-16, scored on the VOC pictures outside of SBD's training."""
+
+from fcn.train import Recipe, Schedule, solve
+
+RECIPE = Recipe(
+    start="ilsvrc-nets/vgg16-fcn", rounds=15, steps=4000, sample=Schedule(rounds=4, steps=500)
+)
+
+if __name__ == "__main__":
+    solve(__file__, RECIPE)

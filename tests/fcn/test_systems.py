@@ -1,0 +1,83 @@
+"""`fcn systems`: which trainings it makes, what a record says, and the table of them."""
+
+import json
+
+import pytest
+
+from fcn import cli, models, systems
+from fcn.systems import Step
+
+STEPS = (
+    Step("one", "the first", "voc-fcn16s"),
+    Step("two", "the second", "systems/one", title="two, plain"),
+    Step("two", "the second, more", "systems/one", ("--run", "more"), "two, more"),
+)
+
+
+def record(name, seed, own, other):
+    return dict(
+        name=name, seed=seed, mean_iu=own, against_mean_iu=other, steps=10, seconds=90, date="now"
+    )
+
+
+def test_a_step_that_is_listed_is_a_folder_that_trains_on_the_embedded_task():
+    for step in systems.STEPS:
+        folder = models.folder(f"systems/{step.system}", sample=True)
+        assert (folder / "solver.prototxt").is_file()
+        assert models.folder(step.against, sample=True).is_dir()
+    listed = {step.system for step in systems.STEPS}
+    assert listed == {path.name for path in models.system_folders()}
+
+
+def test_names_choose_steps(monkeypatch):
+    monkeypatch.setattr(systems, "STEPS", STEPS)
+    assert systems.chosen([]) == list(STEPS)
+    assert [step.name for step in systems.chosen(["systems/two/"])] == ["two, plain", "two, more"]
+    with pytest.raises(ValueError, match="no system three; there are one, two"):
+        systems.chosen(["three"])
+
+
+def test_the_table_has_a_row_a_step_and_a_column_a_seed(monkeypatch):
+    monkeypatch.setattr(systems, "STEPS", STEPS)
+    records = [
+        record("two, more", 2, 0.5, 0.25),
+        record("one", 1, 0.1, 0.2),
+        record("one", 1, 0.4, 0.3),
+    ]
+    lines = systems.table(records).splitlines()
+    rows = [line for line in lines if line.startswith("| [")]
+    assert "| seed 1 | seed 2 |" in systems.table(records)
+    assert rows == [
+        "| [one](one) | the first | voc-fcn16s | 0.400 (+0.100) |  | 10 | 1.5 |",
+        "| [two, more](two) | the second, more | systems/one |  | 0.500 (+0.250) | 10 | 1.5 |",
+    ]
+
+
+def test_trains_and_records(tmp_path, monkeypatch, capsys):
+    """The scores are those of the newest run; the net compared with must be trained before."""
+    called = []
+    monkeypatch.setattr(systems, "STEPS", STEPS[:1])
+    monkeypatch.setattr(systems, "RECORDS", tmp_path / "results.jsonl")
+    monkeypatch.setattr(systems, "TABLE", tmp_path / "results.md")
+    monkeypatch.setattr(systems, "seed_of_scenes", lambda: 3)
+    monkeypatch.setattr(systems, "run_python", lambda words: called.append(words) or 0)
+    monkeypatch.setattr(models, "own_folder", lambda net, sample: tmp_path / net)
+    assert cli.main(["systems"]) == 2
+    assert "no run of voc-fcn16s --sample has scores" in capsys.readouterr().err and not called
+    measures = dict(pixel_accuracy=0.9, mean_accuracy=0.6, fw_iu=0.8)
+    for net, value in (("voc-fcn16s", 0.25), ("systems/one", 0.5)):
+        folder = tmp_path / net / "snapshot"
+        folder.mkdir(parents=True)
+        scores = dict(measures, iteration=20, mean_iu=value)
+        (folder / "scores.jsonl").write_text(json.dumps(scores) + "\n")
+        times = dict(started="2020-01-01T10:00:00", ended=dict(time="2020-01-01T10:03:00"))
+        (folder / "run.json").write_text(json.dumps(times))
+    assert cli.main(["systems", "one"]) == 0
+    assert called[0][1:] == ["--sample", "--seed", "3"] and called[0][0].endswith("one/solve.py")
+    found = json.loads((tmp_path / "results.jsonl").read_text())
+    assert (found["seed"], found["seconds"], found["mean_iu"]) == (3, 180, 0.5)
+    assert found["against_mean_iu"] == 0.25
+    assert "0.500 (+0.250) | 20 | 3.0 |" in (tmp_path / "results.md").read_text()
+    monkeypatch.setattr(systems, "run_python", lambda words: 2)
+    assert cli.main(["systems"]) == 2
+    assert "one/solve.py ended with exit code 2" in capsys.readouterr().err
