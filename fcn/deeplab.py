@@ -20,7 +20,6 @@ from fcn.prototxts import NetParameter, read_net
 from fcn.tasks import Task
 
 CELL = 8  # pixels between two scores
-WIDTH = 1024  # of fc6 and fc7
 LIST = "train_labelled.txt"  # of pictures and label files, in SBD's folder
 CROP, BATCH = 321, 10  # of the released recipe
 SAMPLE_CROP, SAMPLE_BATCH = (177, 233), 4  # 8 k + 1, as labels are shrunk by 8
@@ -47,15 +46,15 @@ def head(
     classes: int,
     hole: int,
     end: str = "",
-    narrow: int = 1,
+    width: int = 1024,
     drop: float = 0.5,
     rate: float = 10,
 ) -> Top:
     """Add fc6 with its `hole`, fc7 and fc8, whose names end with `end`; returns the scores.
 
-    fc8 learns at `rate` times the others' rate.
+    `width` is that of fc6 and fc7. fc8 learns at `rate` times the others' rate.
     """
-    x, width = bottom, WIDTH // narrow
+    x = bottom
     shapes = (("6", dict(kernel_size=3, pad=hole, dilation=hole)), ("7", dict(kernel_size=1)))
     for fc, shape in shapes:
         conv = dict(num_output=width, param=LEARNED, **shape)
@@ -82,7 +81,8 @@ def net_of(split: str, task: Task, holes: Sequence[int], average: bool = False) 
     if average:
         x = n.pool5a = L.Pooling(x, pool=P.Pooling.AVE, kernel_size=3, stride=1, pad=1)
     ends = [f"_{i}" for i in range(1, len(holes) + 1)] if len(holes) > 1 else [""]
-    more = dict(narrow=task.body["narrow"], drop=task.body["drop"], rate=1) if small else {}
+    width = 4096 // task.body.get("narrow", 1)  # the small net has none to spare
+    more = dict(width=width, drop=task.body["drop"], rate=1) if small else {}
     scores = [
         head(n, x, task.classes, hole // (2 if small else 1), end, **more)
         for hole, end in zip(holes, ends)
