@@ -67,6 +67,7 @@ PARSED = {
     r"fcn score --model (nyud|siftflow|pascalcontext)": DATA,
     r"fcn score .*--server": "is for VOC's classes; tests/fcn/test_score_command.py runs it",
     rf"fcn infer .*--model {PUBLISHED}": WEIGHTS,
+    r"fcn crf-search": "takes minutes; tests/fcn/test_crf.py runs it on a tiny net",
     r"fcn serve": "serves until it is ended; tests/fcn/serving/ run it",
     r"fcn demo": ELSEWHERE,
     r"python ilsvrc-nets/convert.py(?! --sample)": WEIGHTS,
