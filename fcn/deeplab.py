@@ -61,7 +61,9 @@ def head(
         x = conv_relu(n, f"fc{fc}{end}", f"relu{fc}{end}", x, **conv)
         x = n[f"drop{fc}{end}"] = dropout(x, drop)
     rates = [dict(LEARNED[0], lr_mult=rate), dict(LEARNED[1], lr_mult=2 * rate)]
-    filler = dict(weight_filler=dict(type="gaussian", std=0.01), bias_filler=dict(value=0))
+    filler = dict(
+        weight_filler=dict(type="gaussian", std=0.01), bias_filler=dict(type="constant", value=0)
+    )
     n[f"fc8_voc12{end}"] = L.Convolution(
         x, num_output=classes, kernel_size=1, param=rates, **filler
     )
