@@ -136,7 +136,7 @@ class Net:
 
 
 def test_starts_from_vgg16():
-    """A flat input gives fc6 what it gave there, in a fourth of its channels."""
+    """A flat input gives fc6 what it gave there, in a fourth of its channels, another in each head."""
     vgg16 = Net(conv1_1=(4, 3, 3, 3), fc6=(8, 4, 7, 7), fc7=(8, 8, 1, 1))
     for values in vgg16.params["fc6"][0].data.reshape(-1, 7, 7):
         values[...] = values[0, 0]
@@ -152,10 +152,10 @@ def test_starts_from_vgg16():
     assert np.array_equal(net.params["fc8_voc12_1"][0].data, scores)
     for i in (1, 2):
         weights, bias = (blob.data for blob in net.params[f"fc6_{i}"])
-        wanted = vgg16.params["fc6"][0].data[::4].sum((1, 2, 3))
+        wanted = vgg16.params["fc6"][0].data[i - 1 :: 4].sum((1, 2, 3))
         np.testing.assert_allclose(weights.sum((1, 2, 3)), wanted)
-        assert np.array_equal(bias, vgg16.params["fc6"][1].data[::4])
-        wanted = 4 * vgg16.params["fc7"][0].data[::4, ::4]
+        assert np.array_equal(bias, vgg16.params["fc6"][1].data[i - 1 :: 4])
+        wanted = 4 * vgg16.params["fc7"][0].data[i - 1 :: 4, i - 1 :: 4]
         np.testing.assert_allclose(net.params[f"fc7_{i}"][0].data, wanted)
 
 
