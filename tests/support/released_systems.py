@@ -6,7 +6,10 @@ from caffe.proto import caffe_pb2
 
 RATES = "param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 2 decay_mult: 0 }"
 CONTEXT_RATES = "param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 2 decay_mult: 1 }"
-VGG16 = "1_1 64 1_2 64 p 2_1 128 2_2 128 p 3_1 256 3_2 256 3_3 256 p 4_1 512 4_2 512 4_3 512 p 5_1 512 5_2 512 5_3 512 p"
+VGG16 = (
+    "1_1 64 1_2 64 p 2_1 128 2_2 128 p 3_1 256 3_2 256 3_3 256 p "
+    "4_1 512 4_2 512 4_3 512 p 5_1 512 5_2 512 5_3 512 p"
+)
 # (name, num_output, dilation) of a context module's 3x3 convolutions
 LARGE = [
     *(("ct_conv1_1", 42, 1), ("ct_conv1_2", 42, 1), ("ct_conv2_1", 84, 2), ("ct_conv3_1", 168, 4)),
