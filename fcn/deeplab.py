@@ -20,10 +20,9 @@ from fcn.prototxts import NetParameter, read_net
 from fcn.tasks import Task
 
 CELL = 8  # pixels between two scores
-WIDTH = 1024  # of fc6 and fc7
 LIST = "train_labelled.txt"  # of pictures and label files, in SBD's folder
 CROP, BATCH = 321, 10  # of the released recipe
-SAMPLE_CROP, SAMPLE_BATCH = (177, 233), 4  # 8 k + 1, as labels are shrunk by 8
+SAMPLE_CROP, SAMPLE_BATCH = (177, 233), 2  # 8 k + 1, as labels are shrunk by 8
 
 
 def pooled(n: caffe.NetSpec, data: Top, narrow: int = 1, first_rate: float = 1, **more: Any) -> Top:
@@ -47,22 +46,24 @@ def head(
     classes: int,
     hole: int,
     end: str = "",
-    narrow: int = 1,
+    width: int = 1024,
     drop: float = 0.5,
     rate: float = 10,
 ) -> Top:
     """Add fc6 with its `hole`, fc7 and fc8, whose names end with `end`; returns the scores.
 
-    fc8 learns at `rate` times the others' rate.
+    `width` is that of fc6 and fc7. fc8 learns at `rate` times the others' rate.
     """
-    x, width = bottom, WIDTH // narrow
+    x = bottom
     shapes = (("6", dict(kernel_size=3, pad=hole, dilation=hole)), ("7", dict(kernel_size=1)))
     for fc, shape in shapes:
         conv = dict(num_output=width, param=LEARNED, **shape)
         x = conv_relu(n, f"fc{fc}{end}", f"relu{fc}{end}", x, **conv)
         x = n[f"drop{fc}{end}"] = dropout(x, drop)
     rates = [dict(LEARNED[0], lr_mult=rate), dict(LEARNED[1], lr_mult=2 * rate)]
-    filler = dict(weight_filler=dict(type="gaussian", std=0.01), bias_filler=dict(value=0))
+    filler = dict(
+        weight_filler=dict(type="gaussian", std=0.01), bias_filler=dict(type="constant", value=0)
+    )
     n[f"fc8_voc12{end}"] = L.Convolution(
         x, num_output=classes, kernel_size=1, param=rates, **filler
     )
@@ -82,7 +83,9 @@ def net_of(split: str, task: Task, holes: Sequence[int], average: bool = False) 
     if average:
         x = n.pool5a = L.Pooling(x, pool=P.Pooling.AVE, kernel_size=3, stride=1, pad=1)
     ends = [f"_{i}" for i in range(1, len(holes) + 1)] if len(holes) > 1 else [""]
-    more = dict(narrow=task.body["narrow"], drop=task.body["drop"], rate=1) if small else {}
+    # The heads together have as many channels as the small VGG-16's fc6, which has none to spare.
+    width = 4096 // task.body.get("narrow", 1) // len(holes)
+    more = dict(width=width, drop=task.body["drop"], rate=1) if small else {}
     scores = [
         head(n, x, task.classes, hole // (2 if small else 1), end, **more)
         for hole, end in zip(holes, ends)
@@ -149,30 +152,35 @@ def write_lists(folder: Path) -> None:
 
 
 def start_from_vgg16(net: Any, vgg16: Any) -> None:
-    """Fill a net from VGG-16; fc6 and fc7 get a fourth of its channels, fc6 a kernel of 3x3 places in its
-    own. Weights grow by what the sums lose in terms."""
+    """Fill a net from VGG-16.
+
+    fc6 and fc7 get a fourth of its channels, of several heads each another one, and fc6 a kernel of 3x3
+    places in its own. Weights grow by what the sums lose in terms.
+    """
     for name, (weights, bias) in net.params.items():
-        source = vgg16.params.get(name if name in vgg16.params else name.partition("_")[0])
-        if source is None or not name.startswith(("conv", "fc6", "fc7")):
+        own, _, number = (name, "", "") if name in vgg16.params else name.partition("_")
+        source = vgg16.params.get(own)
+        if source is None or not own.startswith(("conv", "fc6", "fc7")):
             continue
         values, biases = source[0].data, source[1].data
         if name.startswith("fc"):
             terms = values[0].size / weights.data[0].size
-            values, biases = (
-                terms * fewer(values, weights.data.shape),
-                fewer(biases, bias.data.shape),
-            )
+            first = int(number or 1) - 1
+            values = terms * fewer(values, weights.data.shape, first)
+            biases = fewer(biases, bias.data.shape, first)
         weights.data[...], bias.data[...] = values, biases
 
 
-def fewer(values: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Weights or biases taken at even steps, the places of a kernel between the outermost ones.
+def fewer(values: np.ndarray, shape: Sequence[int], first: int = 0) -> np.ndarray:
+    """Weights or biases taken at even steps from the `first` on, the places of a kernel between the
+    outermost ones.
 
-    >>> fewer(np.arange(8.0), (4,))
-    array([0., 2., 4., 6.])
+    >>> fewer(np.arange(8.0), (4,), 1)
+    array([1., 3., 5., 7.])
     """
     for axis, size in enumerate(shape[:2]):
-        values = values.take(np.arange(size) * values.shape[axis] // size, axis)
+        step = values.shape[axis] // size
+        values = values.take(np.arange(size) * step + first % step, axis)
     for axis, size in enumerate(shape[2:], 2):
         at = np.linspace(0, values.shape[axis] - 1, size)
         low = np.floor(at).astype(int)

@@ -52,14 +52,14 @@ def carry_both_signs(layers: list[Any], classes: int) -> None:
 
 
 def carry_raised(layers: list[Any], lowest: float) -> None:
-    """Each channel its own score, raised in the first layer by the power of two above -2 `lowest`."""
+    """Each channel its own score, raised in the first layer by the power of two above -`lowest`."""
     for weights, bias in layers:
         _, _, height, width = weights.data.shape
         channels = range(weights.data.shape[0])
         weights.data[...], bias.data[...] = 0, 0
         weights.data[channels, channels, height // 2, width // 2] = 1
     if lowest < 0:
-        layers[0][1].data[...] = 2 ** np.ceil(np.log2(-2 * lowest))
+        layers[0][1].data[...] = 2 ** np.ceil(np.log2(-lowest))
 
 
 def lowest_score(net: Any, layer: str) -> float:

@@ -42,6 +42,10 @@ class Step(NamedTuple):
 # In the order in which they start from each other
 STEPS = (
     Step("dilation-frontend", "VGG-16 at stride 8 by dilated convolutions", "voc-fcn32s"),
+    Step("dilation", "the large context module upon that", "systems/dilation-frontend"),
+    Step("dilation-basic", "the basic context module upon that", "systems/dilation-frontend"),
+    Step("deeplab-largefov", "one head with holes", "voc-fcn16s"),
+    Step("deeplab-v2", "a pyramid of heads with holes", "voc-fcn16s"),
     Step("crf-rnn", "mean field as layers behind FCN-8s, end to end", "voc-fcn8s"),
 )
 HEAD = """# What grew out of FCN, on the embedded task

@@ -9,7 +9,7 @@ RECIPE = Recipe(
     steps=2000,
     initialize=start_from_vgg16,
     prepare=write_lists,
-    sample=Schedule(rounds=4, steps=400),
+    sample=Schedule(rounds=4, steps=1000),
 )
 
 if __name__ == "__main__":

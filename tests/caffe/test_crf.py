@@ -37,13 +37,13 @@ def all_pairs(scores, picture, rounds):
 
 
 @pytest.mark.parametrize("rounds", [0, 1, 5])
-def test_the_exact_one_is_that_of_all_pairs(rounds):
+def test_the_exact_one_is_that_of_all_pairs(rounds, device):
     picture, scores = two_colours(6, 11), np.random.default_rng(1).normal(size=(3, 6, 11))
     found = caffe.crf.mean_field_of(scores, picture, NEAR, ALIKE, rounds, exact=True)
     np.testing.assert_allclose(found, all_pairs(scores, picture, rounds), atol=1e-5)
 
 
-def test_the_lattice_is_near_the_exact_one():
+def test_the_lattice_is_near_the_exact_one(device):
     """On scores that are noise around a square of another class than what is around it."""
     picture = two_colours(45, 60)
     truth = np.zeros((45, 60), int)

@@ -68,6 +68,7 @@ PARSED = {
     r"fcn score .*--server": "is for VOC's classes; tests/fcn/test_score_command.py runs it",
     rf"fcn infer .*--model {PUBLISHED}": WEIGHTS,
     r"fcn (infer|score) .*--jobs": "starts processes; tests/fcn/test_together.py runs them",
+    r"fcn crf-search": "takes minutes; tests/fcn/test_crf.py runs it on a tiny net",
     r"fcn serve": "serves until it is ended; tests/fcn/serving/ run it",
     r"fcn demo": ELSEWHERE,
     r"python ilsvrc-nets/convert.py(?! --sample)": WEIGHTS,
