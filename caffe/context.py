@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import secrets
@@ -224,6 +225,23 @@ def generator(where: torch.device | None = None) -> torch.Generator:
         seed = secrets.randbits(63) if _seed is None else _seed
         _generators[where] = torch.Generator(where).manual_seed(seed)
     return _generators[where]
+
+
+def generator_states() -> dict[str, str]:
+    """The state of each device's random generator, as text."""
+    return {
+        str(where): base64.b64encode(bytes(each.get_state().tolist())).decode()
+        for where, each in _generators.items()
+    }
+
+
+def set_generator_states(states: dict[str, str]) -> None:
+    """Set the generators of the devices that are there to such states."""
+    for name, text in states.items():
+        where = torch.device(name)
+        if where.type == "cpu" or torch.cuda.is_available():
+            state = torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.uint8)
+            generator(where).set_state(state)
 
 
 @contextlib.contextmanager

@@ -131,6 +131,19 @@ class Layer:
         """Assign the bottoms' diffs where propagate_down, add to the parameters' diffs."""
         raise NotImplementedError(f"{type(self).__name__} has no backward method")
 
+    # ---- for a training that is cut and resumed
+
+    def resume_state(self) -> Any:
+        """What forward depends on besides bottoms, parameters and the generators of caffe.context.
+
+        Of a data layer: where it is in its data, and random numbers of its own. Values that JSON holds;
+        None if there is nothing.
+        """
+        return None
+
+    def resume_from(self, state: Any) -> None:
+        """Go on as `resume_state` has told it, perhaps in another process."""
+
     # ---- for the ways of running a net
 
     def aliases_bottom(self, side: str) -> bool:

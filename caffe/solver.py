@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from . import context, gradients, views, workers
+from . import context, gradients, resuming, views, workers
 from .arguments import whole_number
 from .blob import Blob
 from .files import read, snapshot
@@ -27,17 +27,15 @@ _MOST_PENDING = 1000  # losses left on the device
 class Solver:
     """What all solvers share; the subclasses in updates.py add the update rule.
 
-    `net`, `test_nets`, `iter` (finished updates), `lr` (reading it may advance multistep, as in
-    Caffe), `param` (the SolverParameter; its fields may be changed between steps).
+    `net`, `test_nets`, `iter` (finished updates), `lr` (reading it may advance multistep), `param` (the
+    SolverParameter; its fields may be changed between steps).
     """
 
     histories = 1  # running averages a parameter
 
     def __init__(self, path: Path, param: caffe_pb2.SolverParameter | None = None) -> None:
-        """From a solver prototxt: RuntimeError for a missing file, ValueError for what does not fit.
-
-        `param`, a SolverParameter, is used instead of the file's where given (`caffe train`).
-        """
+        """From a solver prototxt, or `param` instead: RuntimeError for a missing file, ValueError for
+        what does not fit."""
         self.source = os.fspath(path)
         self.param = self.read(path) if param is None else param
         self._prefix_of_file = self.param.snapshot_prefix
@@ -53,7 +51,9 @@ class Solver:
         self.iter: int = 0
         self.current_step: int = 0  # steps that the learning-rate policy has taken
         self._smoothed = SmoothedLoss()
-        # On a GPU losses and gradient norms stay on the device until somebody needs them.
+        self._step_began = self._step_ends = 0  # iterations of the call of `step`
+        self._resumed: resuming.Smoothing | None = None
+        # on a GPU they stay on the device until somebody needs them
         self._pending_losses: list[tuple[int, float | torch.Tensor]] = []  # (iteration, loss)
         self._pending_norms: list[torch.Tensor] = []
         self._callbacks: list[tuple[Callable[[], object], Callable[[], object]]] = []
@@ -106,7 +106,7 @@ class Solver:
 
     def requested(self) -> str:
         """What `action` asks for; of several workers what they agree on."""
-        return self.action() if self.agreed is None else self.agreed()
+        return (self.agreed or self.action)()
 
     @property
     def lr(self) -> float:
@@ -119,6 +119,10 @@ class Solver:
         p, start = self.param, self.iter
         stop = start + whole_number(iterations, "step")
         self._smoothed = SmoothedLoss()
+        if self._resumed is not None:  # of a call that was cut
+            at, mean, losses = self._resumed
+            start, self._smoothed, self._resumed = start - at, SmoothedLoss(mean, losses), None
+        self._step_began, self._step_ends = start, stop
         self._displayed_at, self._clock = self.iter, time.perf_counter()
         while self.iter < stop:
             self.net.clear_param_diffs()
@@ -323,13 +327,13 @@ class Solver:
             [h.data for h in self.history],
             as_hdf5=self.param.snapshot_format == caffe_pb2.SolverParameter.HDF5,
             write_diff=self.param.snapshot_diff,
+            beside=lambda stem: resuming.write(stem, self),
         )
 
     def restore(self, path: Path) -> None:
         """Continue from a solverstate and the weights it names.
 
-        Raises RuntimeError for a file that is not there, ValueError for a state of another solver or
-        net.
+        RuntimeError for a file that is not there, ValueError for a state of another solver or net.
         """
         state = snapshot.read(path, [h.shape for h in self.history], type(self).__name__)
         if state.learned_net:
@@ -339,3 +343,8 @@ class Solver:
         for blob, stored in zip(self.history, state.history):
             stored.read_into(blob.data)
         self.iter, self.current_step = state.iter, state.current_step
+        resuming.log_missing(self.restore_position(path))
+
+    def restore_position(self, path: Path) -> str:
+        """Go on where the file beside a solverstate says; returns in a sentence what begins anew."""
+        return resuming.read(self, path)

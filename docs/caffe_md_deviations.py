@@ -84,6 +84,12 @@ DEVIATIONS = [
         "one body for CPU and CUDA; float32 means float32",
     ),
     (
+        "a snapshot is two files; a resumed training begins its data anew, and draws other random numbers",
+        "a third lies beside them, `PREFIX_iter_N.position.json`, by which a cut training equals the uncut "
+        "one bit for bit on a CPU; without it all is as in Caffe, and said",
+        "a run that was stopped is the same run",
+    ),
+    (
         "several GPUs: `-gpu 0,1`, NCCL; Data and HDF5Data alone deal their records out",
         "torch.distributed underneath, a process a GPU (`set_multiprocess` does nothing); on CPUs, too; "
         "torchrun starts any number on any machines; who is lost is named",

@@ -48,7 +48,7 @@ FLOORS = [
     ("running",),
     ("arrays", "net_face", "net_files", "net"),
     ("diagnosis", "learnable"),
-    ("gradients", "smoothed_loss", "lr_policy", "solver_nets", "solver", "updates"),
+    ("gradients", "resuming", "smoothed_loss", "lr_policy", "solver_nets", "solver", "updates"),
     ("classifier", "detector", "confusion", "nccl", "pycaffe"),
     ("exporting", "importing"),
     ("public",),
@@ -173,6 +173,7 @@ def test_c_files_are_short_and_there_are_no_utils():
 
 # Methods that say the same wherever they stand; their class says it once (Layer, Hooks, Kernel, ...)
 INHERITED = {
+    *("resume_state", "resume_from", "position_state", "go_to"),
     *("means", "setup", "reshape", "forward", "backward", "forward_window", "forward_fused"),
     *("affected_window", "aliases_bottom", "fuses", "is_identity", "forget_weights"),
     *("derived_weights", "workspace", "multiply_adds", "allow_force_backward"),

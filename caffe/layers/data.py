@@ -4,7 +4,7 @@
 import os
 import random
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..glog import info
 from ..io import datum_to_array
 from ..layer import Layer, register
 from ..proto import caffe_pb2
+from ..workers import solver_count, solver_rank
 from .transform import DataTransformer, decode_picture, read_picture, resize
 
 
@@ -42,7 +43,7 @@ class PrefetchingData(Layer):
         self.transform = DataTransformer(self, self.random)
         self.open()
         self.thread = Background(self.name)
-        self.upcoming = self.thread.submit(self.batch)
+        self.begin_batch()
         arrays = self.upcoming.result()
         for blob, array in zip(top, arrays):
             blob.set_shape(array.shape)
@@ -94,9 +95,30 @@ class PrefetchingData(Layer):
     def reshape(self, bottom, top):
         pass
 
+    def begin_batch(self) -> None:
+        """Let the thread read the next batch, and note where that begins."""
+        self.before = {"random": self.random.getstate()} | self.position_state()
+        self.upcoming = self.thread.submit(self.batch)
+
+    def position_state(self) -> dict[str, Any]:
+        """Where the layer is in its data."""
+        return {}
+
+    def go_to(self, state: dict[str, Any]) -> None:
+        """Go where `position_state` was."""
+
+    def resume_state(self):
+        return self.before
+
+    def resume_from(self, state):
+        self.upcoming.result()
+        self.go_to(state)
+        self.random.setstate(state_of_json(state["random"]))
+        self.begin_batch()
+
     def forward(self, bottom, top):
         arrays = self.upcoming.result()
-        self.upcoming = self.thread.submit(self.batch)
+        self.begin_batch()
         for blob, array in zip(top, arrays):
             blob.set_shape(array.shape)
             if context.on_gpu():
@@ -108,6 +130,19 @@ class PrefetchingData(Layer):
         pass
 
 
+def state_of_json(state: Any) -> tuple[Any, ...]:
+    """The state of a random.Random, of which JSON has made lists."""
+    version, numbers, gauss = state
+    return version, tuple(numbers), gauss
+
+
+def permutation(order: Sequence[int], count: int) -> list[int]:
+    """An order of so many things; ValueError for one of others."""
+    if sorted(order) != list(range(count)):
+        raise ValueError(f"an order of {len(order)} pictures, for a list of {count}")
+    return list(order)
+
+
 @register
 class Data(PrefetchingData):
     """Datums from an LMDB or LevelDB, in the order of their keys; after the last the first again."""
@@ -115,8 +150,18 @@ class Data(PrefetchingData):
     kind: Any = caffe_pb2.Datum  # of the records
 
     def open(self) -> None:
-        """Open the database."""
+        """Open the database. Of several solvers each takes its own records of the one order."""
         p = self.param
+        train = self.phase == caffe_pb2.TRAIN
+        self.count, self.rank = (solver_count(), solver_rank()) if train else (1, 0)
+        records = self.begin()
+        skipped = self.random.randrange(p.rand_skip) if p.rand_skip else 0
+        for _ in range(skipped % (records or INT_MAX)):  # after the last comes the first
+            next(self.datums)
+
+    def begin(self) -> int | None:
+        """Read from the first record on; returns how many there are, if that is stated."""
+        p, self.read = self.param, 0
         backend = "lmdb" if p.backend == p.LMDB else "leveldb"
         try:
             database = Database(backend, allowed.to_read(os.fsdecode(p.source)))
@@ -128,18 +173,31 @@ class Data(PrefetchingData):
             ) from error
         except (OSError, ValueError) as error:
             raise self.error(str(error)) from error
-        skipped = self.random.randrange(p.rand_skip) if p.rand_skip else 0
-        for _ in range(skipped % (database.count or INT_MAX)):  # after the last comes the first
+        return database.count
+
+    def position_state(self):
+        return {"read": self.read}
+
+    def go_to(self, state):
+        self.begin()
+        while self.read < state["read"]:
+            before = self.read
             next(self.datums)
+            if self.read <= before:  # from the first again
+                raise ValueError(f"record {state['read']} of a database of {before}")
 
     def endless(self, database: Database) -> Iterator[Any]:
-        """All records of the database, again and again."""
+        """All records of the database that are this solver's, again and again."""
+        total = 0
         while True:
             empty = True
             try:
+                self.read = 0
                 for datum in database.datums(self.kind):
-                    empty = False
-                    yield datum
+                    self.read, empty = self.read + 1, False
+                    if total % self.count == self.rank:
+                        yield datum
+                    total += 1
             except ValueError as error:
                 raise self.error(str(error)) from error
             if empty:
@@ -190,22 +248,30 @@ class ImageData(PrefetchingData):
             raise self.error(str(error)) from error
         if not self.pictures:
             raise self.error(f"{source} lists no pictures")
+        self.order = list(range(len(self.pictures)))
         if p.shuffle:
             info("image_data_layer.cpp:53", "Shuffling data")
-            self.random.shuffle(self.pictures)
+            self.random.shuffle(self.order)
         info("image_data_layer.cpp:63", f"A total of {len(self.pictures)} images.")
         self.position = self.random.randrange(p.rand_skip) if p.rand_skip else 0
         if self.position >= len(self.pictures):
             raise self.error(f"rand_skip {p.rand_skip} skips all {len(self.pictures)} pictures")
 
+    def position_state(self):
+        return {"position": self.position, "order": list(self.order) if self.param.shuffle else []}
+
+    def go_to(self, state):
+        self.position = state["position"]
+        self.order = permutation(state["order"] or range(len(self.pictures)), len(self.pictures))
+
     def item(self) -> tuple[np.ndarray, int]:
         """The next picture of the list and its label."""
         p = self.param
-        path, label = self.pictures[self.position]
+        path, label = self.pictures[self.order[self.position]]
         self.position += 1
         if self.position == len(self.pictures):
             self.position = 0
             if p.shuffle:
-                self.random.shuffle(self.pictures)
+                self.random.shuffle(self.order)
         picture = self.read_picture(os.fsdecode(p.root_folder) + path, p.is_color)
         return (resize(picture, p.new_height, p.new_width) if p.new_height else picture), label

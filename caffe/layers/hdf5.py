@@ -101,6 +101,16 @@ class HDF5Data(Layer):
                 )
         self.row_order, self.row = self.order(rows[0][0]), 0
 
+    def resume_state(self):
+        files, rows = (list(order) for order in (self.file_order, self.row_order))
+        return {"files": files, "current": self.current, "rows": rows, "row": self.row}
+
+    def resume_from(self, state):
+        self.file_order, self.current = state["files"], state["current"]
+        with context.same_generators():  # whose state is restored besides
+            self.load()
+        self.row_order, self.row = state["rows"], state["row"]
+
     def read(self, file: Any) -> list[np.ndarray]:
         """The datasets of the tops' names, float32."""
         names = self.layer_param.top

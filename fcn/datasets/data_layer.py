@@ -77,6 +77,7 @@ class SegDataLayer(caffe.Layer):
         # Of several workers that train together each takes its own pictures of the one order.
         dealt = getattr(self, "phase", caffe.TEST) == caffe.TRAIN and hasattr(caffe, "solver_rank")
         self.stride, self.place = (caffe.solver_count(), caffe.solver_rank()) if dealt else (1, 0)
+        self.drawn_from = self.rng.getstate()  # before the current pictures' positions were drawn
         self.idx = self.dealt() if self.random else self.place % len(self.indices)
         self.background = reading_ahead(type(self).__name__)
         # index -> future of the current picture or of the next
@@ -102,8 +103,20 @@ class SegDataLayer(caffe.Layer):
     ) -> None:
         """Nothing: there is no bottom."""
 
+    def resume_state(self) -> dict[str, Any]:
+        """Where the layer is in its order, the same for all workers."""
+        return {"random": self.drawn_from, "next": (self.idx - self.place) % len(self.indices)}
+
+    def resume_from(self, state: dict[str, Any]) -> None:
+        """Go on there."""
+        version, numbers, gauss = state["random"]
+        self.rng.setstate((version, tuple(numbers), gauss))
+        self.idx = self.dealt() if self.random else (state["next"] + self.place) % len(self.indices)
+        self.pending = {}
+
     def dealt(self) -> int:
         """The next random position that is this worker's: every `stride`-th that is drawn."""
+        self.drawn_from = self.rng.getstate()
         return [self.draw() for _ in range(self.stride)][self.place]
 
     def draw(self) -> int:

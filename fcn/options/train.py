@@ -27,6 +27,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="STATE",
         help="go on from this .solverstate (default: the newest whole one of the last run, or of --run)",
     )
+    add("--keep", type=int, metavar="N", help="keep the newest N snapshots (default: all)")
+    text = (
+        "a snapshot that cannot be written, for the disk is full say: train on (default), or stop"
+    )
+    add("--unsaved", choices=("go-on", "stop"), default="go-on", help=text)
     add("--rounds", type=int, help="rounds of steps and scoring (as published)")
     add("--steps", type=int, help="steps a round (as published)")
     add("--set", nargs="+", metavar="FIELD=VALUE", default=[], help="change fields of the solver")

@@ -9,7 +9,7 @@ import pytest
 from together import together
 
 import caffe
-from caffe import workers
+from caffe import python_modules, workers
 
 PICTURES = 6  # in the set, dealt out in their order
 
@@ -60,7 +60,8 @@ class Dealt(caffe.Layer):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(python_modules, "_allowed", {})
+    caffe.allow_python_layers(tmp_path)
     (tmp_path / "dealt.py").write_text(LAYER.format(pictures=PICTURES))
     (tmp_path / "net.prototxt").write_text(NET)
     for iter_size in (1, 2, 4):
