@@ -33,6 +33,17 @@ def run(name: str, seconds: int) -> str:
     return "" if done.returncode == 0 else done.stdout[-3000:] + done.stderr[-3000:]
 
 
+def soak(seconds: float, seed: int = 0) -> tuple[str, list[str]]:
+    """(what was done, the faults) in so many seconds, which all targets share."""
+    from tests.soak.strangers import TARGETS
+
+    if not available():
+        return "atheris is not installed", []
+    faults = [(name, run(name, max(1, int(seconds / len(TARGETS))))) for name in TARGETS]
+    said = [f"{name}: {fault}" for name, fault in faults if fault]
+    return f"{len(TARGETS)} loaders by atheris", said
+
+
 def here(name: str, seconds: str) -> None:
     """Fuzz a target in this process, which ends with it."""
     import atheris

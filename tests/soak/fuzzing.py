@@ -150,6 +150,14 @@ def fuzz(name: str, seconds: float, first: int = 0) -> Found:
         return Found(name, int(count.read_text()) if count.exists() else 0, taken, fault)
 
 
+def soak(seconds: float, first: int = 0) -> tuple[str, list[str]]:
+    """(what was done, the faults) in so many seconds of computing, which all targets share."""
+    found = [fuzz(name, seconds / len(TARGETS), first) for name in TARGETS]
+    files = sum(each.files for each in found)
+    faults = [f"{each.target}: {each.fault}" for each in found if each.fault]
+    return f"{files:,} changed files for {len(found)} loaders", faults
+
+
 def main() -> int:
     """`python -m tests.soak.fuzzing SECONDS [TARGET ...]`: prints a line a target; 1 if one has a fault."""
     seconds, names = float(sys.argv[1]), sys.argv[2:] or list(TARGETS)

@@ -59,6 +59,14 @@ def run(seconds: float, seed: int = 0) -> tuple[int, str]:
     return tried, "" if done.returncode == 0 else f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
 
 
+def soak(seconds: float, seed: int = 0) -> tuple[str, list[str]]:
+    """(what was done, the faults) in so many seconds."""
+    if not runtime(os.environ.get("CC", "gcc")):
+        return "no compiler with sanitizers here", []
+    tried, said = run(seconds, seed)
+    return f"{tried:,} random shapes through {len(KERNELS)} kernels", [said] if said else []
+
+
 # ---- inside of the process with the sanitizers
 
 
