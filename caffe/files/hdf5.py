@@ -18,6 +18,11 @@ from ..names import as_text
 from .paths import Path, replacing, require_file
 from .stored import BlobValues, SolverState
 
+# what h5py raises for damaged files, and for a group where a dataset is wanted
+_DAMAGED = (
+    *(OSError, RuntimeError, KeyError, AttributeError, TypeError, IndexError, SystemError),
+    *(OverflowError, UnicodeDecodeError),
+)
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -131,7 +136,7 @@ def open_file(path: Path) -> Any:
     try:
         file = h5py_library().File(path, "r")
         elsewhere = _elsewhere(file)
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+    except _DAMAGED as error:
         raise ValueError(f"{path}: damaged or foreign HDF5 file ({error})") from None
     if elsewhere:
         file.close()
@@ -145,18 +150,14 @@ def open_file(path: Path) -> Any:
 def _elsewhere(file: Any) -> str:
     """The first name in a file under which something lies in another file; "" if there is none."""
     h5py = h5py_library()
-    found: list[bytes] = []
-
-    def look(name: bytes, info: Any) -> bool | None:
-        hard = (
-            info.type == h5py.h5l.TYPE_HARD
-        )  # a soft link leads to what is visited under its own name
+    links: list[tuple[bytes, Any]] = []
+    # an exception inside of a visit would come out as another: only collected here
+    file.id.links.visit(lambda name, info: links.append((name, info)), info=True)
+    for name, info in links:
+        hard = info.type == h5py.h5l.TYPE_HARD  # a soft link's goal is visited under its own name
         if info.type == h5py.h5l.TYPE_EXTERNAL or (hard and _is_outside(h5py, file, name)):
-            found.append(name)
-        return True if found else None
-
-    file.id.links.visit(look, info=True)
-    return as_text(found[0]) if found else ""
+            return as_text(name)
+    return ""
 
 
 def _is_outside(h5py: Any, file: Any, name: bytes) -> bool:
@@ -173,7 +174,7 @@ def _errors_with_path(path: Path) -> Iterator[None]:
     """Turn h5py's errors while reading into ValueError with the path."""
     try:
         yield
-    except (OSError, KeyError, AttributeError, RuntimeError, TypeError, IndexError) as error:
+    except _DAMAGED as error:
         raise ValueError(f"{path}: damaged or foreign HDF5 file ({error})") from None
 
 

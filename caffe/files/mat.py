@@ -21,8 +21,8 @@ def read_mat(path: Path) -> dict[str, Any]:
         require_regular(path)
         require_plausible(path, _unpacked(path), "what it holds")
         content: dict[str, Any] = scipy.io.loadmat(path)
-    except MemoryError:
-        raise
+    except MemoryError as error:  # what it states is asked for before it is read
+        raise ValueError(f"{path}: not a readable .mat file: it states a size too large") from error
     except Exception as error:
         raise ValueError(f"{path}: not a readable .mat file: {error}") from error
     return content
