@@ -3,13 +3,11 @@ solvers/sgd_solver.cpp)."""
 
 import os
 import time
-from collections import defaultdict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import torch
 
-from . import context, gradients, views
+from . import context, gradients, testing, views
 from .arguments import whole_number
 from .blob import Blob
 from .files import read, snapshot
@@ -43,6 +41,8 @@ class Solver:
         self.param = self.read(path) if param is None else param
         info("solver.cpp:45", f"Initializing solver from parameters: \n{repr(self.param).rstrip()}")
         self.refuse(self.param.average_loss < 1, "average_loss", "at least 1")
+        self.choose("eval_type", testing.EVAL_TYPES)
+        self.choose("ap_version", testing.AP_VERSIONS)
         self.check()
         if self.param.snapshot:
             snapshot.check_writable(self.param.snapshot_prefix, self.source)
@@ -94,6 +94,11 @@ class Solver:
         if wrong:
             value = getattr(self.param, field)
             raise ValueError(f"{self.source}: {field} is {value:g}, it must be {wanted}")
+
+    def choose(self, field: str, known: Iterable[str]) -> None:
+        """Raise ValueError if a field's word is not a known one."""
+        if (word := getattr(self.param, field)) not in known:
+            raise ValueError(f"{self.source}: {field} is '{word}', it must be {' or '.join(known)}")
 
     # ---- training
 
@@ -289,11 +294,11 @@ class Solver:
                 self._test(i)
 
     def _test(self, i: int) -> None:
-        """Run test net i on the current weights; log the means of its outputs."""
+        """Run test net i on the current weights; log what its outputs come to."""
         info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{i})")
         net, passes = self.test_nets[i], self.param.test_iter[i]
         net.share_with(self.net)
-        sums: dict[str, Any] = defaultdict(float)
+        collected = testing.scores(self.param)
         loss: float | torch.Tensor = 0.0
         for _ in range(passes):
             while (request := self.action()) != "none":
@@ -305,13 +310,11 @@ class Solver:
                 info("solver.cpp:395", "Test interrupted.")
                 return
             loss = loss + net._forward_async(0, len(net.layers) - 1)
-            for name in net.outputs:
-                sums[name] = sums[name] + net.blobs[name].x
+            collected.add({name: net.blobs[name] for name in net.outputs})
         net._raise_deferred()
         if self.param.test_compute_loss:
             info("solver.cpp:400", f"Test loss: {number(float(loss) / passes)}")
-        means = [sums[name] / passes for name in net.outputs] if passes else []
-        for j, line in enumerate(output_lines(net, means)):
+        for j, line in enumerate(output_lines(net, collected.results())):
             info("solver.cpp:414", f"    Test net output #{j}: {line}")
 
     # ---- snapshots

@@ -8,7 +8,6 @@ from .proto import caffe_pb2
 
 # type -> the fork that has it; none of these is built in
 ELSEWHERE = {
-    "Accum": "FlowNet2",
     "AccuracyByClass": "caffe-windows",
     "BinLabelData": "dilation (fyu/caffe-dilation)",
     "BlackAugmentation": "FlowNet2",
@@ -18,8 +17,6 @@ ELSEWHERE = {
     "ContrastiveAccuracy": "caffe-windows",
     "CoupledClusterLoss": "caffe-windows",
     "CustomData": "FlowNet2",
-    "DataAugmentation": "FlowNet2",
-    "DetectionEvaluate": "SSD",
     "DomainTransform": "DeepLab v2",
     "DominantChannel": "DeepLab of 2014",
     "EvalDetection": "YOLO in Caffe (yeahkun/caffe-yolo)",

@@ -38,7 +38,7 @@ FLOORS = [
     ("running",),
     ("arrays", "net_face", "net_files", "net"),
     ("diagnosis", "learnable"),
-    ("gradients", "smoothed_loss", "lr_policy", "solver_nets", "solver", "updates"),
+    ("gradients", "smoothed_loss", "lr_policy", "solver_nets", "testing", "solver", "updates"),
     ("classifier", "detector", "confusion", "nccl", "pycaffe"),
     ("exporting", "importing"),
     ("public",),

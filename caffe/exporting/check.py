@@ -123,7 +123,8 @@ def parting(net: Net, inputs: Arrays, other: Other, tolerance: float) -> tuple[s
     Where a layer chooses between nearly equal values, a few choices may differ. The layers behind it go
     on from the other's choices: all are compared on equal inputs.
     """
-    theirs, chosen = other.trace(inputs), []
+    theirs = other.trace(inputs)
+    chosen: list[str] = []
     for step, tops in own_tops(net, inputs):
         for name, wanted, found in zip(step.tops, tops, theirs[step.at]):
             few = _chooses(step) and (share := _differing(wanted, found, tolerance)) <= _CHOSEN

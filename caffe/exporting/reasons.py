@@ -13,6 +13,7 @@ LEFT_OUT = {
     "BoxAnnotatorOHEM": "chooses regions for a training",
     "ContrastiveLoss": LOSS,
     "Data": DATA,
+    "DetectionEvaluate": "a measure, not a part of the net",
     "DummyData": DATA,
     "EuclideanLoss": LOSS,
     "HDF5Data": DATA,
@@ -34,10 +35,12 @@ LEFT_OUT = {
 # Class of a fork's layer -> why no target has a word for it: an error names it
 _LATTICE = "filters on a lattice of positions and colours, for which there are no operators"
 NO_WORD = {
+    "Accum": "joins maps of FlowNet2, whose other layers have no words",
     "AdaptiveBiasChannel": "for weakly labelled training",
     "BiasChannel": "for weakly labelled training",
     "CCNNCRF": _LATTICE,
     "Correlation": "products of shifted maps, hundreds of them",
+    "DataAugmentation": "learns the mean that it subtracts as it goes",
     "DeepLabCRF": _LATTICE,
     "DetectionOutput": "boxes that suppress each other: nearly equal scores would change all rows",
     "Downsample": "weighted means that pass by NaN",
