@@ -14,7 +14,7 @@ from ..commands.parse_log import read_log
 from ..exporting import deploy
 from ..files import read
 from ..layer import LAYER_TYPES
-from ..layers.python import in_front_of_path
+from ..layers.python import in_front_of_path, stand_in
 from ..net import Net
 from ..proto import caffe_pb2
 from .report import Report, count, listed, size
@@ -143,7 +143,9 @@ def missing_files(layers: Sequence[Any], folder: str) -> Iterator[str]:
                     yield f"{file} ({message}.{name} of layer '{layer.name}')"
         module = layer.python_param.module
         if module and not _is_module(module, folder):
-            yield f"module {module} (of the Python layer '{layer.name}')"
+            there = stand_in(module, layer.python_param.layer)
+            instead = "; the built-in layer takes its place" if there else ""
+            yield f"module {module} (of the Python layer '{layer.name}'){instead}"
 
 
 def _is_module(name: str, folder: str) -> bool:

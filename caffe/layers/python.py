@@ -8,7 +8,18 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from ..glog import warning
 from ..layer import Layer, describe, register
+
+# (module, class) of Python layers of published nets -> the module here, whose class of that name takes
+# their place where theirs is not there
+STAND_INS = {("rpn.proposal_layer", "ProposalLayer"): ".forks.proposal"}
+# The first name of a module -> where published nets have it from
+_HOMES = {
+    "pylayer": "MNC",
+    "roi_data_layer": "py-faster-rcnn",
+    "rpn": "py-faster-rcnn",
+}
 
 
 class PythonLayerError(SystemError):
@@ -54,9 +65,16 @@ def find_class(layer_param: Any, folder: str | None) -> type[Layer]:
         try:
             module = importlib.import_module(param.module)
         except Exception as error:
+            absent = getattr(error, "name", None) in _with_parents(param.module)
+            if absent and (module := stand_in(param.module, param.layer)):
+                warning(
+                    "layer_factory.cpp:0",
+                    f"{where} is not there: the built-in layer takes its place",
+                )
+                return getattr(module, param.layer)
             raise PythonLayerError(
                 f"{where} cannot be imported: {type(error).__name__}: {error}; looked in "
-                f"{', '.join(filter(None, dict.fromkeys(sys.path)))}"
+                f"{', '.join(filter(None, dict.fromkeys(sys.path)))}{_way_out(param.module) * absent}"
             ) from error
     found = getattr(module, param.layer, None)
     if found is None:
@@ -71,6 +89,24 @@ def find_class(layer_param: Any, folder: str | None) -> type[Layer]:
         if getattr(found, method) is getattr(Layer, method):
             raise MissingMethodError(f"{where}: class {param.layer} has no method {method}")
     return found
+
+
+def stand_in(module: str, name: str) -> Any:
+    """The module here that has a class in the place of a published net's; None if there is none."""
+    here = STAND_INS.get((module, name))
+    return importlib.import_module(here, __package__) if here else None
+
+
+def _with_parents(module: str) -> list[str]:
+    """A module's name and those of the packages that it lies in."""
+    parts = module.split(".")
+    return [".".join(parts[: i + 1]) for i in range(len(parts))]
+
+
+def _way_out(module: str) -> str:
+    """What to do where a module is not there."""
+    home = _HOMES.get(module.split(".")[0])
+    return f"; it belongs to {home}, whose lib folder must be on PYTHONPATH" if home else ""
 
 
 @contextlib.contextmanager

@@ -109,7 +109,7 @@ class LoneEltwise(Eltwise):
 
     fork = "FlowNet2"
     told_by = "one bottom alone"
-    num_bottom = num_top = 1
+    num_bottom = (1, None)  # `means` says one
 
     @classmethod
     def means(cls, layer_param):

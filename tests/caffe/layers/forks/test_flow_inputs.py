@@ -98,7 +98,8 @@ def test_weights_of_nets_for_pictures_of_another_size(net_of, tmp_path, per_pixe
     """Published nets hold the mean of each pixel of what they were trained on."""
 
     def net(side):
-        text = f'layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 1 dim: 3 dim: {side} dim: 4 }} }} }}\n'
+        shape = f"input_param {{ shape {{ dim: 1 dim: 3 dim: {side} dim: 4 }} }}"
+        text = f'layer {{ name: "data" type: "Input" top: "data" {shape} }}\n'
         settings = f"recompute_mean: 1 mean_per_pixel: {str(per_pixel).lower()}"
         body = AUGMENTATION.format(settings)
         return net_of(f'{text}layer {{ name: "aug" {body} bottom: "data" top: "y" }}')
