@@ -23,6 +23,7 @@ import torch
 import caffe
 
 from . import contest, fcn8s, peers
+from .exports import exports
 from .files import files
 from .forward import forward, stream
 from .layers import layers
@@ -34,7 +35,7 @@ from .training import training
 RESULTS = Path(__file__).resolve().parent / "results"
 WORKS = {
     work.__name__: work
-    for work in (files, layers, parts, forward, stream, training, scoring, memory)
+    for work in (files, layers, parts, forward, stream, exports, training, scoring, memory)
 }
 DISAGREE = 1  # exit code
 

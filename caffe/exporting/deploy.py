@@ -103,7 +103,11 @@ def of_file(
     layers = filter_net(param).layer
     known = {blob: shape for layer in layers for blob, shape in _stated(layer)}
     made = {top for layer in layers for top in layer.top}
-    absent = {top for layer in param.layer for top in layer.top} - made
+    everything = {top for layer in param.layer for top in layer.top}
+    absent = everything - made
+    for blob in shapes or ():
+        if blob not in everything:
+            raise ValueError(f"{path}: no blob '{blob}' in the net{did_you_mean(blob, everything)}")
     part = of_layers(param.name, layers, known | dict(shapes or {}), inputs, outputs, absent)
     net = Net.from_param(part.param)
     if weights is not None:
