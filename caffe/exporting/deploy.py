@@ -5,6 +5,7 @@ The result is a net of phase TEST, with an Input layer for each blob that comes 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -108,7 +109,15 @@ def of_file(
     for blob in shapes or ():
         if blob not in everything:
             raise ValueError(f"{path}: no blob '{blob}' in the net{did_you_mean(blob, everything)}")
-    part = of_layers(param.name, layers, known | dict(shapes or {}), inputs, outputs, absent)
+    known |= dict(shapes or {})
+    inputs = list(inputs)
+    for blob in set(inputs).intersection(everything).difference(known):
+        with contextlib.suppress(
+            ValueError
+        ):  # it stays unknown where what is before cannot be built
+            before = of_layers(param.name, layers, known, outputs=[blob], absent=absent)
+            known[blob] = list(Net.from_param(before.param).blobs[blob].shape)
+    part = of_layers(param.name, layers, known, inputs, outputs, absent)
     net = Net.from_param(part.param)
     if weights is not None:
         net.copy_from(weights)

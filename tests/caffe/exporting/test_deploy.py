@@ -190,3 +190,15 @@ def test_what_is_read_for_a_loss_alone_does_not_hide_an_output(deployed):
     more += layer("small", "Downsample", ["label", "flow"], "small")
     more += layer("loss", "L1Loss", ["flow", "small"], "loss")
     assert deployed(BODY + more) == (["data"], ["conv", "relu", "flow"], ["flow"], ["loss"])
+
+
+def test_a_file_tells_the_sizes_of_blobs_in_the_middle(tmp_path):
+    path = tmp_path / "net.prototxt"
+    path.write_text(DATA + BODY + layer("prob", "Softmax", ["conv"], "prob"))
+    net, _ = deploy.of_file(path, inputs=["conv"], outputs=["prob"])
+    assert net.inputs == ["conv"] and list(net.blobs["conv"].shape) == [2, 2, 8, 8]
+    path.write_text(
+        DATA + BODY + python_layer(["conv"], "half") + layer("p", "Softmax", ["half"], "p")
+    )
+    with pytest.raises(ValueError, match="size of input 'half' is not known.*--shape half="):
+        deploy.of_file(path, inputs=["half"], outputs=["p"])
