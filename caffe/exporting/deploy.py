@@ -102,7 +102,7 @@ def of_file(
     param = read.read_net(path, lenient=True)
     param.state.phase = caffe_pb2.TEST
     layers = filter_net(param).layer
-    known = {blob: shape for layer in layers for blob, shape in _stated(layer)}
+    known: dict[str, Sequence[int]] = {b: shape for x in layers for b, shape in _stated(x)}
     made = {top for layer in layers for top in layer.top}
     everything = {top for layer in param.layer for top in layer.top}
     absent = everything - made
@@ -212,7 +212,7 @@ class _Sorted:
     def __init__(self, steps: Sequence[Step], given: set[Value], whole: bool) -> None:
         """`given` are the values that come in. With `whole`, a layer that cannot be exported and that
         others read is an error."""
-        self.steps = steps
+        self.steps, self.given = steps, given
         self.kept: set[int] = set()
         self.sources: list[Value] = []  # what layers without bottoms make
         self.lost: dict[Value, Step] = {}  # value -> the layer for whose sake there is none
@@ -285,7 +285,7 @@ def _reach(steps: Sequence[Step], wanted: Iterable[Value], sort: _Sorted) -> lis
     """The layers that the wanted values need, in order. ValueError where one cannot be exported."""
     values, found = set(wanted), []
     for step in reversed(steps):
-        if not values.intersection(step.writes):
+        if not values.intersection(step.writes) - sort.given:
             continue
         if step.at in sort.kept:
             found.append(step)
