@@ -7,7 +7,7 @@ MODELS = $(sort $(wildcard voc-* nyud-* siftflow-* pascalcontext-*))
 STAGES = voc-fcn32s voc-fcn16s voc-fcn8s
 
 .DEFAULT_GOAL = help
-.PHONY: help test lint coverage demo nets protos bench results docs site
+.PHONY: help test slow lint coverage demo nets protos bench results docs site
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
@@ -20,6 +20,9 @@ $(READY): requirements.txt setup.py
 
 test: $(READY)  ## every check of what the code does; needs neither GPU nor data sets nor weights
 	$(PY) -m pytest -n 2 --dist worksteal
+
+slow: $(READY)  ## the checks that take long: the GPU run's rehearsal and the like
+	$(PY) -m pytest -n 2 --dist worksteal -m slow
 
 lint: $(READY)  ## style, docstrings and types
 	$(PY) -m ruff check .

@@ -65,6 +65,8 @@ def _split(argv: Sequence[str]) -> tuple[str | None, Sequence[str]]:
 
 
 def _message(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{os.fspath(error.filename)}: {error.strerror}"
     # str() of a KeyError is the repr of its text
     plain = type(error) in (KeyError, IndexError) and error.args
     return str(error.args[0] if plain else error) or type(error).__name__

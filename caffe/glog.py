@@ -21,7 +21,7 @@ _LETTERS = {logging.INFO: "I", logging.WARNING: "W", logging.ERROR: "E", logging
 
 
 class _Glog(logging.Handler):
-    """Writes `I20261122 16:51:10.883697 26135 solver.cpp:45] text` to whatever sys.stderr is now."""
+    """Writes `I1122 16:51:10.883697 26135 solver.cpp:45] text` to whatever sys.stderr is now."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record. A notebook collects lines by itself: each flush would be a block."""
@@ -49,12 +49,16 @@ class _LogFile(logging.FileHandler):
 
 
 def prefixed(record: logging.LogRecord) -> str:
-    """A log record as glog prints it."""
-    at = time.strftime("%Y%m%d %H:%M:%S", time.localtime(record.created))
+    """A log record as glog printed it in Caffe's days.
+
+    Newer ones state the year, which Caffe's own parse_log.py and extract_seconds.py cannot read.
+    """
+    at = time.strftime("%m%d %H:%M:%S", time.localtime(record.created))
     micro = int(record.created % 1 * 1e6)
     letter = _LETTERS.get(record.levelno, "I")
     where = getattr(record, "where", f"{record.filename}:{record.lineno}")
-    return f"{letter}{at}.{micro:06d} {threading.get_native_id()} {where}] {record.getMessage()}"
+    thread = threading.get_native_id()
+    return f"{letter}{at}.{micro:06d} {thread:5d} {where}] {record.getMessage()}"
 
 
 def log_to_folder(folder: str, program: str) -> None:

@@ -22,6 +22,8 @@ Blobs = Sequence[Blob]
 
 # type -> modules to be imported when it is first asked for
 ANNOUNCED: dict[str, list[str]] = {}
+# type -> the class that a user has registered for it
+OWN_TYPES: dict[str, type[Layer]] = {}
 # type -> what forks of Caffe mean by it, where that is not what the table says, or not one thing
 MEANINGS: dict[str, list[type[Layer]]] = {}
 
@@ -132,6 +134,19 @@ class Layer:
         """Assign the bottoms' diffs where propagate_down, add to the parameters' diffs."""
         raise NotImplementedError(f"{type(self).__name__} has no backward method")
 
+    # ---- for a training that is cut and resumed
+
+    def resume_state(self) -> Any:
+        """What forward depends on besides bottoms, parameters and the generators of caffe.context.
+
+        Of a data layer: where it is in its data, and random numbers of its own. Values that JSON holds;
+        None if there is nothing.
+        """
+        return None
+
+    def resume_from(self, state: Any) -> None:
+        """Go on as `resume_state` has told it, perhaps in another process."""
+
     # ---- for the ways of running a net
 
     def aliases_bottom(self, side: str) -> bool:
@@ -189,8 +204,8 @@ class Layer:
 
     # ---- checks and errors
 
-    def check_range(self, values: torch.Tensor, check: Callable[[int, int], None]) -> None:
-        """Call check(least, largest) on a tensor of integers; it raises if they are wrong.
+    def check_range(self, values: torch.Tensor, check: Callable[..., None], *more: Any) -> None:
+        """Call check(least, largest, *more) on a tensor of integers; it raises if they are wrong.
 
         On the CPU this happens at once. On a GPU the host would have to wait for the values, so they
         stay there until `raise_deferred`: until then the layer must cope with wrong ones. 0 must be
@@ -198,19 +213,22 @@ class Layer:
         """
         low, high = values.aminmax()
         if not context.on_gpu():
-            check(*torch.stack((low, high)).tolist())
+            check(*torch.stack((low, high)).tolist(), *more)
             return
         if self._extremes is None:
             self._extremes = torch.zeros(2, dtype=values.dtype, device=values.device)
         torch.minimum(self._extremes, torch.stack((low, -high)), out=self._extremes)
-        self._check = check
+        # by its name: a layer that held itself would wait for the garbage collector
+        own = getattr(check, "__self__", None) is self
+        self._check = (check.__name__ if own else check, more)
 
     def raise_deferred(self) -> None:
         """Raise the error that `check_range` deferred. The net calls this where it waits anyway."""
         if self._extremes is not None:
             low, high = self._extremes.tolist()
             self._extremes.zero_()
-            self._check(low, -high)
+            check, more = self._check
+            (getattr(self, check) if isinstance(check, str) else check)(low, -high, *more)
 
     def error(self, text: str, kind: builtins.type[Exception] = ValueError) -> Exception:
         """An exception that names this layer, to be raised: `raise self.error(...)`."""
@@ -219,9 +237,10 @@ class Layer:
     def axis(self, blob: Blob, index: int, what: str = "axis") -> int:
         """Canonical axis of a blob, or an error that names this layer."""
         if not -blob.num_axes <= index < blob.num_axes:
-            raise self.error(
-                f"{what} {index} out of range for a bottom of shape {list(blob.shape)}"
-            )
+            text = f"{what} {index} out of range for a bottom of shape {list(blob.shape)}"
+            if not blob.num_axes:
+                text += f"; if an Input makes {blob._label}, its shape {{ dim: ... }} is missing"
+            raise self.error(text)
         return index % blob.num_axes
 
     def legacy_shape(self, blob: Blob) -> tuple[int, int, int, int]:
@@ -256,12 +275,17 @@ def meaning(type_name: str) -> Callable[[type[Layer]], type[Layer]]:
 
 
 def layer_type_list() -> list[str]:
-    """Names of the built-in layer types."""
-    return sorted(LAYER_TYPES)
+    """Names of the built-in layer types, and of those registered."""
+    return sorted({*LAYER_TYPES, *OWN_TYPES})
 
 
 def class_of(layer_param: caffe_pb2.LayerParameter) -> type[Layer] | None:
-    """The class of a layer's type, or of the one meaning that what the layer states decides for."""
+    """The class of a layer's type: a registered one before the built-in one."""
+    return OWN_TYPES.get(layer_param.type) or built_in_class_of(layer_param)
+
+
+def built_in_class_of(layer_param: caffe_pb2.LayerParameter) -> type[Layer] | None:
+    """The built-in class, or that of the one meaning that what the layer states decides for."""
     cls = LAYER_TYPES.get(layer_param.type)
     fitting = [own for own in MEANINGS.get(layer_param.type, ()) if own.means(layer_param)]
     return fitting[0] if len(fitting) == 1 else cls
@@ -269,7 +293,7 @@ def class_of(layer_param: caffe_pb2.LayerParameter) -> type[Layer] | None:
 
 def is_built_in(layer: Layer) -> bool:
     """Whether a layer's class is the registered one of its type, not a user's Python class."""
-    return class_of(layer.layer_param) is type(layer)
+    return built_in_class_of(layer.layer_param) is type(layer)
 
 
 def declares(layer: Layer, trait: str) -> Any:

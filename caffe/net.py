@@ -12,7 +12,8 @@ import torch
 
 from . import arguments, context
 from .arrays import LazyArrays, copied, count_of, fill, join, split
-from .blob import BlobVec
+from .background import rest
+from .blob import Blob, BlobVec
 from .build import build
 from .files import read
 from .files.paths import Path, require_file
@@ -29,6 +30,10 @@ from .running.runner import Loss
 
 class LayerVec(list[Any]):
     """A net's layers, in file order; a Python layer's class may have any attributes."""
+
+    def __setitem__(self, index: Any, value: object) -> None:
+        """Raises TypeError: the net would go on with the layer that it was built with."""
+        raise TypeError("a net's layers are not replaced: write another prototxt")
 
 
 class Net(NetFace, NetFiles):
@@ -100,17 +105,21 @@ class Net(NetFace, NetFiles):
             [[names[i] for i in of_layer] for of_layer in ids]
             for ids in (net.top_ids, net.bottom_ids)
         )
-        self.blobs = OrderedDict("blob", self.name, zip(names, net.blobs))
+        self.blobs = OrderedDict(Blob, self.name, zip(names, net.blobs))
         self.blob_loss_weights = collections.OrderedDict(zip(names, net.loss_weights))
         self.layer_dict = collections.OrderedDict(zip(layer_names, self.layers))
         self.params: OrderedDict[BlobVec] = OrderedDict(
-            "layer with parameters", self.name, ((name, layer.blobs) for name, layer in with_params)
+            BlobVec, self.name, ((name, layer.blobs) for name, layer in with_params)
         )
         self.top_names = collections.OrderedDict(zip(layer_names, tops))
         self.bottom_names = collections.OrderedDict(zip(layer_names, bottoms))
         self.inputs = [names[i] for i in net.input_ids]
         self.outputs = [names[i] for i in net.output_ids]
         self._own = frozenset(vars(self))
+
+    def __del__(self) -> None:
+        """Wait for the threads that read for data layers: what these hold is freed with the net."""
+        rest(vars(self).get("layers", []))
 
     @property
     def debug_info(self) -> bool:

@@ -18,17 +18,10 @@ from .files.weights import weight_shapes
 from .glog import init_log, log, log_to_file
 from .importing import import_weights
 from .layer import Layer, layer_type_list
-from .nccl import (
-    NCCL,
-    has_nccl,
-    set_multiprocess,
-    set_solver_count,
-    set_solver_rank,
-    solver_count,
-    solver_rank,
-)
+from .nccl import NCCL, has_nccl, set_multiprocess
 from .net import Net
 from .net_spec import NetSpec, layers, params, to_proto
+from .own_layers import register_layer
 from .proto.caffe_pb2 import TEST, TRAIN
 from .timer import Timer
 from .updates import (
@@ -40,8 +33,9 @@ from .updates import (
     SGDSolver,
     get_solver,
 )
+from .workers import set_solver_count, set_solver_rank, solver_count, solver_rank
 
-from . import coord_map, diagnosis, draw, io, learnable  # isort: skip
+from . import coord_map, diagnosis, draw, io, learnable, workers  # isort: skip
 from .running import memory, roofline  # isort: skip
 
 Tally = ConfusionMatrix  # its first name
@@ -82,6 +76,7 @@ __all__ = [
     "memory",
     "params",
     "predicted",
+    "register_layer",
     "roofline",
     "set_cuda_graphs",
     "set_device",
@@ -97,4 +92,5 @@ __all__ = [
     "to_proto",
     "upgrade_net",
     "weight_shapes",
+    "workers",
 ]

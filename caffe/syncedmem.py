@@ -39,12 +39,12 @@ class Pool:
         if usable:  # a larger block takes the place of the largest
             self.free.pop(max(usable)[1])
         block = torch.empty(size, dtype=dtype, device=device)
-        block.pool = self  # type: ignore[attr-defined]
+        block.pool = weakref.ref(self)  # type: ignore[attr-defined]
         return block
 
     def give(self, block: torch.Tensor, device: torch.device) -> None:
         """Take a block back. Tensors that layers made themselves are not pooled: they would pile up."""
-        if device.type == "cpu" and getattr(block, "pool", None) is self:
+        if device.type == "cpu" and getattr(block, "pool", lambda: None)() is self:
             self.free.append((device, block))
 
     def trim(self) -> None:

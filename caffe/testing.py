@@ -13,8 +13,16 @@ from .blob import Blob
 from .glog import info, number, warning
 from .proto import caffe_pb2
 
-EVAL_TYPES = ("classification", "detection")
 AP_VERSIONS = ("11point", "MaxIntegral", "Integral")
+# Field of the solver's -> its words
+_WORDS = {"eval_type": ("classification", "detection"), "ap_version": AP_VERSIONS}
+
+
+def check(param: caffe_pb2.SolverParameter, source: str) -> None:
+    """Raise ValueError if a field's word is not a known one; `source` is the solver's file."""
+    for field, known in _WORDS.items():
+        if (word := getattr(param, field)) not in known:
+            raise ValueError(f"{source}: {field} is '{word}', it must be {' or '.join(known)}")
 
 
 def scores(param: caffe_pb2.SolverParameter) -> Means | Precisions:

@@ -20,6 +20,7 @@ import caffe
 from caffe.proto import caffe_pb2
 from fcn import models, prototxts, weights
 from fcn.datasets import param_str
+from fcn.datasets.dataset import names_in
 from fcn.inputs import READ
 from fcn.tasks import Task, task_of
 
@@ -187,19 +188,10 @@ def _python_layers(net: prototxts.NetParameter) -> Iterator[tuple[Any, dict[str,
 
 def read_names(names: Names) -> tuple[str, ...]:
     """Class names, from a file with one a line or from a list; ValueError if two are the same."""
-    if isinstance(names, str | Path):
-        where = str(names)
-        lines = Path(names).expanduser().read_text("utf-8-sig").rstrip().splitlines()
-    else:
-        where, lines = "names", list(names)
-    listed = tuple(line.strip() for line in lines)
-    for number, name in enumerate(listed, start=1):
-        if not name:
-            raise ValueError(f"{where}: line {number} is empty; each line is the name of a class")
-        if name in listed[: number - 1]:
-            first = listed.index(name) + 1
-            raise ValueError(f"{where}: lines {first} and {number} are both {name!r}")
-    return listed
+    if not isinstance(names, str | Path):
+        return names_in(names, "names")
+    lines = Path(names).expanduser().read_text("utf-8-sig").splitlines()
+    return names_in(lines, str(names))
 
 
 # ---- means

@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argcomplete.autocomplete(parser)
     args = parser.parse_args(argv)  # exits for --help, and if there is no such command
     assert name is not None
+    args.words = argv[len(name.split()) :]
     return run(name, args, f"fcn {name}")
 
 
@@ -130,6 +131,8 @@ def sentence(error: Exception) -> str:
     """What an error says to people."""
     # str() of a KeyError is the repr of its text
     text = str(error.args[0] if type(error) is KeyError and error.args else error)
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        text = f"{os.fspath(error.filename)}: {error.strerror}"
     if isinstance(error, MISTAKES):
         return text or type(error).__name__
     return f"this should not happen: {type(error).__name__}: {text} (--debug shows where)"
@@ -140,4 +143,6 @@ def script(name: str, prog: str, argv: Sequence[str] | None = None) -> int:
     command = COMMANDS[name]
     parser = argparse.ArgumentParser(prog=prog, description=command.summary)
     add_options(parser, name)
-    return run(name, parser.parse_args(argv), prog)
+    args = parser.parse_args(argv)
+    args.words = list(sys.argv[1:] if argv is None else argv)
+    return run(name, args, prog)

@@ -34,14 +34,24 @@ def read_color(source: Any, notes: list[str] | None = None) -> np.ndarray:
         if notes is not None and stored_orientation(source) != 1:
             notes.append("turned upright, as its EXIF says")
         return rgb(upright(source), notes)
-    return from_array(source, notes)
+    return from_array(require_array(source), notes)
+
+
+def require_array(source: Any) -> Any:
+    """What NumPy reads as an array; ValueError for anything else that is given as a picture."""
+    pillows = "__array_interface__"
+    if isinstance(source, list) or hasattr(source, "__array__") or hasattr(source, pillows):
+        return source
+    what = "None" if source is None else f"an object of type {type(source).__name__}"
+    raise ValueError(f"{what} is no picture; a path, a Pillow picture, an array or a tensor is")
 
 
 def read_depth(source: Any, notes: list[str] | None = None) -> np.ndarray:
     """Depth in millimetres, H x W; ValueError for what `nyud.log_depth` refuses."""
     if is_path(source):
         source = open_picture(source)
-    depth = np.asarray(source.detach().cpu() if hasattr(source, "detach") else source)
+    given = require_array(source)
+    depth = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
     log_depth(depth)
     return depth
 
@@ -88,4 +98,6 @@ def name_of(source: Any) -> str:
     """What a message calls a picture: its file's path, or what is given instead."""
     if isinstance(source, Image.Image):
         return str(getattr(source, "filename", "") or "the picture")
-    return str(Path(source)) if is_path(source) else "the array"
+    if is_path(source):
+        return str(Path(source))
+    return "the array" if hasattr(source, "__array__") else "what was given"

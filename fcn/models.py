@@ -35,7 +35,8 @@ def folder(net: str, sample: bool = False) -> Path:
     """The folder that describes a net; `sample` asks for its form of the embedded task.
 
     The first of these that exists: the path itself, which may be relative to the working directory;
-    the folder of that name in a checkout; the one in the installed package.
+    the folder of that name in a checkout; the one in the installed package. ValueError for a model
+    that has no form of the embedded task.
 
     >>> folder("ilsvrc-nets/vgg16-fcn").name
     'ilsvrc-nets'
@@ -43,6 +44,11 @@ def folder(net: str, sample: bool = False) -> Path:
     name = folder_name(net)
     places_to_look = (Path.cwd() / name, places.HOME / name, places.ROOT / name)
     found = next((path for path in places_to_look if path.is_dir()), places.HOME / name)
+    if sample and found.is_dir() and not (found / "sample").is_dir():
+        raise ValueError(
+            f"{net} has no form of the embedded task, so --sample (sample=) is not for it; "
+            "voc-fcn32s, voc-fcn16s and voc-fcn8s have one"
+        )
     return found / "sample" if sample else found
 
 

@@ -1,6 +1,7 @@
 """Scores segmentations: between a solver's steps, or `fcn score --model voc-fcn8s`."""
 
 import argparse
+import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,7 +12,19 @@ import numpy as np
 from tqdm import tqdm
 
 import caffe
-from fcn import devices, finite_scores, leakage, models, prototxts, results, runs, stages, weights
+from fcn import (
+    devices,
+    finite_scores,
+    jobs,
+    leakage,
+    models,
+    prototxts,
+    results,
+    runs,
+    stages,
+    together,
+    weights,
+)
 from fcn.datasets.sample import tells_how_to_get_scenes
 from fcn.measures import collapsed, fast_hist, scores
 from fcn.predictions import array_predicted
@@ -32,21 +45,26 @@ class ArrayConfusionMatrix:
         """Of the blobs of these names."""
         self.scores, self.truth = net.blobs[scores], net.blobs[truth]
         self.loss = loss and net.blobs[loss]
-        self.hist, self.total = np.zeros([self.scores.data.shape[1]] * 2, np.int64), 0.0
+        self.hist = np.zeros([self.scores.data.shape[1]] * 2, np.int64)
+        self.each: list[float] = []
 
     def add(self) -> None:
         """Count the last pass."""
         truth = self.truth.data[0, 0].ravel()
         self.hist += fast_hist(truth, self.prediction().ravel(), len(self.hist))
-        self.total += float(self.loss.data.flat[0]) if self.loss else 0.0
+        self.each += [float(self.loss.data.flat[0])] if self.loss else []
 
     def prediction(self) -> np.ndarray:
         """The class of each pixel in the last pass."""
         return array_predicted(self.scores)
 
+    def losses(self) -> list[float]:
+        """The loss of each pass."""
+        return self.each
+
     def result(self) -> tuple[np.ndarray, float]:
         """The confusion matrix and the sum of the losses."""
-        return self.hist, self.total
+        return self.hist, math.fsum(self.each)
 
 
 ConfusionMatrix = getattr(caffe, "ConfusionMatrix", ArrayConfusionMatrix)
@@ -62,6 +80,7 @@ def compute_hist(
 ) -> tuple[np.ndarray, float]:
     """Run the net once for each id of `dataset`; returns (confusion matrix, mean loss).
 
+    Of several workers each takes its share of the ids, and gets the result of all.
     With a `save_dir`, which is made if needed, each prediction is saved there as a palette PNG,
     ID.png. Raises NotFinite, a ValueError, if scores are not finite; their prediction is not saved.
     A `keeper` gets the first pictures for the report.
@@ -69,13 +88,14 @@ def compute_hist(
     if save_dir:
         Path(save_dir).mkdir(parents=True, exist_ok=True)
     matrix = ConfusionMatrix(net, layer, gt, _loss_of(net, layer))
-    for idx in tqdm(dataset, desc=layer, leave=False, disable=None):  # a bar on a terminal only
+    share = together.share(net, dataset)
+    for idx in tqdm(share, desc=layer, leave=False, disable=None):  # a bar on a terminal only
         net.forward()
-        if idx == dataset[0]:
+        if idx == share[0]:
             warn_of_raw_pixels(net)
         matrix.add()
         # On a GPU a look waits for the device, so it is taken where predictions are fetched.
-        if save_dir or idx == dataset[0] or devices.in_use() == "cpu":
+        if save_dir or idx == share[0] or devices.in_use() == "cpu":
             finite_scores.require_finite(net, layer)
         if save_dir:
             path = Path(save_dir) / f"{idx}.png"
@@ -84,7 +104,7 @@ def compute_hist(
         if keeper and not keeper.full:
             data = net.blobs[next(iter(net.blobs))].data
             keeper.keep(idx, data, net.blobs[gt].data, matrix.prediction())
-    hist, loss = matrix.result()
+    hist, loss = together.merged(matrix)
     if not np.isfinite(loss):
         raise finite_scores.not_finite(net, f"the loss of {layer} is {loss} (a picture's or all)")
     return hist, loss / max(len(dataset), 1)
@@ -201,12 +221,21 @@ def print_classes(hist: np.ndarray, names: Sequence[str]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score a model's weights on its data set, without a solver; returns the exit code."""
+    if jobs.wanted(args):
+        return jobs.run("score", args)
+    with together.working(args), together.told_once():
+        return score(args)
+
+
+def score(args: argparse.Namespace) -> int:
+    """Score with the other workers, if there are any; returns the exit code."""
     caffe.init_log(1)  # warnings, not how the net is built
     if args.server and not args.save:
         raise ValueError("--server needs --save DIR")
     if args.server and not Path(args.model).name.startswith("voc"):
         raise ValueError("--server: VOC's evaluation server takes predictions of VOC's classes")
     save, record = (path and path.absolute() for path in (args.save, args.record))
+    record = record if together.is_first() else None
     model = models.model_name(args.model)
     with tells_how_to_get_scenes(args.sample):
         file = weights.given_or_found(args.weights, model, args.sample)

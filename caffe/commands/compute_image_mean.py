@@ -39,13 +39,16 @@ def compute_image_mean(argv: Sequence[str]) -> int:
 
 def _mean(path: str, datums: Iterable[caffe_pb2.Datum]) -> tuple[np.ndarray, int]:
     """(mean picture, number of pictures) of Datums; ValueError for unequal shapes."""
-    from ..layers.transform import read_picture
+    from ..layers.transform import decode_picture
 
     total, count = None, 0
     for datum in datums:
         if total is None and datum.encoded:
             info("compute_image_mean.cpp:59", "Decoding Datum")
-        picture = read_picture(datum.data) if datum.encoded else datum_to_array(datum)
+        try:
+            picture = decode_picture(datum.data) if datum.encoded else datum_to_array(datum)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path}: record {count}: {error}") from error
         if total is None:
             info("compute_image_mean.cpp:71", "Starting iteration")
             total = np.zeros(picture.shape)

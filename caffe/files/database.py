@@ -6,15 +6,18 @@ Caffe's databases map keys to serialized Datums.
 import contextlib
 import importlib
 import os
-import weakref
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any, TypeAlias
 
 from google.protobuf.message import DecodeError
 
-from ..glog import info
+from ..glog import error, info
 from ..proto import caffe_pb2
+from ..views import many
+from .lmdb_reader import LmdbFile
+from .wire import looks_like
 
 Record: TypeAlias = tuple[bytes, bytes]  # key, value
 
@@ -22,43 +25,55 @@ _LIBRARIES = {"lmdb": "lmdb", "leveldb": "plyvel"}
 _OPENED = {"lmdb": "db_lmdb.cpp:35", "leveldb": "db_leveldb.cpp:18"}  # where Caffe logs it
 _MAP_SIZE = 1 << 28  # bytes that a new LMDB may take; doubled when it is full
 
-# A process may open an LMDB only once, while a training and a test net may well read the same one.
-_environments: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
-
 
 class Database:
-    """A database opened for reading. ValueError if it cannot be, ImportError without the library."""
+    """A database opened for reading. ValueError if it cannot be, ImportError for a LevelDB without
+    its library."""
 
     def __init__(self, backend: str, path: str) -> None:
         name = _library_name(backend)
         if not os.path.exists(path):  # told before a missing library, which would not help
             raise ValueError(f"there is no database {path}")
-        self._library = library = _import(backend, name)
-        self._backend, self._path = backend, path
-        try:
-            self._handle = _open_lmdb(library, path) if backend == "lmdb" else library.DB(path)
-        except library.Error as error:
-            kind = {"lmdb": "LMDB", "leveldb": "LevelDB"}[backend]
-            raise ValueError(f"cannot open {kind} {path}: {error}") from error
+        self._path = path
+        self.count: int | None = None  # of records, where it is stated
+        if backend == "lmdb":
+            lmdb = _open_lmdb(path)
+            self._records, self.count = lmdb.records, lmdb.count
+        else:
+            self._records = _leveldb_records(path, _import("leveldb", name))
         info(_OPENED[backend], f"Opened {backend} {path}")
 
     def datums(self, kind: Any = caffe_pb2.Datum) -> Iterator[Any]:
         """All records, messages of a kind, in the order of their keys. ValueError for another."""
-        count = 0
-        try:
-            for value in self._values():
+        for count, (_, value) in enumerate(self._records()):
+            try:
                 yield kind.FromString(value)
-                count += 1
-        except (DecodeError, self._library.Error) as error:
-            name = kind.DESCRIPTOR.name
-            raise ValueError(f"{self._path}: record {count} is no {name} ({error})") from error
+            except DecodeError as error:
+                name, hint = kind.DESCRIPTOR.name, looks_like(value)
+                raise ValueError(f"{self._path}: record {count} is no {name}{hint}") from error
 
-    def _values(self) -> Iterator[bytes]:
-        if self._backend == "leveldb":
-            yield from self._handle.iterator(include_key=False)
-            return
-        with self._handle.begin(buffers=False) as transaction:
-            yield from transaction.cursor().iternext(keys=False)
+
+def _open_lmdb(path: str) -> LmdbFile:
+    try:
+        return LmdbFile(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot open LMDB {path}: {error}") from error
+
+
+def _leveldb_records(path: str, library: ModuleType) -> Callable[[], Iterator[Record]]:
+    """The function that goes through a LevelDB's records."""
+    try:
+        handle = library.DB(path)
+    except library.Error as error:
+        raise ValueError(f"cannot open LevelDB {path}: {error}") from error
+
+    def records() -> Iterator[Record]:
+        try:
+            yield from handle.iterator()
+        except library.Error as error:
+            raise ValueError(f"{path}: {error}") from error
+
+    return records
 
 
 def _library_name(backend: str) -> str:
@@ -74,21 +89,13 @@ def _import(backend: str, name: str) -> ModuleType:
         raise ImportError(f"{backend} databases need {name}: pip install {name}") from error
 
 
-def _open_lmdb(library: ModuleType, path: str) -> Any:
-    """An LMDB environment, shared by all that read it in this process."""
-    key = os.path.realpath(path)
-    environment = _environments.get(key)
-    if environment is None:
-        environment = library.open(key, readonly=True, lock=False, subdir=os.path.isdir(key))
-        _environments[key] = environment
-    return environment
-
-
 @contextlib.contextmanager
 def create(backend: str, path: str) -> Iterator[Callable[[Iterable[Record]], None]]:
     """Make a database; yields a function that writes a list of records in one transaction.
 
-    ValueError for an unknown backend or a path that is taken, ImportError without the library.
+    ValueError for an unknown backend or a path that is taken, ImportError without the library,
+    OSError where it cannot be written. Of a block that raises before anything was written nothing
+    is left; else what is left is said.
     """
     name = _library_name(backend)
     if os.path.exists(path):
@@ -98,12 +105,30 @@ def create(backend: str, path: str) -> Iterator[Callable[[Iterable[Record]], Non
         raise ValueError(f"cannot make the database {path}: there is no folder {folder}")
     library = _import(backend, name)
     if backend == "lmdb":
-        database, put = library.open(path, map_size=_MAP_SIZE), _put_lmdb
+        database, put = library.open(os.fsencode(path), map_size=_MAP_SIZE), _put_lmdb
     else:
         database, put = library.DB(path, create_if_missing=True), _put_leveldb
     info(_OPENED[backend], f"Opened {backend} {path}")
-    with contextlib.closing(database):
-        yield lambda records: put(library, database, list(records))
+    written = 0
+
+    def write(records: Iterable[Record]) -> None:
+        nonlocal written
+        rows = list(records)
+        try:
+            put(library, database, rows)
+        except library.Error as problem:
+            raise OSError(f"cannot write {path}: {problem}") from problem
+        written += len(rows)
+
+    try:
+        with contextlib.closing(database):
+            yield write
+    except BaseException:
+        if written:
+            error("db.cpp:0", f"{path} is not complete: it holds {many(written, 'record')}")
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 def _put_lmdb(library: ModuleType, database: Any, records: list[Record]) -> None:

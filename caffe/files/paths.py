@@ -1,5 +1,6 @@
 """Files that must be there, and files that are replaced whole or not at all."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,8 +37,8 @@ def replacing(path: Path) -> Iterator[str]:
     """Write a file whole or not at all.
 
     Yields the name of a temporary file in the same folder, for the caller to write. It replaces
-    `path` when the block ends, and is removed when the block raises. FileNotFoundError, naming the
-    folder, if there is no such folder, IsADirectoryError if `path` is one.
+    `path` when the block ends and it is on the disk, and is removed when the block raises.
+    FileNotFoundError, naming the folder, if there is no such folder, IsADirectoryError if `path` is one.
     """
     path = os.path.realpath(path)
     folder, base = os.path.split(path)
@@ -48,11 +49,28 @@ def replacing(path: Path) -> Iterator[str]:
     temporary = os.path.join(folder, f".{base}.{os.getpid()}.part")
     try:
         yield temporary
+        _flush(temporary)
         os.replace(temporary, path)
+        _flush(folder)  # where the new name stands
     except BaseException:
         if os.path.exists(temporary):
             os.remove(temporary)
         raise
+
+
+def _flush(path: str) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk, where the system can say so."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that have no such thing
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

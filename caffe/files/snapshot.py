@@ -6,7 +6,7 @@ src/caffe/solvers/sgd_solver.cpp)
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,12 @@ from .stored import SolverState
 
 if TYPE_CHECKING:
     from ..net import Net
+
+
+def stem_of(state: Path) -> str:
+    """What the names of a snapshot's files begin with, of the name of its solverstate."""
+    name = os.fspath(state)
+    return name[: name.rindex(".solverstate")] if ".solverstate" in name else name
 
 
 def check_writable(prefix: str, source: str) -> None:
@@ -45,22 +51,25 @@ def write(
     *,
     as_hdf5: bool = False,
     write_diff: bool = False,
+    beside: Callable[[str], None] = lambda stem: None,
 ) -> None:
     """Write <stem>.caffemodel and <stem>.solverstate (or .caffemodel.h5 and .solverstate.h5).
 
-    Each file is written whole or not at all, the weights first, so a state never names weights that
-    are not there.
+    Each file is written whole or not at all, the state last, so that it never names weights that are
+    not there. `beside(stem)` writes what lies beside them.
     """
     if as_hdf5:
         model, state = stem + ".caffemodel.h5", stem + ".solverstate.h5"
         info("solver.cpp:474", f"Snapshotting to HDF5 file {model}")
         net.save_hdf5(model, write_diff)
+        beside(stem)
         info("sgd_solver.cpp:296", f"Snapshotting solver state to HDF5 file {state}")
         hdf5.write_state(state, iteration, model, current_step, history)
     else:
         model, state = stem + ".caffemodel", stem + ".solverstate"
         info("solver.cpp:464", f"Snapshotting to binary proto file {model}")
         net.save(model, write_diff)
+        beside(stem)
         info("sgd_solver.cpp:284", f"Snapshotting solver state to binary proto file {state}")
         solverstate.write_state(state, iteration, model, current_step, history)
 

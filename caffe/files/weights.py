@@ -8,6 +8,7 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from ..blob import Blob
 from ..glog import warning
 from ..layer import MEANINGS, Layer, describe
 from ..proto import caffe_pb2
@@ -199,7 +200,8 @@ def _misfits_in_words(
 def share(layers: Sequence[Layer], others: Sequence[Layer]) -> None:
     """Let layers use the weights of the other net's layers of the same names, in the same memory.
 
-    ValueError if their shapes differ.
+    What shares weights by name with such a layer follows it, where Caffe leaves it at its first
+    values (its issue 4585). ValueError if shapes differ.
     """
     targets: dict[str, Layer] = {}
     for layer in layers:
@@ -216,6 +218,22 @@ def share(layers: Sequence[Layer], others: Sequence[Layer]) -> None:
             )
         for mine, theirs in zip(target.blobs, other.blobs):
             mine.share_data(theirs)
+    names = {other.layer_param.name for other in others}
+    for group in _sharing(layers).values():
+        found = [blob for layer, blob in group if layer.layer_param.name in names]
+        for layer, blob in group if found else ():
+            if layer.layer_param.name not in names:
+                blob.share_data(found[0])
+
+
+def _sharing(layers: Sequence[Layer]) -> dict[str, list[tuple[Layer, Blob]]]:
+    """Name of a parameter -> the layers and blobs that share it."""
+    groups: dict[str, list[tuple[Layer, Blob]]] = {}
+    for layer in layers:
+        for spec, blob in zip(layer.layer_param.param, layer.blobs):
+            if spec.name:
+                groups.setdefault(spec.name, []).append((layer, blob))
+    return groups
 
 
 # -- saving (Net::ToProto, Net::ToHDF5) --
@@ -253,5 +271,6 @@ def _definition(layer: Layer) -> Any:
     """A layer's message without weights."""
     definition = caffe_pb2.LayerParameter()
     definition.CopyFrom(layer.layer_param)
-    definition.ClearField("blobs")
+    for field in ("blobs", "unread", "unread_text"):  # which no other Caffe knows
+        definition.ClearField(field)
     return definition

@@ -38,8 +38,8 @@ def database(backend: str) -> Callable[[str, Mapping[str, Sequence[int]]], Repor
         name = {"lmdb": "an LMDB", "leveldb": "a LevelDB"}[backend]
         report = Report(f"{name}, as a Data layer reads it")
         opened = Database(backend, path)
-        if backend == "lmdb":
-            report.facts["records"] = f"{opened._handle.stat()['entries']:,}"
+        if opened.count is not None:
+            report.facts["records"] = f"{opened.count:,}"
         seen = list(itertools.islice(opened.datums(), _LOOKED_AT))
         _describe(seen, report)
         report.next.append(f"caffe compute_image_mean {path} MEAN.binaryproto")

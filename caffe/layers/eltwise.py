@@ -29,9 +29,9 @@ class Eltwise(Layer):
             raise self.error(f"PROD takes no coeff, got {coeff}")
         self.coeff = coeff or [1.0] * len(bottom)
         self.merge, self.part = {
-            p.SUM: (self.sum, self.sum_part),
-            p.PROD: (self.product, self.product_part),
-            p.MAX: (self.maximum, self.maximum_part),
+            p.SUM: (Eltwise.sum, Eltwise.sum_part),
+            p.PROD: (Eltwise.product, Eltwise.product_part),
+            p.MAX: (Eltwise.maximum, Eltwise.maximum_part),
         }[p.operation]
 
     def reshape(self, bottom, top):
@@ -44,12 +44,12 @@ class Eltwise(Layer):
         top[0].set_shape(bottom[0].shape)
 
     def forward(self, bottom, top):
-        self.merge([blob.x for blob in bottom], top[0].x)
+        self.merge(self, [blob.x for blob in bottom], top[0].x)
 
     def backward(self, top, propagate_down, bottom):
         for i, blob in enumerate(bottom):
             if propagate_down[i]:
-                self.part(i, bottom, top, blob.dx)
+                self.part(self, i, bottom, top, blob.dx)
 
     def sum(self, xs: list[torch.Tensor], y: torch.Tensor) -> None:
         """SUM, forward."""

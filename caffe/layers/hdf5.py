@@ -1,12 +1,13 @@
 """HDF5Data and HDF5Output (src/caffe/layers/hdf5_data_layer.cpp, hdf5_output_layer.cpp)."""
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from .. import context
-from ..files.hdf5 import h5py_library
+from ..files.hdf5 import h5py_library, is_hdf5
 from ..glog import info
 from ..layer import Layer, register
 from ..names import as_text
@@ -42,10 +43,18 @@ class HDF5Data(Layer):
             raise self.error("batch_size must be given, and above 0")
         info("hdf5_data_layer.cpp:81", f"Loading list of HDF5 filenames from: {p.source}")
         try:
+            if is_hdf5(p.source):
+                raise self.error(
+                    f"source {os.fsdecode(p.source)} is an HDF5 file itself: a text file that lists such "
+                    "files, one a line, is wanted"
+                )
             with open(p.source, encoding="utf-8", errors="surrogateescape") as file:
-                self.files = file.read().split()
+                lines = [(word, i) for i, line in enumerate(file, 1) for word in line.split()]
         except OSError as error:
             raise self.error(f"source, the list of HDF5 files: {error}") from error
+        self.files, self.lines = [word for word, _ in lines], [i for _, i in lines]
+        self.rows: list[tuple[int, ...]] = []  # shapes of a row, of the first file's datasets
+        self.first = ""
         if not self.files:
             raise self.error(f"{p.source} lists no HDF5 files")
         info("hdf5_data_layer.cpp:95", f"Number of HDF5 files: {len(self.files)}")
@@ -63,7 +72,8 @@ class HDF5Data(Layer):
 
     def load(self) -> None:
         """Read the current file's datasets."""
-        path = self.files[self.file_order[self.current]]
+        index = self.file_order[self.current]
+        path = self.files[index]
         try:
             with h5py_library().File(path, "r") as file:
                 names = self.layer_param.top
@@ -77,14 +87,37 @@ class HDF5Data(Layer):
                     log_class(file[name].dtype.kind.replace("u", "i"))
                 self.arrays = [np.asarray(file[name], np.float32) for name in names]
         except OSError as error:
-            raise self.error(f"cannot read {path}: {error}") from error
+            raise self.error(f"{self.where(index)}: cannot read {path}: {error}") from error
         rows = [array.shape[:1] for array in self.arrays]
         if rows != rows[:1] * len(rows) or not rows[0] or not rows[0][0]:
             raise self.error(
                 f"{path}: datasets must have as many rows, one at least, got shapes "
                 f"{[list(array.shape) for array in self.arrays]}"
             )
+        of_rows = [array.shape[1:] for array in self.arrays]
+        if not self.first:
+            self.first, self.rows = path, of_rows
+        for name, mine, other in zip(self.layer_param.top, of_rows, self.rows):
+            if mine != other:
+                raise self.error(
+                    f"{self.where(index)}: in {path} a row of '{name}' has shape {list(mine)}, in "
+                    f"{self.first} {list(other)}: all files must have one shape"
+                )
         self.row_order, self.row = self.order(rows[0][0]), 0
+
+    def resume_state(self):
+        files, rows = (list(order) for order in (self.file_order, self.row_order))
+        return {"files": files, "current": self.current, "rows": rows, "row": self.row}
+
+    def resume_from(self, state):
+        self.file_order, self.current = state["files"], state["current"]
+        with context.same_generators():  # whose state is restored besides
+            self.load()
+        self.row_order, self.row = state["rows"], state["row"]
+
+    def where(self, index: int) -> str:
+        """The list and the line that names a file."""
+        return f"{os.fsdecode(self.param.source)}, line {self.lines[index]}"
 
     def reshape(self, bottom, top):
         pass
@@ -122,7 +155,7 @@ class HDF5Output(Layer):
         if not self.param.file_name:
             raise self.error("hdf5_output_param.file_name must be given")
         try:
-            h5py_library().File(self.param.file_name, "w").close()
+            h5py_library().File(os.fsdecode(self.param.file_name), "w").close()
         except OSError as error:
             raise self.error(f"cannot write {self.param.file_name}: {error}") from error
         self.written = False
@@ -141,7 +174,7 @@ class HDF5Output(Layer):
             raise self.error(
                 f"data and label must have one first dimension, got {data} and {label}"
             )
-        with h5py_library().File(self.param.file_name, "a") as file:
+        with h5py_library().File(os.fsdecode(self.param.file_name), "a") as file:
             for name, blob, shape in zip(("data", "label"), bottom, (data, label)):
                 file.create_dataset(name, data=blob.x.cpu().numpy().reshape(shape))
         self.written = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from .. import context
@@ -26,7 +28,7 @@ class InfogainLoss(Loss):
 
     def read_matrix(self) -> torch.Tensor:
         """The infogain matrix in the file that `source` names, flat."""
-        source = self.param.source
+        source = os.fsdecode(self.param.source)
         if not source:
             raise self.error(
                 "an infogain matrix is needed: a third bottom or infogain_loss_param.source"

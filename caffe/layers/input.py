@@ -105,7 +105,8 @@ class Parameter(Layer):
         top[0].share_diff(self.blobs[0])
 
     def backward(self, top, propagate_down, bottom):
-        pass
+        if top[0]._diff is not self.blobs[0]._diff:  # a Flatten behind has given it another
+            self.blobs[0].dx.add_(top[0].dx)
 
 
 @register
@@ -128,6 +129,12 @@ class MemoryData(Layer):
         top[0].set_shape(self.shape)
         top[1].set_shape(self.shape[:1])
         self.arrays, self.position = None, 0
+
+    def resume_state(self):
+        return self.position
+
+    def resume_from(self, state):
+        self.position = state
 
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         """Feed data (N, channels, height, width) and labels (N), both float32 and contiguous.

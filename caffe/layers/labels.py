@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Sequence
 
 import torch
@@ -23,7 +24,7 @@ class Labels:
 
         `axis` of the scores runs over the classes; with `flat`, so do all axes behind it.
         """
-        self.layer = layer
+        self.layer: Layer = weakref.proxy(layer)  # which holds this
         shape = bottom[0].shape
         self.outer = math.prod(shape[:axis])
         self.classes = math.prod(shape[axis:]) if flat else shape[axis]
@@ -65,7 +66,7 @@ class Labels:
             valid = label != ignored
             label, valid = label * valid, valid.to(blob.x.dtype)
         if label.numel():
-            self.layer.check_range(label, lambda low, high: self.check_extremes(low, high, ignored))
+            self.layer.check_range(label, self.check_extremes, ignored)
         if context.on_gpu():  # the error is deferred; until then no label may index out of bounds
             label = label.clamp(0, self.classes - 1)
         return label, valid

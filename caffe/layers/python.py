@@ -41,17 +41,22 @@ class Python(Layer):
         The module is looked for in `folder` (the prototxt's), the working directory and sys.path.
         Raises PythonLayerError when there is no such module or class.
         """
-        found = find_class(layer_param, folder)
-        layer: Any = found(layer_param)
-        if not hasattr(layer, "layer_param"):
-            raise PythonLayerError(
-                f"{describe(layer_param)}: {found.__name__}.__init__ must call "
-                "super().__init__(layer_param); or leave __init__ out and use setup"
-            )
-        layer.param_str = layer_param.python_param.param_str
-        layer.param_str_ = layer.param_str  # its name until 2015, in py-faster-rcnn and its kin
-        layer.phase = layer_param.phase
-        return layer
+        return made(find_class(layer_param, folder), layer_param)
+
+
+def made(found: type[Layer], layer_param: Any) -> Any:
+    """A layer of a user's class."""
+    layer: Any = found(layer_param)
+    if not hasattr(layer, "layer_param"):
+        raise PythonLayerError(
+            f"{describe(layer_param)}: {found.__name__}.__init__ must call "
+            "super().__init__(layer_param); or leave __init__ out and use setup"
+        )
+    layer.param_str = os.fsdecode(layer_param.python_param.param_str)
+    layer.param_str_ = layer.param_str  # its name until 2015, in py-faster-rcnn and its kin
+    layer.settings = {}  # a registered type's block
+    layer.phase = layer_param.phase
+    return layer
 
 
 def find_class(layer_param: Any, folder: str | None) -> type[Layer]:
@@ -83,11 +88,16 @@ def find_class(layer_param: Any, folder: str | None) -> type[Layer]:
             f"{where} ({module.__file__}) has no class '{param.layer}'; its layers: "
             f"{', '.join(names) or 'none'}"
         )
+    return checked_class(found, f"{where}: {param.layer}")
+
+
+def checked_class(found: Any, where: str, kind: type[Exception] | None = None) -> type[Layer]:
+    """A class that can be a layer's; else an exception of `kind`, or pycaffe's."""
     if not (isinstance(found, type) and issubclass(found, Layer)):
-        raise PythonLayerError(f"{where}: {param.layer} is no subclass of caffe.Layer")
+        raise (kind or PythonLayerError)(f"{where} is no subclass of caffe.Layer")
     for method in ("reshape", "forward"):
         if getattr(found, method) is getattr(Layer, method):
-            raise MissingMethodError(f"{where}: class {param.layer} has no method {method}")
+            raise (kind or MissingMethodError)(f"{where} has no method {method}")
     return found
 
 

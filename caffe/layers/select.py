@@ -23,7 +23,7 @@ class BatchReindex(Layer):
         if not self.index.numel():
             return
         last = bottom[0].shape[0] - 1
-        self.check_range(self.index, lambda low, high: self.check_extremes(low, high, last))
+        self.check_range(self.index, self.check_extremes, last)
         if (
             context.on_gpu()
         ):  # the error is deferred: nothing may be read beyond the batch until then

@@ -11,7 +11,17 @@ from collections.abc import Sequence
 
 import torch
 
+from ..blob import Blob
 from ..layer import Layer, register
+
+
+def share_again(bottom: Blob, top: Blob) -> None:
+    """Let the bottom of a layer that copies nothing have its top's diff.
+
+    The two share memory from `reshape` on, but a Flatten behind gives the top another. Where Caffe
+    leaves it at that, the gradient is lost (its issue 6769).
+    """
+    bottom.share_diff(top)
 
 
 @register
@@ -113,6 +123,8 @@ class Concat(AlongAxis):
 
     def backward(self, top, propagate_down, bottom):
         if len(bottom) == 1:
+            if propagate_down[0]:
+                share_again(bottom[0], top[0])
             return
         parts = top[0].dx.split(self.sizes, self.along)
         for blob, part, propagates in zip(bottom, parts, propagate_down):
@@ -161,7 +173,11 @@ class Slice(AlongAxis):
                 blob.x.copy_(part)
 
     def backward(self, top, propagate_down, bottom):
-        if propagate_down[0] and len(top) > 1:
+        if not propagate_down[0]:
+            return
+        if len(top) == 1:
+            share_again(bottom[0], top[0])
+        else:
             torch.cat([blob.dx for blob in top], self.along, out=bottom[0].dx)
 
 
@@ -321,4 +337,5 @@ class Reshape(Layer):
         pass
 
     def backward(self, top, propagate_down, bottom):
-        pass
+        if propagate_down[0]:
+            share_again(bottom[0], top[0])

@@ -1,14 +1,20 @@
 """DataTransformer: mean, scale, crop and mirror of a picture, and reading pictures as OpenCV does
 (src/caffe/data_transformer.cpp, src/caffe/util/io.cpp)."""
 
+import contextlib
 import io
+import os
 import random
+import weakref
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..files.read import read_blob_proto
+from ..files.wire import looks_like
 from ..glog import info
 from ..io import blobproto_to_array
 from ..layer import Layer
@@ -24,7 +30,8 @@ class DataTransformer:
 
     def __init__(self, layer: Layer, generator: random.Random) -> None:
         """`generator` draws crops and mirrors; it is the layer's own, which works on a thread."""
-        self.layer, self.random = layer, generator
+        self.layer: Layer = weakref.proxy(layer)  # which holds this
+        self.random = generator
         self.param = layer.layer_param.transform_param
         if self.param.mean_file and self.param.mean_value:
             raise layer.error("give either mean_file or mean_value")
@@ -75,29 +82,82 @@ class DataTransformer:
 
 def read_mean(layer: Layer, path: str) -> np.ndarray:
     """The picture (C, H, W) in a mean.binaryproto, float32; errors name the layer."""
+    path = os.fsdecode(path)
     info("data_transformer.cpp:25", f"Loading mean file from: {path}")
     try:
-        mean = blobproto_to_array(read_blob_proto(path)).astype(np.float32)
+        proto = read_blob_proto(path)
+        if not (proto.data or proto.double_data):
+            raise ValueError(f"{path}: no blob (.binaryproto) of Caffe's: it holds no values")
+        mean = blobproto_to_array(proto).astype(np.float32)
     except (RuntimeError, ValueError) as error:
         raise layer.error(f"mean_file: {error}") from error
     return mean.reshape(mean.shape[-3:])
 
 
-def read_picture(source: str | bytes, color: bool | None = None) -> np.ndarray:
-    """A picture file, by its path or its bytes, as uint8 (C, H, W) in the order B, G, R.
+def read_picture(path: str, color: bool | None = None) -> np.ndarray:
+    """A picture file as uint8 (C, H, W), colours in the order B, G, R.
 
     `color` True gives three channels, False one, None as many as the file has. The orientation that
     EXIF states is applied. OSError if it cannot be read.
     """
+    with _readable(path) as file:
+        image = of_eight_bits(file)
+        ImageOps.exif_transpose(image, in_place=True)
+        return _pixels(image, "L" if color is False or color is None and _is_grey(file) else "RGB")
+
+
+def decode_picture(data: bytes, color: bool | None = None) -> np.ndarray:
+    """An encoded picture, likewise; but never turned, and with `color` None its alpha is the fourth."""
+    with _readable(io.BytesIO(data)) as file:
+        mode = "RGB" if color else "L"
+        if color is None and not _is_grey(file):
+            mode = "RGBA" if _has_alpha(file) else "RGB"
+        return _pixels(of_eight_bits(file), mode)
+
+
+@contextlib.contextmanager
+def _readable(source: Any) -> Iterator[Image.Image]:
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
-            image = ImageOps.exif_transpose(file)
-            if color is None:
-                color = image.mode not in ("1", "L", "LA", "I", "I;16", "F")
-            pixels = np.asarray(image.convert("RGB" if color else "L"))
+        with Image.open(source) as file:
+            yield file
+    except UnidentifiedImageError as error:
+        if not isinstance(source, io.BytesIO):
+            raise
+        raise OSError(
+            f"an encoded Datum holds no picture{looks_like(source.getvalue())}"
+        ) from error
     except (SyntaxError, Image.DecompressionBombError) as error:  # of a broken PNG, of a huge one
         raise OSError(str(error)) from error
-    return pixels[:, :, ::-1].transpose(2, 0, 1) if color else pixels[None]
+
+
+def _has_alpha(file: Image.Image) -> bool:
+    """Whether OpenCV decodes it to four channels, as pictures in grey with alpha, too."""
+    return file.mode in ("RGBA", "LA", "PA") or file.mode == "P" and "transparency" in file.info
+
+
+def _is_grey(file: Image.Image) -> bool:
+    return file.mode in ("1", "L") or file.mode.startswith(("I", "F"))
+
+
+def of_eight_bits(file: Image.Image) -> Image.Image:
+    """The picture itself, or of 16 bits of grey the upper eight, as OpenCV takes them."""
+    # "I;16", "I;16B" and others; as 32 bits Pillow gives those of portable grey maps
+    if not (file.mode.startswith("I;16") or file.mode == "I" and file.format in ("PNG", "PPM")):
+        return file
+    upper = Image.fromarray((np.asarray(file) >> 8).astype(np.uint8))
+    upper.info["exif"] = file.info.get("exif", file.getexif().tobytes())
+    return upper
+
+
+def _pixels(image: Image.Image, mode: str) -> np.ndarray:
+    """The pixels (C, H, W) in a Pillow mode, colours in the order B, G, R."""
+    if image.mode == "LAB":  # which Pillow turns into RGB alone
+        image = image.convert("RGB")
+    pixels = np.asarray(image.convert(mode))
+    if pixels.ndim == 2:
+        return pixels[None]
+    colours, alpha = pixels[:, :, 2::-1], pixels[:, :, 3:]
+    return np.concatenate([colours, alpha], 2).transpose(2, 0, 1)
 
 
 def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:

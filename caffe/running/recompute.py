@@ -9,7 +9,7 @@ import torch
 from .. import context
 from ..syncedmem import Memory
 from ..topology import Topology
-from .lifetimes import Releasing
+from .lifetimes import KeepAll, Releasing
 from .segments import Segments
 
 
@@ -22,7 +22,7 @@ class Recompute(Releasing):
 
     def __init__(self, net: Topology, keep: Collection[str] = ()):
         super().__init__(net, keep)
-        self.segments = Segments(net, self)
+        self.segments = Segments(net, KeepAll(net, keep))
         self.generators: dict[int, torch.Tensor] = {}  # layer -> generator before its forward
         self.without_saved: set[int] = set()  # layers that have lost what they saved for backward
         self.current: int | None = None  # the segment whose maps are there

@@ -72,7 +72,11 @@ class SegDataLayer(caffe.Layer):
         self.random = "train" in self.split and bool(params.get("randomize", True))
         self.seed = params.get("seed")
         self.rng = random.Random(self.seed)
-        self.idx = self.draw() if self.random else 0
+        # Of several workers that train together each takes its own pictures of the one order.
+        dealt = getattr(self, "phase", caffe.TEST) == caffe.TRAIN and hasattr(caffe, "solver_rank")
+        self.stride, self.place = (caffe.solver_count(), caffe.solver_rank()) if dealt else (1, 0)
+        self.drawn_from = self.rng.getstate()  # before the current pictures' positions were drawn
+        self.idx = self.dealt() if self.random else self.place % len(self.indices)
         self.background = reading_ahead(type(self).__name__)
         # index -> future of the current picture or of the next
         self.pending: dict[int, Future[list[np.ndarray]]] = {}
@@ -89,13 +93,29 @@ class SegDataLayer(caffe.Layer):
         """Copy the current picture to the tops and begin to read the next."""
         for blob, array in zip(top, self.arrays):
             blob.data[...] = array
-        self.idx = self.draw() if self.random else (self.idx + 1) % len(self.indices)
+        self.idx = self.dealt() if self.random else (self.idx + self.stride) % len(self.indices)
         self.pending = {self.idx: self.background.submit(self.load_all, self.indices[self.idx])}
 
     def backward(
         self, top: Sequence[Any], propagate_down: Sequence[bool], bottom: Sequence[Any]
     ) -> None:
         """Nothing: there is no bottom."""
+
+    def resume_state(self) -> dict[str, Any]:
+        """Where the layer is in its order, the same for all workers."""
+        return {"random": self.drawn_from, "next": (self.idx - self.place) % len(self.indices)}
+
+    def resume_from(self, state: dict[str, Any]) -> None:
+        """Go on there."""
+        version, numbers, gauss = state["random"]
+        self.rng.setstate((version, tuple(numbers), gauss))
+        self.idx = self.dealt() if self.random else (state["next"] + self.place) % len(self.indices)
+        self.pending = {}
+
+    def dealt(self) -> int:
+        """The next random position that is this worker's: every `stride`-th that is drawn."""
+        self.drawn_from = self.rng.getstate()
+        return [self.draw() for _ in range(self.stride)][self.place]
 
     def draw(self) -> int:
         """The next random position, as Python 2's randint drew it. Python 3's draws others."""

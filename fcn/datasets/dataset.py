@@ -1,6 +1,6 @@
 """The records that hold all facts of a data set, and of a task on it, and what they are made with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,12 +99,27 @@ def class_names(path: str) -> tuple[str, ...]:
 
 
 def read_names(path: Path) -> tuple[str, ...]:
-    """The names in a list, one a line; blank lines do not count. ValueError if there are none."""
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    names = tuple(line.strip() for line in lines if line.strip())
+    """The names in a list of classes, one a line. ValueError if there are none, or none that will do."""
+    names = names_in(path.read_text(encoding="utf-8-sig").splitlines(), str(path))
     if not names:
         raise ValueError(f"{path} names no class: it should have a name a line, class 0 first")
     return names
+
+
+def names_in(lines: Iterable[str], where: str) -> tuple[str, ...]:
+    """The names in lines; blank ones, and those that begin with #, do not count.
+
+    ValueError for a name twice. Whether there are as many as the net has scores is checked where both
+    are known.
+    """
+    found: dict[str, int] = {}
+    for number, line in enumerate(lines, start=1):
+        name = line.strip()
+        if name in found:
+            raise ValueError(f"{where}: lines {found[name]} and {number} are both {name!r}")
+        if name and not name.startswith("#"):
+            found[name] = number
+    return tuple(found)
 
 
 def add_python_layer(

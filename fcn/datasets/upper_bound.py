@@ -17,9 +17,15 @@ from fcn.measures import fast_hist, scores
 
 
 def upper_bound(labels: Iterable[np.ndarray], classes: int, stride: int) -> float:
-    """Mean IU over the classes that occur in the labels, H x W integers; VOID is left out.
+    """Mean IU over the classes that occur in the labels; arguments and errors as `restored`."""
+    return scores(restored(labels, classes, stride))["mean_iu_present"]
 
-    ValueError for a label that is neither a class nor VOID, and if there is no labelled pixel.
+
+def restored(labels: Iterable[np.ndarray], classes: int, stride: int) -> np.ndarray:
+    """The confusion matrix of labels, H x W integers, against what the stride leaves of them.
+
+    VOID is left out. ValueError for a label that is neither a class nor VOID, and if there is no
+    labelled pixel.
     """
     hist = np.zeros((classes, classes), np.int64)
     for label in labels:
@@ -38,7 +44,7 @@ def upper_bound(labels: Iterable[np.ndarray], classes: int, stride: int) -> floa
         hist += fast_hist(label[labelled], best[labelled], classes)
     if not hist.any():
         raise ValueError("no labels to score")
-    return scores(hist)["mean_iu_present"]
+    return hist
 
 
 def downsample_and_restore(size: int, stride: int) -> np.ndarray:

@@ -1,20 +1,30 @@
 """Whether labels lie on their pictures, or would if they were shifted, mirrored or turned."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from fcn.datasets.masks import WAYS_OUT
 from fcn.doctor.case import Case, Source
-from fcn.doctor.edges import MOVES, Compared, best_shift, clearly, compared
+from fcn.doctor.edges import (
+    MOVES,
+    MUCH_BETTER,
+    Compared,
+    best_shift,
+    clearly,
+    compared,
+    nowhere,
+)
 from fcn.findings import NOTE, WARN, Finding
-from fcn.wording import counted
+from fcn.wording import counted, first_few
 
 AT_LEAST = 6  # pictures; fewer tell nothing
 SHOWN = 5  # of many files, so many are named
+SOME, SOME_SHARE = 3, 0.1  # pictures, and share of them: fewer may be symmetrical by chance
 SHIFTED = "draw one label over its picture: were masks cropped, padded or resized apart from them?"
 MIRRORED = "draw one label over its picture: were masks, or pictures, mirrored or turned alone?"
+STRANGE = "draw some labels over their pictures: do names pair each with its own, and are they of this set?"
 # EXIF orientation -> what makes a label of the stored picture one of the upright picture
 TURNS = {
     2: "mirrored left to right",
@@ -52,6 +62,37 @@ def check_all(source: Source, pictures: Sequence[Compared]) -> Iterator[Finding]
         (down, right), gain, better = shift
         what = f"labels of {source.title} fit the pictures better {describe(down, right)}"
         yield Finding("labels.shifted", WARN, what, told(gain, better, pictures), SHIFTED)
+        return
+    elsewhere = np.array([each.elsewhere() for each in pictures])
+    if nowhere(at_home, elsewhere):
+        what = f"labels of {source.title} lie no better on their pictures than beside them"
+        evidence = (
+            f"edges of pictures under edges of labels: {(at_home / elsewhere).mean():.2f} times as "
+            f"strong as around, in {counted(len(pictures), 'picture')}; where labels fit, 1.3 and more"
+        )
+        yield Finding("labels.strange", WARN, what, evidence, STRANGE)
+        return
+    moves = {move: row for move, row in known.items() if (row > MUCH_BETTER * at_home).any()}
+    yield from check_some(source, pictures, moves, at_home)
+
+
+def check_some(
+    source: Source,
+    pictures: Sequence[Compared],
+    moves: Mapping[str, np.ndarray],
+    at_home: np.ndarray,
+) -> Iterator[Finding]:
+    """A finding if the labels of some pictures alone fit much better mirrored or turned."""
+    for move, row in moves.items():
+        ids = [each.id for each, gain in zip(pictures, row / at_home) if gain > MUCH_BETTER]
+        if len(ids) >= max(SOME, SOME_SHARE * len(pictures)):
+            what = f"some labels of {source.title} fit their pictures better {move}"
+            evidence = (
+                f"in {len(ids)} of {counted(len(pictures), 'picture')} edges of the picture are over "
+                f"{MUCH_BETTER:g} times as strong there: {first_few(ids)}"
+            )
+            yield Finding("labels.mirrored", WARN, what, evidence, MIRRORED)
+            return
 
 
 def told(gain: float, better: int, pictures: Sequence[Compared]) -> str:

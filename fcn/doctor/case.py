@@ -14,7 +14,7 @@ from caffe.proto import caffe_pb2
 from fcn import models, prototxts
 from fcn.datasets.data_layer import SegDataLayer
 from fcn.findings import REFUSE, Finding
-from fcn.tasks import SAMPLE, Task, task_of
+from fcn.tasks import Task, class_list, task_of
 
 TRAIN, TEST = "train", "test"  # the two nets of a case
 
@@ -42,12 +42,21 @@ class Case:
     surveys: dict[Any, Any] = field(default_factory=dict)  # what was read, so that it is read once
     unread: dict[str, tuple[Path, Exception]] = field(default_factory=dict)  # TRAIN, TEST -> why
     found: list[Finding] = field(default_factory=list)  # by the checks that ran
+    no_task: Exception | None = None  # why the task of the folder is not known
 
     def __post_init__(self) -> None:
         """Find the task of a published model."""
         self.folder = Path(self.folder).absolute()
         if self.task is None:
-            self.task = task_here(self.folder, self.sample)
+            try:
+                self.task = task_of(str(self.folder), self.sample or self.folder.name == "sample")
+            except (OSError, ValueError) as error:
+                self.no_task = error
+
+    @property
+    def listed(self) -> Path | None:
+        """The list of classes of a user's own folder."""
+        return class_list(self.folder)
 
     @property
     def model(self) -> str:
@@ -215,13 +224,3 @@ def is_included(layer: Any, phase: int) -> bool:
     if layer.include:
         return any(not rule.HasField("phase") or rule.phase == phase for rule in layer.include)
     return not any(rule.HasField("phase") and rule.phase == phase for rule in layer.exclude)
-
-
-def task_here(folder: Path, sample: bool = False) -> Task | None:
-    """The task of a model's folder, published or a user's own; None if nothing tells."""
-    if sample or folder.name == "sample":
-        return SAMPLE
-    try:
-        return task_of(str(folder))
-    except (OSError, ValueError):  # neither published nor with a list of classes that fits the net
-        return None

@@ -20,9 +20,9 @@ from fcn.wording import counted
 def run(args: argparse.Namespace) -> int:
     """Print what is found; returns the exit code: 0 if nothing is wrong, 1 if something is."""
     caffe.init_log(2)  # the net's own log is no finding
-    home = models.folder(models.model_name(args.model)).resolve()
-    recipe = recipe_in(home)
-    folder = home / "sample" if args.sample else home
+    name = models.model_name(args.model)
+    recipe = recipe_in(models.folder(name).resolve())
+    folder = models.folder(name, args.sample).resolve()
     if not (folder / "solver.prototxt").is_file():
         raise FileNotFoundError(f"{folder} is no model folder: it has no solver.prototxt")
     args.weights = [path.absolute() for path in args.weights or []]

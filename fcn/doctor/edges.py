@@ -18,6 +18,7 @@ REACH, STEP = 24, 2  # shifts, in pixels
 CLEAR = 4  # pixels: a smaller shift is how people draw
 BETTER, MUCH_BETTER = 1.3, 2.0  # times the edges where labels are
 SURE = 4.0  # standard errors
+MANY = 12  # pictures, that tell whether labels fit at all
 MOVES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mirrored left to right": lambda label: label[:, ::-1],
     "mirrored top to bottom": lambda label: label[::-1],
@@ -63,6 +64,17 @@ class Compared:
     def at_home(self) -> float:
         """How well the label fits where it is."""
         return float(self.shifted[np.abs(shifts()).max(axis=1) < CLEAR].max())
+
+    def elsewhere(self) -> float:
+        """How well the label fits somewhere else: the mean of eight places around, as `at_home`."""
+        far = REACH - 2 * CLEAR
+        around = [(down, right) for down in (-far, 0, far) for right in (-far, 0, far)]
+        found = [
+            self.shifted[np.abs(shifts() - place).max(axis=1) < CLEAR].max()
+            for place in around
+            if any(place)
+        ]
+        return float(np.mean(found))
 
     def moved(self, move: str) -> float | None:
         """How well the label fits after one of MOVES; None if it has another shape then."""
@@ -127,6 +139,18 @@ def clearly(better: np.ndarray, worse: np.ndarray) -> bool:
         return bool((gains > np.log(MUCH_BETTER)).all())
     error = max(float(gains.std(ddof=1)) / np.sqrt(len(gains)), 1e-9)
     return bool(gains.mean() > max(np.log(BETTER), SURE * error))
+
+
+def nowhere(at_home: np.ndarray, elsewhere: np.ndarray) -> bool:
+    """Whether labels fit their pictures no better than other places; a row each picture.
+
+    Faint outlines fit a little better, but surely so.
+    """
+    gains = np.log(np.maximum(at_home, 1e-3) / np.maximum(elsewhere, 1e-3))
+    if len(gains) < MANY:
+        return False
+    error = gains.std(ddof=1) / np.sqrt(len(gains))
+    return bool(gains.mean() < 2 * error and gains.mean() + SURE * error < np.log(BETTER))
 
 
 def best_shift(scores: np.ndarray) -> tuple[tuple[int, int], float, int] | None:

@@ -21,6 +21,10 @@ def check(case: Case) -> Iterator[Finding]:
         way = "mend that line" if there else "put it there, or name another in solver.prototxt"
         evidence = str(error) if there else f"no file {path}"
         yield Finding("net.unreadable", REFUSE, what, evidence, way)
+    if case.no_task and case.listed:
+        what = "the list of classes is not the net's, so that every picture would get wrong names"
+        way = f"mend {case.listed}, or the num_output of the layers that score"
+        yield Finding("net.classes", REFUSE, what, str(case.no_task), way)
     for which, net in nets.items():
         losses = [layer for layer in net.layer if layer.type.endswith("Loss")]
         if which == TRAIN and not losses:

@@ -17,9 +17,10 @@ CELL = 1.0  # inches of a map or filter
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the figure; returns the exit code."""
+    """Write the figure; returns the exit code: 1 if a picture is not in it."""
     caffe.init_log(1)  # warnings, not how the net is built
     check_ending(args.out)
+    whole = True
     if args.features:
         features(args)
     elif args.filters:
@@ -28,9 +29,9 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(NO_PICTURE)
     else:
         devices.use(args)
-        compare(args)
+        whole = compare(args)
     print(f"wrote {args.out}")
-    return 0
+    return 0 if whole else 1
 
 
 def features(args: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """The paper's figure for anybody's pictures: a row a picture, a column a model."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,30 +15,53 @@ from fcn.pictures import UNREADABLE_ERRORS, Unreadable, read_values, reason
 from fcn.segmentation import Segmentation
 from fcn.segmenter import MAX_PIXELS, Segmenter
 from fcn.vis import color_seg, make_palette, vis_seg
+from fcn.wording import counted
 
 UNCOLOURED = {0, VOID}  # classes that an overlay leaves as the picture is
 MODELS = ["voc-fcn32s", "voc-fcn16s", "voc-fcn8s"]
 
 
-def compare(args: argparse.Namespace) -> None:
-    """Write the figure of the pictures of a command line."""
+def compare(args: argparse.Namespace) -> bool:
+    """Write the figure of the pictures of a command line; returns whether all of them are in it.
+
+    One that cannot be read is said and left out. Unreadable if none is left.
+    """
     names = args.models or MODELS
     files = args.weights or [None] * len(names)
     if len(files) != len(names):
         raise ValueError(
-            f"--weights wants a file for each of the {len(names)} models, got {len(files)}"
+            f"--weights wants a file for each of the {counted(len(names), 'model')}, got {len(files)}"
         )
     if args.truth and len(args.truth) != len(args.images):
         raise ValueError(
-            f"--truth wants a file for each of the {len(args.images)} pictures, got {len(args.truth)}"
+            f"--truth wants a file for each of the {counted(len(args.images), 'picture')}, "
+            f"got {len(args.truth)}"
         )
-    pictures = [read(path) for path in args.images]
-    truths = [
-        read_truth(path, picture) for path, picture in zip(args.truth or (), pictures, strict=False)
-    ]
+    pictures, truths = readable(args.images, args.truth or [])
     columns = segmented(names, files, args.sample, pictures, args.max_pixels)
     titled = [(Path(name).name, column) for name, column in zip(names, columns)]
     write_comparison(args.out, pictures, titled, truths, args.show)
+    return len(pictures) == len(args.images)
+
+
+def readable(
+    images: Sequence[Path], truths: Sequence[Path]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The pictures that can be read, and their truths, if there are any; the others are said."""
+    pictures, classes = [], []
+    for number, path in enumerate(images):
+        try:
+            picture = read(path)
+            classes += [read_truth(truths[number], picture)] if truths else []
+        except Unreadable as error:
+            if len(images) == 1:
+                raise
+            print(f"fcn figure: {error}", file=sys.stderr)
+        else:
+            pictures.append(picture)
+    if not pictures:
+        raise Unreadable(f"none of the {len(images)} pictures can be read")
+    return pictures, classes
 
 
 def write_comparison(

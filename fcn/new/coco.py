@@ -9,6 +9,7 @@ from fcn.datasets.folder import SUFFIXES
 from fcn.new import labelme, shapes
 from fcn.new.pairs import Pair, Pairing, listed
 from fcn.new.stored import Mask
+from fcn.wording import first_few
 
 LISTS = ("images", "annotations", "categories")
 
@@ -75,14 +76,21 @@ class Coco:
         )
 
     def read(self, pair: Pair, size: tuple[int, int]) -> Mask:
-        """The mask of a picture; ValueError for a region that cannot be drawn."""
+        """The mask of a picture; ValueError, which names picture and annotation, if it cannot be drawn."""
         record = self.records[pair.id]
         height, width = record.get("height") or size[0], record.get("width") or size[1]
+
+        def which(region: dict[str, Any]) -> str:
+            return f"annotation {region.get('id', 'without an id')} of {record['file_name']}"
+
         regions = self.regions.get(record["id"], [])
-        unknown = {r["category_id"] for r in regions} - self.names.keys()
-        if unknown:
-            raise ValueError(f"no category {', '.join(map(str, sorted(unknown)))}")
-        labelled = [(self.names[region["category_id"]], region) for region in regions]
+        for region in regions:
+            if region.get("category_id") not in self.names:
+                known = first_few(sorted(map(str, self.names)), 20)
+                raise ValueError(
+                    f"{which(region)} has category {region.get('category_id')}; there are {known}"
+                )
+        labelled = [(self.names[each["category_id"]], which(each), each) for each in regions]
         return labelme.draw(labelled, inside, height, width)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from fcn import weights
 from fcn.datasets import splits
 from fcn.datasets.dataset import VOID
-from fcn.new import mapping, nearest, overfit, pairs, reading, stored, texts, writing
+from fcn.new import instances, mapping, nearest, overfit, pairs, reading, stored, texts, writing
 from fcn.new.classlist import Entry, read_classes, read_maps
 from fcn.new.coco import Coco
 from fcn.new.mapping import Unclear
@@ -70,7 +70,7 @@ def make(args: argparse.Namespace) -> None:
     faults = [*unpaired(found), *faults]
     listed = args.classes or source.classes
     entries = read_classes(listed) if listed else []
-    wrong = [told(faults)] if faults and not args.skip else []
+    wrong = [f"{told(faults)}\n--skip leaves them out"] if faults and not args.skip else []
     plan = None
     try:
         if looks:
@@ -127,7 +127,7 @@ def unpaired(found: Pairing) -> list[Fault]:
 
 
 def told(faults: Sequence[Fault]) -> str:
-    """All faults, by their kinds: how many, the first five, and the way out."""
+    """All faults, by their kinds: how many, the first five, and what to do with these."""
     lines = []
     for kind, (one, many, way) in TITLES.items():
         mine = [f"{f.path}: {f.text}" if f.text else str(f.path) for f in faults if f.kind == kind]
@@ -135,7 +135,7 @@ def told(faults: Sequence[Fault]) -> str:
             joint = "\n    " if kind in ("unreadable", "size") else ", "
             text = first_few(mine, joint=joint)
             lines.append(f"{counted(len(mine), one, many)} ({way}):\n    {text}")
-    return "\n".join([*lines, "--skip leaves them out"])
+    return "\n".join(lines)
 
 
 # ---- what is made of it
@@ -154,13 +154,17 @@ def planned(
         wanted = [key for key in stated if isinstance(key, tuple) == by_colour] or few
         seen, as_key = nearest.merged(seen, wanted)
     ask: Callable[[str], str] | None = input if sys.stdin.isatty() else None
-    near = not args.nearest and nearest.are_near(seen, few)
+    numbered = instances.are_numbered(looks)
+    near = not args.nearest and not numbered and nearest.are_near(seen, few)
     try:
         classes = mapping.decide(seen, entries, maps, source.order, None if near else ask)
     except Unclear as error:
         if near:
             raise Unclear(nearest.explain(seen, few, looks)) from error
+        if numbered and not maps:
+            raise Unclear(instances.explain(looks)) from error
         raise
+    nearest.refuse_blurred(classes.of, looks)
     train, val = split(args, source, looks)
     return Plan(
         pairing=source.pairing,
@@ -234,6 +238,8 @@ def notes(plan: Plan, shares: Mapping[int, tuple[int, int]]) -> list[str]:
             f"the masks' palette has VOC's colours in another order: {code} has that of {k}. Classes "
             "follow the values; if the colours are right, list them in --classes FILE"
         )
+    if len(plan.classes.names) > 2 and instances.count_up(plan.looks):
+        found.append(instances.NOTE)
     left_out = sum(look.left_out for look in plan.looks)
     if left_out:
         found.append(

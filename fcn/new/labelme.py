@@ -12,6 +12,7 @@ from PIL import Image
 from fcn.new import shapes
 from fcn.new.stored import LABELS, Mask
 
+MALFORMED = (LookupError, TypeError, AttributeError)  # of JSON that is not what it should be
 BACKGROUND = "background"  # the label of what no shape covers
 ALSO_BACKGROUND = ("_background_", "__background__")
 
@@ -27,7 +28,11 @@ def read(path: Path, size: tuple[int, int]) -> Mask:
         raise ValueError("no annotation of LabelMe's: it has no list of shapes")
     height = content.get("imageHeight") or size[0]
     width = content.get("imageWidth") or size[1]
-    return draw([(str(shape.get("label")), shape) for shape in drawn], inside, height, width)
+    labelled = [
+        (label := str(shape.get("label")), f"shape {number} ({label})", shape)
+        for number, shape in enumerate(drawn, 1)
+    ]
+    return draw(labelled, inside, height, width)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -41,17 +46,22 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
-def draw(labelled: list[tuple[str, Any]], area: Any, height: int, width: int) -> Mask:
-    """The mask of (label, shape)s, the later on top; area(shape, height, width) is H x W bool or None.
+def draw(labelled: list[tuple[str, str, Any]], area: Any, height: int, width: int) -> Mask:
+    """The mask of (label, what to call it, shape)s, the later on top.
 
-    A shape without an area, such as a line, is left out and counted.
+    area(shape, height, width) is H x W bool, or None for a shape without one, such as a line, which is
+    left out and counted. ValueError for a shape that cannot be drawn.
     """
     codes = np.zeros((height, width), np.int32)
     numbers = {BACKGROUND: 0}
     left_out = 0
-    for label, shape in labelled:
+    for label, called, shape in labelled:
         name = BACKGROUND if label in ALSO_BACKGROUND else label
-        covered = area(shape, height, width)
+        try:
+            covered = area(shape, height, width)
+        except (*MALFORMED, ValueError, OSError) as error:
+            why = f"it has no {error}" if isinstance(error, KeyError) else error
+            raise ValueError(f"{called} cannot be drawn: {why}") from error
         if covered is None:
             left_out += 1
             continue

@@ -18,6 +18,7 @@ ASKED = 40  # of more keys nobody wants to be asked
 VOC_COLOURS: dict[Key, int] = {
     (int(r), int(g), int(b)): k for k, (r, g, b) in enumerate(make_palette(256).tolist())
 }
+OTHERS = "*"  # all keys that --map does not name
 Ask = Callable[[str], str]
 
 
@@ -42,10 +43,16 @@ def decide(
 ) -> Classes:
     """The class of each key that was seen.
 
-    `entries` are of a list of classes, `maps` of --map; labels are in `order` where there is one.
-    `ask` puts a question to whoever is there. Unclear, which says what was seen, if it cannot be told.
+    `entries` are of a list of classes, `maps` of --map, where * stands for all others; labels are in
+    `order` where there is one. `ask` puts a question to whoever is there. Unclear, which says what was
+    seen, if it cannot be told.
     """
     maps = dict(maps or {})
+    if OTHERS in maps:
+        stated = {entry.key for entry in entries}
+        others = {key for key in seen if key not in maps and key not in stated}
+        target = maps.pop(OTHERS)
+        maps |= dict.fromkeys(others, target)  # behind the named ones, whose order is the classes'
     rest = {key: tally for key, tally in seen.items() if key not in maps}
     if entries and BACKGROUND in seen and BACKGROUND not in [entry.name for entry in entries]:
         entries = [Entry(BACKGROUND, None, 0), *entries]  # what no shape covers

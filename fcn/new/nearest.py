@@ -5,15 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from fcn.new.mapping import noun, quoted
+from fcn.new.mapping import Unclear, noun, quoted
 from fcn.new.reading import Look, Tally, in_order
 from fcn.new.stored import Key, shown
-from fcn.wording import counted
+from fcn.wording import counted, first_few
 
 NEAR = 40  # levels; what is nearer belongs together
+BOX = 16  # levels a side
 LEAST = 0.001  # of the pixels: what has fewer is a mixture of others
 # A key between two centres is a mixture of them if it is so much rarer. Greys are all on one line.
 RARER, RARER_GREY, BESIDE = 0.5, 0.1, 12  # BESIDE: levels off the line
+KEPT_APART = 8  # levels; JPEG changes values by that much beside an edge
 MANY = 12  # keys; fewer are told apart as they are
 MOSTLY = 0.9  # of the pixels lie near one of the few
 
@@ -32,25 +34,40 @@ def distances(keys: Sequence[Key], centres: Sequence[Key]) -> np.ndarray:
     return np.sqrt(squares)
 
 
+def boxes(seen: Mapping[Key, Tally]) -> dict[Key, int]:
+    """The most frequent key of each box of BOX levels a side -> pixels in that box.
+
+    JPEG makes hundreds of colours of one: none of them is frequent, but their box is.
+    """
+    pixels: dict[Key, int] = {}
+    first: dict[tuple[int, ...], Key] = {}
+    often = sorted(seen, key=lambda key: -seen[key].pixels)
+    corners = (places(often) // BOX).astype(int).tolist()
+    for key, corner in zip(often, map(tuple, corners)):
+        box = first.setdefault(corner, key)
+        pixels[box] = pixels.get(box, 0) + seen[key].pixels
+    return pixels
+
+
 def centres(seen: Mapping[Key, Tally]) -> list[Key]:
     """The few frequent keys that are far from one another, the most frequent first."""
-    total = sum(tally.pixels for tally in seen.values())
-    often = sorted(seen, key=lambda key: -seen[key].pixels)
+    pixels = boxes(seen)
+    total = sum(pixels.values())
     found: list[Key] = []
-    for key in often:
-        if seen[key].pixels < LEAST * total and found:
+    for key in sorted(pixels, key=lambda key: -pixels[key]):
+        if pixels[key] < LEAST * total and found:
             break
         apart = not found or distances([key], found).min() > NEAR
-        if apart and not is_mixture(key, seen, found):
+        if apart and not is_mixture(key, pixels, found):
             found.append(key)
     return found
 
 
-def is_mixture(key: Key, seen: Mapping[Key, Tally], others: Sequence[Key]) -> bool:
+def is_mixture(key: Key, pixels: Mapping[Key, int], others: Sequence[Key]) -> bool:
     """Whether a key lies between two others, and is much rarer."""
     grey = not isinstance(key, tuple) or len(set(key)) == 1
-    enough = seen[key].pixels / (RARER_GREY if grey else RARER)
-    ends = places([other for other in others if seen[other].pixels > enough])
+    enough = pixels[key] / (RARER_GREY if grey else RARER)
+    ends = places([other for other in others if pixels[other] > enough])
     point = places([key])[0]
     for k, end in enumerate(ends):
         lines = ends[k + 1 :] - end
@@ -106,5 +123,22 @@ def explain(seen: Mapping[Key, Tally], few: Sequence[Key], looks: Sequence[Look]
     return (
         f"the masks hold {len(seen):,} {noun(seen)}s, most of them near {len(few)}: {why}\n{lines}\n"
         "Best is to save the masks again, as PNG, where they come from. Otherwise each pixel gets the "
-        f"class of the nearest:\n  --nearest --map {example}"
+        "class of the nearest; leave out what is a mixture of two others, at their edges:\n"
+        f"  --nearest --map {example}"
     )
+
+
+def refuse_blurred(of: Mapping[Key, int], looks: Sequence[Look]) -> None:
+    """Unclear if some masks are JPEGs, and classes nearer to each other than JPEG keeps apart."""
+    jpegs = [look.pair.mask for look in looks if look.jpeg]
+    keys = [key for key in of if not isinstance(key, str)]
+    apart = distances(keys, keys) if jpegs and len(keys) > 1 else np.empty((0, 0))
+    one, other = np.nonzero(np.triu(apart < KEPT_APART, 1)) if apart.size else ((), ())
+    for k, j in zip(one, other):
+        if of[keys[k]] != of[keys[j]]:
+            what = "colours" if isinstance(keys[k], tuple) else "values"
+            raise Unclear(
+                f"{counted(len(jpegs), 'mask is a JPEG', 'masks are JPEGs')}, which changes {what} by "
+                f"a few: {shown(keys[k])} and {shown(keys[j])} cannot be told apart in it. Save the "
+                f"masks again, as PNG, where they come from\n    {first_few(jpegs)}"
+            )

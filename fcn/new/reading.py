@@ -16,7 +16,6 @@ from fcn.new.stored import COLOURS, LABELS, PALETTE, VALUES, Key, Mask
 
 ReadMask: TypeAlias = Callable[[Pair, tuple[int, int]], Mask]
 THREADS = 4
-MALFORMED = (LookupError, TypeError, AttributeError)  # of JSON that is not what it should be
 
 
 class Look(NamedTuple):
@@ -65,7 +64,7 @@ def look_at(pair: Pair, read: ReadMask) -> Look | Fault:
     size = pixels.shape[:2]
     try:
         mask = read(pair, size)
-    except (*pictures.UNREADABLE_ERRORS, *MALFORMED) as error:
+    except (*pictures.UNREADABLE_ERRORS, *labelme.MALFORMED) as error:
         return Fault("unreadable", pair.mask, pictures.reason(error, pair.mask))
     if mask.codes.shape != size:
         height, width = mask.codes.shape

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fcn.options import device
+from fcn.options import device, jobs
 
 IMAGE = (
     "a picture; a folder: the pictures in it and in its folders; a pattern, in quotes or not; "
@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--batch", type=positive, metavar="N", help=text)
     device.add_options(parser)
+    jobs.add_options(parser)
 
 
 def positive(text: str) -> int:

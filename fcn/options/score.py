@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fcn.options import device
+from fcn.options import device, jobs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,3 +18,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sample", action="store_true", help="the net of the embedded task")
     parser.add_argument("--leakage", action="store_true", help="score training pictures, too")
     device.add_options(parser)
+    jobs.add_options(parser)

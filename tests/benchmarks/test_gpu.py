@@ -199,6 +199,7 @@ def test_text_without_markers_is_refused():
 # ---- all of it
 
 
+@pytest.mark.slow
 def test_rehearsal(tmp_path):
     """Every part runs through, in small, with the CPU in the role of the GPU.
 

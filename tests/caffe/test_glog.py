@@ -1,6 +1,8 @@
 """Log lines: the wording, tags and streams of `caffe train`, as BVLC Caffe 1.0 printed them."""
 
+import datetime
 import io
+import logging
 import os
 import re
 import shutil
@@ -13,7 +15,7 @@ from places import GOLDEN, ROOT
 import caffe
 from caffe import glog
 
-PREFIX = re.compile(r"^([IWEF])\d{8} \d\d:\d\d:\d\d\.\d{6} +\d+ ([\w.]+):(\d+)\] (.*)$")
+PREFIX = re.compile(r"^([IWEF])(?:\d{4})?\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ ([\w.]+):(\d+)\] (.*)$")
 OF_THE_ENGINE = ("solver.cpp", "sgd_solver.cpp", "net.cpp", "layer_factory.hpp")
 SPEED = re.compile(r"\([-+.\de]+ iter/s, [-+.\de]+s/")
 LOSS_DIGITS = 1e-4
@@ -42,6 +44,21 @@ def log_folder(tmp_path, monkeypatch):
     yield tmp_path
     monkeypatch.undo()
     glog.init_log()
+
+
+def test_the_prefix_is_that_of_caffe_s_days(capfd, monkeypatch):
+    """As its own extract_seconds.py takes it apart: by blanks, month and day in four digits."""
+    monkeypatch.setattr(glog.threading, "get_native_id", lambda: 47)
+    record = logging.LogRecord("caffe", logging.INFO, "", 0, "Iteration 7, loss = 2", (), None)
+    record.where, record.created = (
+        "solver.cpp:218",
+        datetime.datetime(2026, 11, 7, 10, 46).timestamp(),
+    )
+    line = glog.prefixed(record)
+    assert line == "I1107 10:46:00.000000    47 solver.cpp:218] Iteration 7, loss = 2"
+    day, time, *_ = line.strip().split()
+    assert (int(day[1:3]), int(day[3:])) == (11, 7)
+    assert [int(part) for part in time.replace(".", ":").split(":")] == [10, 46, 0, 0]
 
 
 def test_training_prints_caffe_s_lines(log_folder, capfd):

@@ -189,7 +189,7 @@ def test_test_nets_see_the_trained_weights(solver_of, monkeypatch):
     for name in ("data", "target"):
         test.blobs[name].data[...] = solver.net.blobs[name].data
     shown = []
-    monkeypatch.setattr("caffe.solver.info", lambda where, text: shown.append(text))
+    monkeypatch.setattr("caffe.solver_nets.info", lambda where, text: shown.append(text))
     solver.step(3)
     weight, bias = (b.data for b in solver.net.params["ip"])
     scores = [t for t in shown if "Test net output" in t]
@@ -238,3 +238,37 @@ def test_snapshot_is_a_net_and_a_state_for_caffe(solver_of):
     assert (state.iter, state.learned_net, len(state.history)) == (2, "s_iter_2.caffemodel", 2)
     assert list(state.history[0].shape.dim) == [2, 3]
     np.testing.assert_array_equal(state.history[0].data, solver.history[0].data.ravel())
+
+
+SIAMESE = """
+layer { name: "d" type: "DummyData" top: "x" dummy_data_param { shape { dim: [2, 3] }
+  data_filler { type: "constant" value: 1 } } }
+layer { name: "first" type: "InnerProduct" bottom: "x" top: "first" param { name: "w" } %s
+  inner_product_param { num_output: 3 bias_term: false weight_filler { type: "constant" value: 1 } } }
+layer { name: "second" type: "InnerProduct" bottom: "x" top: "second" param { name: "w" } %s
+  inner_product_param { num_output: 3 bias_term: false weight_filler { type: "constant" value: 1 } } }
+layer { name: "loss" type: "Reduction" bottom: "%s" top: "loss" loss_weight: 1 }
+"""
+
+
+@pytest.mark.parametrize("trained", ["first", "second"])
+def test_a_test_net_s_weights_shared_by_name_follow_those_that_are_trained(trained, tmp_path):
+    """BVLC Caffe leaves them at their first values (its issue 4585)."""
+    rules = ["include { phase: TEST }" if name != trained else "" for name in ("first", "second")]
+    (tmp_path / "net.prototxt").write_text(SIAMESE % (*rules, trained))
+    (tmp_path / "solver.prototxt").write_text(
+        f'net: "{tmp_path}/net.prototxt" base_lr: 0.1 lr_policy: "fixed" test_iter: 1 '
+        "test_interval: 1"
+    )
+    solver = caffe.get_solver(str(tmp_path / "solver.prototxt"))
+    assert list(solver.net.params) == [trained]
+    solver.step(2)
+    wanted = solver.net.params[trained][0].data.copy()
+    (net,) = solver.test_nets
+    net.share_with(solver.net)
+    assert (wanted < 1).all()
+    for name in ("first", "second"):
+        assert (net.params[name][0].data == wanted).all(), name
+    solver.step(1)  # in the same memory from now on
+    assert (net.params["second"][0].data == solver.net.params[trained][0].data).all()
+    assert (net.params["first"][0].data < wanted).all()

@@ -84,7 +84,7 @@ def solver(tmp_path, monkeypatch):
 def logged(monkeypatch):
     """What the tests of a solver log."""
     said = []
-    for module in ("caffe.solver", "caffe.testing"):
+    for module in ("caffe.solver_nets", "caffe.testing"):
         monkeypatch.setattr(f"{module}.info", lambda source, text: said.append(text))
     monkeypatch.setattr("caffe.testing.warning", lambda source, text: said.append(text))
 

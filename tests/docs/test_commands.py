@@ -38,12 +38,12 @@ RUN = {
     rf"fcn train {OWN}": "--cpu --rounds 1 --steps 2 --anyway",
     rf"fcn doctor {STAGE}": "--sample",
     rf"fcn doctor {OWN}": "",
-    rf"fcn score --model {STAGE}(?!.*--server)": "--sample --cpu",
+    rf"fcn score --model {STAGE}(?!.*--(server|jobs))": "--sample --cpu",
     rf"fcn score --model {OWN}": "--cpu",
     rf"fcn report {STAGE}": "--sample",
     rf"fcn report {OWN}": "",
     rf"fcn explain ({STAGE}|{OWN})": "",
-    r"fcn infer (?!.*--model)": "--sample --cpu",
+    r"fcn infer (?!.*--(model|jobs))": "--sample --cpu",
     rf"fcn infer .*--model (deploy.prototxt|{OWN})": "--cpu",
     r"fcn figure\b": "--cpu",
     r"fcn results$": "",
@@ -67,15 +67,17 @@ PARSED = {
     r"fcn score --model (nyud|siftflow|pascalcontext)": DATA,
     r"fcn score .*--server": "is for VOC's classes; tests/fcn/test_score_command.py runs it",
     rf"fcn infer .*--model {PUBLISHED}": WEIGHTS,
+    r"fcn (infer|score) .*--jobs": "starts processes; tests/fcn/test_together.py runs them",
     r"fcn serve": "serves until it is ended; tests/fcn/serving/ run it",
     r"fcn demo": ELSEWHERE,
     r"python ilsvrc-nets/convert.py(?! --sample)": WEIGHTS,
+    r"torchrun ": "starts processes; tests/fcn/test_together.py starts them as it does",
     r"make |pip |python3 -m venv|\. \.venv/": ELSEWHERE,
 }
 FIRST = "docs/training.md"  # other pages do not run again what this one runs
 CODES = {"doctor": (0, 1)}  # 1: it has found something
 # What else than exit codes is no shell command of ours, but there where the manual is read
-TOOLS = ("make", "pip", "python3", ".")
+TOOLS = ("make", "pip", "python3", "torchrun", ".")
 
 COMMANDS_OF = {page: [s for s in pages.steps(page) if s.kind == "command"] for page in pages.PAGES}
 ALL = sorted({step.text for steps in COMMANDS_OF.values() for step in steps})
@@ -180,6 +182,7 @@ def project(tmp_path, monkeypatch):
     # a training's own report takes longer than its steps here; `fcn report` is run by itself
     monkeypatch.setattr(report, "write_or_say", lambda folder: None)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # where a module is that a page exports
     assert cli.main(["data", "sample", "--most", "6"]) == 0
     classifier = tmp_path / "ilsvrc-nets/sample"
     caffe.Net(str(classifier / "vgg16-fcn.prototxt"), caffe.TEST).save(
@@ -214,6 +217,10 @@ def write_files(folder):
     for name in ("train", "val"):
         text = (made / f"{name}.prototxt").read_text().replace("../data", "data")
         (folder / f"{name}.prototxt").write_text(text)
+    net = caffe.Net(str(folder / "deploy.prototxt"), str(folder / "weights.caffemodel"), caffe.TEST)
+    blobs = {f"{name}.{at}": b.data for name, row in net.params.items() for at, b in enumerate(row)}
+    np.savez(folder / "weights.npz", **blobs)
+    shutil.copy(folder / "weights.caffemodel", folder / "other.caffemodel")
     (folder / "snapshot").mkdir()
     solver = (made / "solver.prototxt").read_text()
     (folder / "solver.prototxt").write_text(solver + "max_iter: 2 solver_mode: CPU\n")

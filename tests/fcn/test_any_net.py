@@ -115,14 +115,14 @@ def test_no_names_at_all(model):
 
 @pytest.mark.parametrize(
     "text, said",
-    [("a\n\nb\n", "line 2 is empty"), ("a\nb\na\n", "lines 1 and 3 are both 'a'"), ("", None)],
+    [("a\n\nb\na\n", "lines 1 and 4 are both 'a'"), ("", None)],
 )
 def test_lists_of_names(tmp_path, text, said):
     path = tmp_path / "names.txt"
     path.write_text(text)
     if said is None:
         assert any_net.read_names(path) == ()
-        path.write_bytes("\ufeffcafé\r\n zoo \r\n\r\n".encode())
+        path.write_bytes("\ufeff# names\ncafé\r\n\r\n zoo \r\n\r\n".encode())
         assert any_net.read_names(str(path)) == ("café", "zoo")
         return
     with pytest.raises(ValueError, match=f"names.txt: {said}"):

@@ -47,6 +47,15 @@ def test_bad_commands_exit_2(arguments, capsys):
         (["train", "data"], "has no solve.py"),
         (["train", "nyud-fcn32s-hha", "--sample"], "no --sample form"),
         (["train", "voc-fcn8s", "--resume", "none.solverstate"], "no solverstate"),
+        *(
+            (words + ["nyud-fcn32s-hha", "--sample"], "has no form of the embedded")
+            for words in (
+                ["score", "--model"],
+                ["doctor"],
+                ["report"],
+                ["infer", "pyproject.toml", "--model"],
+            )
+        ),
         (["score", "--weights", "none.caffemodel"], "no weights file"),
         (["infer", "none.jpg", "--weights", "none.caffemodel"], "no weights file"),
         (["explain", "none.prototxt"], "no model folder"),

@@ -161,4 +161,6 @@ def test_a_prototxt_that_does_not_parse_is_told_with_its_line(model, capsys):
 def test_out_that_is_a_file_is_told(model, scene, capsys):
     Image.fromarray(scene).save("s.png")
     assert run("--model", model, "--out", "s.png", "s.png") == 2
-    assert "File exists: 's.png'" in capsys.readouterr().err
+    assert "--out s.png is a file; name the folder" in capsys.readouterr().err
+    assert run("--model", model, "--out", "s.png/below", "s.png") == 2
+    assert "s.png/below: Not a directory" in capsys.readouterr().err

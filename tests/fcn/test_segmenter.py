@@ -104,7 +104,9 @@ def test_paths_from_home(tiny, scene, tmp_path, monkeypatch):
         (np.zeros((4, 5), bool), "an array of bool is no picture"),
         ([np.zeros((4, 5)), np.zeros((4, 5), bool)], "picture 2: the array: .*bool"),
         ([Image.new("L", (4, 5)), "gone.jpg"], "^gone.jpg: cannot"),
-        (None, "an array of object is no picture"),
+        (None, "what was given: cannot be read: None is no picture; a path, a Pillow picture"),
+        (b"abc", "an object of type bytes is no picture"),
+        (3, "an object of type int is no picture"),
     ],
 )
 def test_what_is_no_picture(tiny, image, said):

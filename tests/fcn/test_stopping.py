@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 import tiny_model
+import warm
 from places import ROOT
 
 import caffe
@@ -41,16 +42,17 @@ def model(tmp_path):
     return folder
 
 
-def start(model, *arguments, steps=LONG, more="", weights="../start.caffemodel"):
-    """Start the model's solve.py."""
+def start(model, *arguments, steps=LONG, more="", weights="../start.caffemodel", cold=False):
+    """Start the model's solve.py; `cold` in a process that has imported nothing."""
     (model / "solve.py").write_text(SOLVE.format(more=more, steps=steps))
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    environment["GLOG_minloglevel"] = "0"
-    given = ["--weights", str(model / weights)] if weights else []
+    given = ["--weights", model / weights] if weights else []
+    words = [model / "solve.py", "--cpu", *given, *arguments]
+    if not cold:
+        return warm.start(words, model.parent)
     return subprocess.Popen(
-        [sys.executable, str(model / "solve.py"), "--cpu", *given, *arguments],
+        [sys.executable, *words],
         cwd=model.parent,
-        env=environment,
+        env=os.environ | warm.ENVIRONMENT | {"PYTHONUNBUFFERED": "1"},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -70,7 +72,11 @@ def rows_of(path):
 
 
 def saved(folder):
-    return sorted(path.name for path in folder.glob("train_iter_*"))
+    """Caffe's two files of each snapshot; a third lies beside them."""
+    found = sorted(path.name for path in folder.glob("train_iter_*"))
+    stems = {name.removesuffix(".position.json") for name in found if name.endswith(".json")}
+    assert all(f"{stem}.caffemodel" in found for stem in stems)
+    return [name for name in found if not name.endswith(".json")]
 
 
 @pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
@@ -107,7 +113,7 @@ class Wait(importlib.abc.MetaPathFinder):
             time.sleep(20)
 sys.meta_path.insert(0, Wait())
 """
-    process = start(model, steps=5, more=wait)
+    process = start(model, steps=5, more=wait, cold=True)
     while "importing now" not in process.stdout.readline():
         assert process.poll() is None
     process.send_signal(getattr(signal, name))

@@ -1,8 +1,8 @@
-"""Log lines as glog prints them."""
+"""Log lines as glog prints them; the golden ones are of a newer glog, which states the year."""
 
 import re
 
-PREFIX = re.compile(r"^([IWEF])\d{8} \d\d:\d\d:\d\d\.\d{6} +\d+ ([\w.]+:\d+\] .*)$")
+PREFIX = re.compile(r"^([IWEF])(?:\d{4})?\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ ([\w.]+:\d+\] .*)$")
 
 
 def normalized(text):

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from fcn.cli import main
+from fcn.datasets.registry import own_readers
 
 COLOURS = np.array([[0, 0, 0], [200, 30, 60], [10, 180, 90], [30, 60, 220]], np.uint8)  # of classes
 SIZE = (24, 30)
@@ -91,3 +92,34 @@ def new(folder, *arguments, capsys=None):
         given += ["--masks", str(folder / "masks")]
     status = main(["new", str(folder / "mine"), *given])
     return status, "".join(capsys.readouterr()) if capsys else ""
+
+
+def read_back(folder):
+    """Name -> labels, as the nets of FOLDER/mine read them."""
+    return {
+        id: layer.load("label", id)[0]
+        for _, layer in own_readers(folder / "mine")
+        for id in layer.read_split()
+    }
+
+
+def same(folder, truth):
+    """Fail unless the nets of FOLDER/mine read this."""
+    found = read_back(folder)
+    assert found.keys() == truth.keys()
+    for name, labels in truth.items():
+        np.testing.assert_array_equal(found[name], labels)
+
+
+def classes(folder):
+    """The names of FOLDER/mine's classes."""
+    return (folder / "mine/classes.txt").read_text().splitlines()
+
+
+def refused(folder, *arguments, capsys):
+    """What is said; nothing is made, and nothing half made is left."""
+    before = sorted(folder.rglob("*"))
+    status, out = new(folder, *arguments, capsys=capsys)
+    assert status == 2 and "Traceback" not in out and "should not happen" not in out, out
+    assert before == sorted(folder.rglob("*"))
+    return out

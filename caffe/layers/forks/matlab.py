@@ -5,6 +5,8 @@ A file holds one array, `data`, whose axes are width, height, channels and items
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from ...layer import Layer, register
@@ -32,7 +34,7 @@ class MatFiles(Layer):
 
     def path(self, name: str, number: int) -> str:
         """The file of a name and of a blob's number."""
-        return f"{self.param.prefix}{name}_blob_{number}.mat"
+        return f"{os.fsdecode(self.param.prefix)}{name}_blob_{number}.mat"
 
 
 @register

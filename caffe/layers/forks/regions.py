@@ -40,7 +40,7 @@ class Regions(Layer):
         """The picture of each region. ValueError, on a GPU deferred, for one that is not there."""
         picture = regions[:, 0].long()
         if picture.numel():
-            self.check_range(picture, lambda low, high: self.check_picture(low, high, num))
+            self.check_range(picture, self.check_picture, num)
         return picture.clamp(0, num - 1) if context.on_gpu() else picture
 
     def check_picture(self, low: int, high: int, num: int) -> None:

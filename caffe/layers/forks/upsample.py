@@ -74,7 +74,7 @@ class MaskUpsample(Layer):
         self.place = bottom[1].x.long().flatten(2)
         last = math.prod(top[0].shape[2:]) - 1
         if self.place.numel():
-            self.check_range(self.place, lambda low, high: self.check_extremes(low, high, last))
+            self.check_range(self.place, self.check_extremes, last)
         if context.on_gpu():  # the error is deferred: until then nothing may be written elsewhere
             self.place.clamp_(0, last)
         y = top[0].x.zero_().flatten(2)

@@ -1,6 +1,7 @@
 """parse_log and plot_training_log."""
 
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -69,6 +70,26 @@ def test_a_log_of_one_display_has_its_rate(folder):
     )  # fmt: skip
     ((row,), test) = read_log("one.log")
     assert row["LearningRate"] == 0.01 and test == []
+
+
+def test_lines_without_a_year_are_read_as_those_with_one(training, folder):
+    text = (folder / "train.txt").read_text()
+    (folder / "old.txt").write_text(re.sub(r"^([IWEF])\d{4}(?=\d{4} )", r"\1", text, flags=re.M))
+    assert (folder / "old.txt").read_text() != text
+    assert read_log("old.txt") == read_log("train.txt")
+
+
+def test_a_log_goes_on_over_new_year_and_may_be_of_a_leap_year(folder):
+    line = " 1 solver.cpp:1] Iteration 0, loss = 2\n"
+    out = " 1 solver.cpp:2]     Train net output #0: loss = 2 (* 1 = 2 loss)\n"
+    for first, second in (
+        ("1231 23:59:59.5", "0101 00:00:00.5"),
+        ("0229 01:00:00.0", "0229 01:00:01.0"),
+    ):
+        (folder / "l.log").write_text(
+            f"I{first}00000{line}I{first}00000{out}I{second}00000{line}I{second}00000{out}"
+        )
+        assert [row["Seconds"] for row in read_log("l.log")[0]] == [0, 1]
 
 
 # ---- the log.csv of a run of `fcn train`

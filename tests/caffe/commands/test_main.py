@@ -38,7 +38,7 @@ def test_module_exit_codes_and_environment(training):
         (["train", "-solver=s", "-snapshot=a", "-weights=b"], "not both"),
         (["train", "-solver=s", "-sigint_effect=die"], "one of snapshot, stop, none, got 'die'"),
         (["train", "-solver=solver.prototxt", "-snapshot=no"], "Could not open file no"),
-        (["train", "-solver=solver.prototxt", "-gpu=0,1"], "several GPUs is not available"),
+        (["train", "-solver=solver.prototxt", "-gpu=0,1"], "GPU 0"),
         (["train", "-solver=solver.prototxt", "-precision=tf32"], "has float32"),
         (["time", "-model=net.prototxt", "-precision=fp16"], "float32, tf32, bf16, got 'fp16'"),
         (["train", "-solver=net.prototxt"], "SolverParameter has no field 'name'"),

@@ -33,9 +33,11 @@ def test_what_is_refused_with_any_library_or_none(tmp_path, monkeypatch):
         pass
     with pytest.raises(ValueError, match="is there already"):
         database.create("lmdb", str(tmp_path)).__enter__()
-    for use in (Database, lambda *at: database.create(*at).__enter__()):
-        with pytest.raises(ImportError, match="lmdb databases need lmdb: pip install lmdb"):
-            use("lmdb", str(tmp_path) if use is Database else path)
+    with pytest.raises(ImportError, match="lmdb databases need lmdb: pip install lmdb"):
+        database.create("lmdb", path).__enter__()
+    monkeypatch.setitem(sys.modules, "plyvel", None)
+    with pytest.raises(ImportError, match="leveldb databases need plyvel: pip install plyvel"):
+        Database("leveldb", str(tmp_path))
 
 
 def test_what_is_refused(tmp_path):

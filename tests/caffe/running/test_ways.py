@@ -6,6 +6,9 @@ recomputed. A layer that declares more of itself than is
 true fails here, and so does a way of running that assumes more than a layer declares.
 """
 
+import gc
+import weakref
+
 import fork_cases
 import numpy as np
 import pytest
@@ -67,14 +70,19 @@ def wrapped(name, phase):
 
 @pytest.fixture
 def net_for(tmp_path, monkeypatch):
-    """A function that builds the wrapped net of a case, filled with the case's values."""
+    """A function that builds the wrapped net of a case, filled with the case's values.
+
+    Whatever a test does with its nets, they are freed when it ends, without the garbage collector.
+    """
     monkeypatch.chdir(GOLDEN / "layers")  # a few prototxts name files there
+    made = []
 
     def build(name, phase):
         path = tmp_path / "net.prototxt"
         path.write_text(wrapped(name, phase))
         caffe.set_random_seed(5)
         net = caffe.Net(str(path), phase)
+        made.extend(weakref.ref(thing) for thing in (net, *net.layers, *net._blobs))
         if name in FORKS:
             fork_cases.fill(net, FORKS[name])
             return net
@@ -90,7 +98,10 @@ def net_for(tmp_path, monkeypatch):
                 net.params[layer][int(index)].data[...] = case[key]
         return net
 
-    return build
+    gc.disable()
+    yield build
+    gc.enable()
+    assert not [thing for thing in (reference() for reference in made) if thing is not None]
 
 
 def check_close(found, wanted, tolerance=1e-5):

@@ -1,11 +1,13 @@
 """Labels that do not lie on their pictures: shifted, mirrored, or made for pictures as stored."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from fcn.datasets.sample.draw import save_mat
-from fcn.doctor import before_training
+from fcn.doctor import alignment, before_training, edges
 
 
 def test_shifted_labels(task):
@@ -30,6 +32,38 @@ def test_mirrored_labels(task, move):
     found = task.find()
     assert [each.kind for each in found] == ["labels.mirrored"]
     assert found[0].what.endswith(move) and "8 of 8 pictures" in found[0].evidence
+
+
+def test_some_labels_are_mirrored(task):
+    for path in task.labels[::2]:
+        save_mat(path, task.classes_in(path)[:, ::-1])
+    found = task.find()
+    assert [each.kind for each in found] == ["labels.mirrored"]
+    assert found[0].what.startswith("some labels of") and found[0].what.endswith("left to right")
+    assert "in 4 of 8 pictures" in found[0].evidence and task.labels[0].stem in found[0].evidence
+
+
+@pytest.mark.parametrize("strength", [8, 60])
+def test_labels_of_other_pictures(strength):
+    """Rectangles a little or much brighter than noise; each picture with its own label, or the next one's."""
+    rng = np.random.RandomState(0)
+    labels = np.zeros((16, 100, 120), np.uint8)
+    for label in labels:
+        for y, x in rng.randint(0, 70, (3, 2)):
+            label[y : y + 30, x : x + 40] = 1
+    pictures = strength * labels[:, None].repeat(3, 1) + rng.randint(0, 30, (16, 3, 100, 120))
+
+    def found(labels):
+        pairs = zip(pictures.astype(float), labels)
+        seen = [
+            edges.Compared("", edges.edges_of(each), edges.border_of(label))
+            for each, label in pairs
+        ]
+        return list(alignment.check_all(SimpleNamespace(title="the train net"), seen))
+
+    assert found(labels) == []
+    (finding,) = found(np.roll(labels, 1, axis=0))
+    assert finding.kind == "labels.strange" and "in 16 pictures" in finding.evidence
 
 
 def stored_turned(path, orientation, as_stored):

@@ -87,8 +87,8 @@ WRONG = {
     "no picture": ([], "no picture is given"),
     "no such file": (["none.png"], "none.png: cannot be read: No such file or directory"),
     "no picture at all": (["voc-tiny/val.prototxt"], "val.prototxt: cannot be read: no picture"),
-    "weights": (["s.png", "--weights", "a", "b"], "a file for each of the 1 models, got 2"),
-    "truths": (["s.png", "--truth", "t.png", "t.png"], "a file for each of the 1 pictures, got 2"),
+    "weights": (["s.png", "--weights", "a", "b"], "a file for each of the 1 model, got 2"),
+    "truths": (["s.png", "--truth", "t.png", "t.png"], "a file for each of the 1 picture, got 2"),
     "colours": (["s.png", "--truth", "s.png"], "s.png: the truth is class indices"),
     "size": (["s.png", "--truth", "small.png"], "differ in size: 3x2 and 60x40"),
     "ending": (["s.png", "--out", "f.txt"], "f.txt: figures are written as"),
@@ -103,6 +103,16 @@ def test_mistakes_are_sentences(which, model, picture, capsys):
     assert run(*arguments, "--models", model) == 2
     err = capsys.readouterr().err
     assert sentence in err and err.count("\n") == 1
+
+
+def test_a_picture_that_cannot_be_read_is_left_out(model, picture, capsys):
+    Path("bad.png").write_text("no picture")
+    assert run("bad.png", picture, "--models", model, "--out", "f.png") == 1
+    said = capsys.readouterr()
+    assert "bad.png: cannot be read" in said.err and "wrote f.png" in said.out
+    assert run("bad.png", "bad.png", "--models", model, "--out", "g.png") == 2
+    assert "none of the 2 pictures can be read" in capsys.readouterr().err
+    assert not Path("g.png").exists()
 
 
 def test_models_that_read_two_pictures_are_refused():

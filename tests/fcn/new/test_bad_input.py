@@ -1,26 +1,15 @@
 """`fcn new` on what is wrong: all of it is listed, with counts, the first five by name; nothing is left."""
 
-import io
 import shutil
 
-import numpy as np
 import pytest
-from own_folders import COLOURS, colours, grey, labelme, new, palette, scene, values, write
+from own_folders import COLOURS, colours, grey, labelme, new, palette, refused, scene, values, write
 from PIL import Image
 
 from fcn.cli import main
 from fcn.new import mapping
 
 NAMES = [f"p{k}" for k in range(8)]
-
-
-def refused(folder, *arguments, capsys):
-    """What is said; nothing is made, and nothing half made is left."""
-    before = sorted(folder.rglob("*"))
-    status, out = new(folder, *arguments, capsys=capsys)
-    assert status == 2 and "Traceback" not in out and "should not happen" not in out, out
-    assert before == sorted(folder.rglob("*"))
-    return out
 
 
 # ---- pairs
@@ -168,42 +157,6 @@ def test_sizes_and_broken_files(tmp_path, capsys):
     assert "p2.jpg: picture 24x30, mask 24x27" in out and "EXIF orientation is 6" in out
     status, out = new(tmp_path, "--skip", capsys=capsys)
     assert status == 0 and main(["data", "check", str(tmp_path / "mine")]) == 0
-
-
-def jpeg(labels, path):
-    data = io.BytesIO()
-    Image.fromarray(COLOURS[labels].repeat(4, 0).repeat(4, 1)).save(data, "JPEG", quality=80)
-    path.write_bytes(data.getvalue())
-
-
-def smooth(labels, path):
-    big = Image.fromarray(COLOURS[labels]).resize((120, 96), Image.Resampling.BILINEAR)
-    big.save(path)
-
-
-@pytest.mark.parametrize(
-    "save, ending, why",
-    [(jpeg, ".jpg", "8 of them are JPEGs"), (jpeg, ".png", "JPEGs"), (smooth, ".png", "smoothed")],
-)
-def test_values_near_a_few(tmp_path, save, ending, why, capsys):
-    truth = write(tmp_path, NAMES, save, ending=ending)
-    for k, name in enumerate(NAMES):
-        pixels = scene(k)[0].repeat(4, 0).repeat(4, 1)
-        Image.fromarray(pixels).save(tmp_path / f"pictures/{name}.jpg")
-    out = refused(tmp_path, capsys=capsys)
-    assert "most of them near 3" in out and why in out and "--nearest --map 0,0,0=0" in out
-    offered = out[out.index("--nearest") :].split()
-    status, out = new(tmp_path, *offered, capsys=capsys)
-    assert status == 0, out
-    (tmp_path / "list").write_text("a 0,0,0\nb 200,30,60\nc 10,180,90\n")
-    (tmp_path / "mine").rename(tmp_path / "first")
-    status, out = new(tmp_path, "--nearest", "--classes", tmp_path / "list", capsys=capsys)
-    assert status == 0, out
-    for name, labels in truth.items():
-        with Image.open(tmp_path / f"mine/masks/{name}.png") as image:
-            found = np.asarray(image)
-        wrong = found != labels.repeat(4, 0).repeat(4, 1)
-        assert wrong.mean() < 0.06  # along the edges alone
 
 
 # ---- values

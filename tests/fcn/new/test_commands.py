@@ -142,6 +142,19 @@ def test_labels_that_nobody_can_learn(folder, ran, monkeypatch):
     assert status == 1 and "not 99%" in out
 
 
+def test_objects_too_thin_for_the_net_are_told(folder, ran, monkeypatch):
+    """Lines of one pixel, a ninth of all: at 8 pixels' distance nothing is left of them."""
+    for path in (folder / "masks").rglob("*.png"):
+        lines = np.zeros((24, 30), np.uint8)
+        lines[::9] = 1
+        Image.fromarray(lines).save(path)
+    monkeypatch.setattr(overfit, "MOST", 300)
+    monkeypatch.setattr(overfit, "PATIENCE", 60)
+    status, out = ran("new", "voc-mine", "--check", "--cpu")
+    assert status == 1 and "its objects are thin" in out and "87.50% are right if" in out, out
+    assert int(re.search(r"after (\d+) steps", out)[1]) < 300  # it saw that nothing more came
+
+
 def test_check_without_a_folder(tmp_path, ran):
     status, out = ran("new", tmp_path / "none", "--check", "--cpu")
     assert status == 2 and "fcn new makes one" in out
@@ -185,3 +198,12 @@ def test_copies_of_a_picture_are_found(tmp_path, capsys):
     train = (tmp_path / "mine/train.txt").read_text().split()
     assert len(train) in range(2, 12, 2)
     assert {name[-1] for name in train if name[0] == "p"} == {name[-1] for name in train}
+
+
+@pytest.mark.parametrize("text", ["background\n", "background\ncell\nother\n", "cell\ncell\n"])
+def test_a_list_of_classes_that_is_not_the_net_s_is_refused(tmp_path, text, capsys):
+    write(tmp_path, [f"p{k}" for k in range(8)], grey, classes=2)
+    assert new(tmp_path, "--small", capsys=capsys)[0] == 0
+    (tmp_path / "mine/classes.txt").write_text(text)
+    assert main(["doctor", str(tmp_path / "mine")]) == 1
+    assert "REFUSE net.classes" in capsys.readouterr().out

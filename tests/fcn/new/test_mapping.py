@@ -48,3 +48,8 @@ def test_masks_of_two_programs():
 def test_greys_are_classes_and_255_too():
     assert propose(seen(*[(0, 128, 255)] * 4)) == {0: "0", 128: "1", 255: "2"}
     assert propose(seen(*[(0, 1, 255, 7)] * 4))[255] == "void"
+
+
+def test_a_star_is_all_others():
+    found = decide(seen(*[(0, 3, 9, 255)] * 4), maps={0: "ground", "*": "cell", 9: 255})
+    assert found.names == ("ground", "cell") and found.of == {0: 0, 3: 1, 9: 255, 255: 1}

@@ -51,6 +51,15 @@ def test_pictures_labels_and_sizes_in_order(folder):
         assert dims.shape == (1, 1, 1, 2) and dims.ravel().tolist() == [6, 8]
 
 
+def test_labels_of_sixteen_bits_are_numbers_up_to_255(folder):
+    for i, most in enumerate((255, 4000, 255)):
+        Image.fromarray(np.full((6, 8), most, np.uint16)).save(folder / f"l{i}.png")
+    run = seg(folder, PIXEL)
+    assert (batch(run)[1] == 255).all()
+    with pytest.raises(ValueError, match=r"l1.png go up to 4000: eight bits hold them all"):
+        batch(run)
+
+
 def test_what_is_smaller_than_the_cut_is_padded(folder):
     run = seg(folder, f"{PIXEL} ignore_label: 21", "crop_size: 10 mean_value: 7")
     picture, labels, dims = batch(run)
