@@ -117,7 +117,7 @@ class LoneEltwise(Eltwise):
 
     def setup(self, bottom, top):
         super().setup(bottom, top)
-        self.merge, self.part = self.sum, self.sum_part
+        self.merge, self.part = Eltwise.sum, Eltwise.sum_part
 
 
 @register
