@@ -86,6 +86,9 @@ class Layer:
     capturable = False  # forward and backward launch kernels and do nothing else on the host
     # attribute that forward leaves for backward -> its bytes for each value of the first top
     saved_for_backward: dict[str, int] = {}
+    keeps_its_shape: tuple[
+        int, ...
+    ] = ()  # blobs that stay as they are where a file's differ in shape
     for_gradients = False  # set by the net: force_backward asks a TEST net for exact gradients
 
     def __init__(self, layer_param: caffe_pb2.LayerParameter):

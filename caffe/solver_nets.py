@@ -2,12 +2,12 @@
 src/caffe/solver.cpp)."""
 
 import os
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 
+from . import testing
 from .files import allowed, read
 from .glog import info, number
 from .net import Net
@@ -38,8 +38,10 @@ def train_net(param: caffe_pb2.SolverParameter, source: str) -> Net:
 def test_nets(param: caffe_pb2.SolverParameter, source: str) -> list[Net]:
     """The test nets: test_net_param's, then test_net's, then `net` for what else test_iter counts.
 
-    ValueError where test_iter, test_state or test_interval do not fit their number.
+    ValueError where test_iter, test_state or test_interval do not fit their number, and for an unknown
+    eval_type or ap_version.
     """
+    testing.check(param, source)
     nets: list[tuple[str, Any]] = [("test_net_param", message) for message in param.test_net_param]
     nets += [("test_net", os.fsdecode(path)) for path in param.test_net]
     generic = [field for field in ("net_param", "net") if param.HasField(field)]
@@ -127,11 +129,11 @@ def output_lines(net: Net, values: Iterable[torch.Tensor]) -> list[str]:
 
 
 def run_test_net(solver: Any, i: int) -> None:
-    """Run a solver's test net i on the current weights; log the means of its outputs (Solver::Test)."""
+    """Run a solver's test net i on the current weights; log what its outputs come to (Solver::Test)."""
     info("solver.cpp:347", f"Iteration {solver.iter}, Testing net (#{i})")
     net, passes = solver.test_nets[i], solver.param.test_iter[i]
     net.share_with(solver.net)
-    sums: dict[str, Any] = defaultdict(float)
+    collected = testing.scores(solver.param)
     loss: float | torch.Tensor = 0.0
     for _ in range(passes):
         while (request := solver.requested()) != "none":
@@ -143,11 +145,9 @@ def run_test_net(solver: Any, i: int) -> None:
             info("solver.cpp:395", "Test interrupted.")
             return
         loss = loss + net._forward_async(0, len(net.layers) - 1)
-        for name in net.outputs:
-            sums[name] = sums[name] + net.blobs[name].x
+        collected.add({name: net.blobs[name] for name in net.outputs})
     net._raise_deferred()
     if solver.param.test_compute_loss:
         info("solver.cpp:400", f"Test loss: {number(float(loss) / passes)}")
-    means = [sums[name] / passes for name in net.outputs] if passes else []
-    for j, line in enumerate(output_lines(net, means)):
+    for j, line in enumerate(output_lines(net, collected.results())):
         info("solver.cpp:414", f"    Test net output #{j}: {line}")

@@ -9,7 +9,6 @@ from .proto import caffe_pb2
 
 # type -> the fork that has it; none of these is built in
 ELSEWHERE = {
-    "Accum": "FlowNet2",
     "AccuracyByClass": "caffe-windows",
     "BinLabelData": "dilation (fyu/caffe-dilation)",
     "BlackAugmentation": "FlowNet2",
@@ -21,10 +20,8 @@ ELSEWHERE = {
     "ConvolutionRistretto": "Ristretto",
     "CoupledClusterLoss": "caffe-windows",
     "CustomData": "FlowNet2",
-    "DataAugmentation": "FlowNet2",
     "DeconvolutionRistretto": "Ristretto",
     "DeformableConvolution": "Deformable ConvNets in Caffe",
-    "DetectionEvaluate": "SSD",
     "DetectionLoss": "YOLO in Caffe (xingwangsfu/caffe-yolo)",
     "DomainTransform": "DeepLab v2",
     "DominantChannel": "DeepLab of 2014",

@@ -49,6 +49,7 @@ FLOORS = [
     ("running",),
     ("arrays", "net_face", "net_files", "net"),
     ("diagnosis", "learnable"),
+    ("testing",),
     ("gradients", "resuming", "smoothed_loss", "lr_policy", "solver_nets", "solver", "updates"),
     ("classifier", "detector", "confusion", "nccl", "pycaffe"),
     ("exporting", "importing"),

@@ -50,12 +50,14 @@ def replacing(path: Path) -> Iterator[str]:
 
     Yields the name of a temporary file in the same folder, for the caller to write. It replaces
     `path` when the block ends and it is on the disk, and is removed when the block raises.
-    FileNotFoundError, naming the folder, if there is no such folder.
+    FileNotFoundError, naming the folder, if there is no such folder, IsADirectoryError if `path` is one.
     """
     path = os.path.realpath(path)
     folder, base = os.path.split(path)
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"cannot write {base}: there is no folder {folder}")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"cannot write {path}: it is a folder")
     temporary = os.path.join(folder, f".{base}.{os.getpid()}.part")
     try:
         yield temporary

@@ -28,6 +28,7 @@ ROLES = {
     "depthwise_kernel": "depthwise",
 }
 _DEPTH = 4  # of dictionaries in a checkpoint; one may hold itself
+_NOT_PLAIN = re.compile(r"Unsupported (?:global|class): (?:GLOBAL )?([\w.]+)")  # of torch.load
 _SHORT = re.compile(r"(.+)_(W|b|weights|biases|weight|bias|kernel)$")  # as in conv1_1_W
 
 
@@ -63,6 +64,8 @@ def read(path: Path) -> Content:
             if not layers:
                 raise ValueError(f"{path}: no arrays in it ({library})")
             return Content(library, layers, last)
+    if head.startswith(b"PK") and not zipfile.is_zipfile(path):
+        raise ValueError(f"{path}: cut off: a zip file, as .pth and .npz are, without its end")
     raise ValueError(
         f"{path}: not a state_dict of PyTorch, .npz, .safetensors or HDF5; what it is: caffe inspect"
     )
@@ -111,7 +114,8 @@ def _state_dict(path: Path) -> tuple[Items, bool | None]:
     except MemoryError:
         raise
     except Exception as error:  # a dozen unrelated types, by what is wrong
-        text = str(error).partition("\n")[0]
+        wanted = _NOT_PLAIN.search(str(error))
+        text = f"it holds {wanted[1]}" if wanted else str(error).partition("\n")[0]
         raise ValueError(
             f"{path}: not a state_dict of PyTorch, and nothing else in such a file is run here: {text}; "
             "save it anew with torch.save(model.state_dict(), ...)"

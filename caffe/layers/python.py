@@ -6,8 +6,19 @@ import os
 from typing import Any
 
 from .. import python_modules
+from ..glog import warning
 from ..layer import Layer, describe, register
 from ..names import as_text
+
+# (module, class) of Python layers of published nets -> the module here, whose class of that name takes
+# their place where theirs is not there
+STAND_INS = {("rpn.proposal_layer", "ProposalLayer"): ".forks.proposal"}
+# The first name of a module -> where published nets have it from
+_HOMES = {
+    "pylayer": "MNC",
+    "roi_data_layer": "py-faster-rcnn",
+    "rpn": "py-faster-rcnn",
+}
 
 
 class PythonLayerError(SystemError):
@@ -57,7 +68,7 @@ def python_layer_class(layer_param: Any, folder: str | None = None) -> type[Laye
     where = f"{describe(layer_param)}: module '{name}'"
     if not name or not layer:
         raise PythonLayerError(f"{where}: python_param must name both module and layer")
-    module = import_module(name, where, folder)
+    module = import_module(name, layer, where, folder)
     found = getattr(module, layer, None)
     if found is None:
         names = [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, Layer)]
@@ -78,8 +89,29 @@ def checked_class(found: Any, where: str, kind: type[Exception] | None = None) -
     return found
 
 
-def import_module(name: str, where: str, folder: str | None) -> Any:
-    """The module of a Python layer; PythonLayerError, beginning with `where`, if it cannot be had."""
+def stand_in(module: str, name: str) -> Any:
+    """The module here that has a class in the place of a published net's; None if there is none."""
+    here = STAND_INS.get((module, name))
+    return importlib.import_module(here, __package__) if here else None
+
+
+def _with_parents(module: str) -> list[str]:
+    """A module's name and those of the packages that it lies in."""
+    parts = module.split(".")
+    return [".".join(parts[: i + 1]) for i in range(len(parts))]
+
+
+def _way_out(module: str) -> str:
+    """What to do where a module is not there."""
+    home = _HOMES.get(module.split(".")[0])
+    return f"; it belongs to {home}, whose lib folder must be on PYTHONPATH" if home else ""
+
+
+def import_module(name: str, layer: str, where: str, folder: str | None) -> Any:
+    """The module of a Python layer, or one here that has its class where the module is not there.
+
+    PythonLayerError, beginning with `where`, if it cannot be had.
+    """
     try:
         with python_modules.only_allowed(folder):
             if python_modules.is_of_python(name):
@@ -90,7 +122,14 @@ def import_module(name: str, where: str, folder: str | None) -> Any:
     except Exception as error:
         places = ", ".join(python_modules.searched(folder))
         missing = getattr(error, "name", None) if isinstance(error, ImportError) else None
-        hint = python_modules.why_not(missing or name, folder) or f"looked in {places}"
+        refused = python_modules.why_not(missing or name, folder)
+        absent = missing in _with_parents(name)
+        if absent and not refused and (module := stand_in(name, layer)):
+            warning(
+                "layer_factory.cpp:0", f"{where} is not there: the built-in layer takes its place"
+            )
+            return module
+        hint = refused or f"looked in {places}{_way_out(name) * absent}"
         raise PythonLayerError(
             f"{where} cannot be imported: {type(error).__name__}: {error}; {hint}"
         ) from error

@@ -135,3 +135,25 @@ def test_a_layers_own_exceptions_come_through(net_of, module):
     net = net_of(net_text(module("pl_fails"), "Fails"))
     with pytest.raises(KeyError, match="bad forward"):
         net.forward()
+
+
+def test_a_module_of_a_published_net_is_named_with_its_home(net_of):
+    """One that is there is taken, whatever else is missing."""
+    param = 'python_param { module: "%s" layer: "RoIDataLayer" } }'
+    text = 'layer { name: "l" type: "Python" top: "y" ' + param
+    with pytest.raises(
+        PythonLayerError, match="belongs to py-faster-rcnn, whose lib folder must be"
+    ):
+        net_of(text % "roi_data_layer.layer")
+    with pytest.raises(PythonLayerError) as error:
+        net_of(text % "nowhere.layer")
+    assert "belongs to" not in str(error.value)
+
+
+def test_a_module_that_lacks_another_has_no_stand_in(net_of, module, tmp_path):
+    (tmp_path / "rpn").mkdir()
+    (tmp_path / "rpn" / "proposal_layer.py").write_text("import fast_rcnn.config")
+    text = 'layer { name: "l" type: "Python" bottom: "x" top: "y" python_param {'
+    text += ' module: "rpn.proposal_layer" layer: "ProposalLayer" } }'
+    with pytest.raises(PythonLayerError, match="No module named 'fast_rcnn'"):
+        net_of(DATA + text)
