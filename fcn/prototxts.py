@@ -56,9 +56,11 @@ def is_deployed(layer: Any) -> bool:
 
 
 def scored(net: NetParameter) -> dict[str, str]:
-    """Score blob -> label blob of each SoftmaxWithLoss of a net."""
+    """Score blob -> label blob of each SoftmaxWithLoss of a net, or `score` and `label` of one without."""
+    tops = {top for layer in net.layer for top in layer.top}
     losses = [layer for layer in net.layer if layer.type == "SoftmaxWithLoss"]
-    return {layer.bottom[0]: layer.bottom[1] for layer in losses}
+    found = {layer.bottom[0]: layer.bottom[1] for layer in losses}
+    return found or ({"score": "label"} if {"score", "label"} <= tops else {})
 
 
 def outputs_of(net: NetParameter, blob: str) -> int:

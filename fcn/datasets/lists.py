@@ -23,7 +23,7 @@ def write_list(sbdd_dir: Path, split: str, path: Path) -> None:
     for id in tqdm(reader.read_split(), desc="label files", unit="", disable=None):
         labels = sbdd_dir / LABELS / f"{id}.png"
         labels.parent.mkdir(parents=True, exist_ok=True)
-        save_classes(np.asarray(reader.load_label(id))[0], labels)
+        save_classes(np.asarray(reader.load("label", id))[0], labels)
         picture = Path(reader.path("data", id))
         lines.append(f"{picture.relative_to(sbdd_dir)} {labels.relative_to(sbdd_dir)}\n")
     path.write_text("".join(lines))

@@ -30,6 +30,9 @@ def run(args: argparse.Namespace) -> int:
     args.weights = [path.absolute() for path in args.weights or []]
     os.chdir(folder)  # paths in prototxts are relative to the model's folder
     devices.use(args)
+    if recipe and recipe.prepare:
+        with contextlib.suppress(FileNotFoundError):  # what is missing is told by the checks
+            recipe.prepare(folder)
     case, unbuilt = make_case(folder, recipe, args)
     found = list(doctor.findings(case, lambda title: print(f"looking at {title}", flush=True)))
     told = case.refused("data.", "labels.")  # what a data layer raised is said with the data

@@ -44,7 +44,8 @@ def made(kind, params):
 
 def test_every_prototxt_of_the_project_states_known_keys():
     count = 0
-    for path in [*ROOT.glob("*/*.prototxt"), *ROOT.glob("*-*/sample/*.prototxt")]:
+    patterns = ("*/*.prototxt", "*-*/sample/*.prototxt", "systems/**/*.prototxt")
+    for path in [path for pattern in patterns for path in ROOT.glob(pattern)]:
         if path.name == "solver.prototxt":
             continue
         for layer in prototxts.read_net(path).layer:
