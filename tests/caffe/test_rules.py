@@ -47,6 +47,7 @@ def run_in_process(args, **kwargs):
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("caffe.python_modules._allowed", {str(tmp_path): None})  # a script's folder
     monkeypatch.setattr(subprocess, "run", run_in_process)
     before = set(sys.modules)
     yield tmp_path
