@@ -20,6 +20,7 @@ SUFFIXES = {  # of the files in a folder that are pictures
     *(".tga", ".tif", ".tiff", ".webp"),
 }
 RESULTS = ("_classes.png", "_overlay.png")  # ends of the names of results
+OTHER_RESULTS = ("_overlay.png", ".json", "_probabilities.npy")
 
 
 class Found(NamedTuple):
@@ -42,12 +43,21 @@ def find(words: Iterable[str | Path], out: Path, once: bool = True) -> Found:
     for word in words:
         for path, within in _named(str(word), problems):
             key = os.path.abspath(path)
-            if path.name.endswith(RESULTS) or _is_output(path, within, out):
+            if _is_result(path) or _is_output(path, within, out):
                 results.add(key)
             elif not once or key not in seen:
                 pictures.append(path)
             seen.add(key)
     return Found(pictures, len(results), problems)
+
+
+def _is_result(path: Path) -> bool:
+    """Whether a file is a result: called like one, and it says so, or the two that go together are there."""
+    ending = next((each for each in RESULTS if path.name.endswith(each)), None)
+    if ending is None:
+        return False
+    stem = path.name.removesuffix(ending)
+    return bool(source_of(path)) or all(path.with_name(stem + each).is_file() for each in RESULTS)
 
 
 def _is_output(path: Path, within: Path, out: Path) -> bool:
@@ -126,6 +136,12 @@ def stems(paths: Sequence[Path], out: Path, endings: Sequence[str] = ("",)) -> l
 
 
 def _is_of_another(path: Path, out: Path, name: str, endings: Sequence[str]) -> bool:
-    """Whether results of a name are there that are not this picture's."""
-    files = [out / f"{name}{ending}_classes.png" for ending in endings]
-    return any(file.exists() and source_of(file) != source(path) for file in files)
+    """Whether files of a name are there that are not this picture's results."""
+    for stem in (f"{name}{ending}" for ending in endings):
+        classes = out / f"{stem}_classes.png"  # which every picture gets
+        if classes.exists():
+            if source_of(classes) != source(path):
+                return True
+        elif any((out / f"{stem}{each}").is_file() for each in OTHER_RESULTS):
+            return True
+    return False

@@ -16,5 +16,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "how many of them (%(default)s)"
     add("--pictures", type=int, default=100, metavar="N", help=text)
     text = "parameters to start from (default: those of --crf)"
-    add("--crf-set", nargs="+", metavar="NAME=VALUE", default=[], help=text)
+    add("--crf-set", nargs="+", action="extend", metavar="NAME=VALUE", default=[], help=text)
     device.add_options(parser)

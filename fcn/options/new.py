@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     classes = "list of classes: a name a line, with its value (7) or colour (128,64,128) if need be"
     add("--classes", type=Path, metavar="FILE", help=classes)
     maps = "which value, colour or label is which class: 255=1 0,128,0=tree 7=void; '*=1' is all others"
-    add("--map", nargs="+", metavar="KEY=CLASS", default=[], help=maps)
+    add("--map", nargs="+", action="extend", metavar="KEY=CLASS", default=[], help=maps)
     nearest = "give other values the class of the nearest, for masks that went through JPEG"
     add("--nearest", action="store_true", help=nearest)
     add("--skip", action="store_true", help="leave out what is broken or has no partner")

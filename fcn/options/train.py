@@ -34,7 +34,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--unsaved", choices=("go-on", "stop"), default="go-on", help=text)
     add("--rounds", type=int, help="rounds of steps and scoring (as published)")
     add("--steps", type=int, help="steps a round (as published)")
-    add("--set", nargs="+", metavar="FIELD=VALUE", default=[], help="change fields of the solver")
+    add(
+        "--set",
+        nargs="+",
+        action="extend",
+        metavar="FIELD=VALUE",
+        default=[],
+        help="change fields of the solver",
+    )
     add("--seed", type=int, help="seed of everything random but the data's order")
     add("--sample", action="store_true", help="on the embedded task")
     text = "use less memory: compute maps again in backward, which takes a third more time"

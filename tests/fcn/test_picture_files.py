@@ -14,7 +14,8 @@ def tree(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in (
         "a.jpg", "b.PNG", "in/c.webp", "in/d/e.HEIC", "in/readme.md", "in/.hidden/f.png", "in/.g.png",
-        "a_classes.png", "a_overlay.png", "results/a.png", "results/a_classes.png", "[1].jpg", ".txt/h.gif",
+        "a_classes.png", "a_overlay.png", "results/a.png", "results/a_classes.png",
+        "results/a_overlay.png", "[1].jpg", ".txt/h.gif",
     ):  # fmt: skip
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,16 +30,16 @@ def tree(tmp_path, monkeypatch):
         (["a.jpg"], ["a.jpg"], 0),
         (["gone.jpg"], ["gone.jpg"], 0),  # reading it will say so
         (["in"], ["in/c.webp", "in/d/e.HEIC"], 0),
-        (["."], ["[1].jpg", "a.jpg", "b.PNG", "in/c.webp", "in/d/e.HEIC"], 4),
+        (["."], ["[1].jpg", "a.jpg", "b.PNG", "in/c.webp", "in/d/e.HEIC"], 5),
         (["*.jpg"], ["[1].jpg", "a.jpg"], 0),
         (["[1].jpg"], ["[1].jpg"], 0),  # a file of that name, no pattern
         (["**/*.webp"], ["in/c.webp"], 0),
-        (["**/*.png"], [], 4),
+        (["**/*.png"], [], 5),
         (["~/in/*.webp"], ["in/c.webp"], 0),
         (["@list.txt"], ["b.PNG", "in/c.webp", "in/d/e.HEIC", "a.jpg"], 0),
         (["list.txt", "a.jpg", "./a.jpg"], ["b.PNG", "in/c.webp", "in/d/e.HEIC", "a.jpg"], 0),
         ([".txt"], [".txt/h.gif"], 0),  # a folder
-        (["results"], ["results/a.png"], 1),  # named, so its pictures are meant
+        (["results"], ["results/a.png"], 2),  # named, so its pictures are meant
         (["results/a.png", "results/a_classes.png"], ["results/a.png"], 1),
         (["a.jpg", "a_overlay.png", "a_overlay.png"], ["a.jpg"], 1),
     ],
@@ -95,3 +96,17 @@ def test_names_of_results_of_earlier_runs(tree):
     assert picture_files.stems([second, first], out, ["_sem", "_geo"]) == ["x_2", "x"]
     (out / "y_classes.png").write_text("anybody's")
     assert picture_files.stems([tree / "y.png"], out) == ["y_2"]
+
+
+def test_pictures_that_are_only_called_like_results(tree):
+    """Neither says that it is one, nor is there what goes with it."""
+    names = ["in/city_overlay.png", "in/land_classes.png"]
+    for name in names:
+        (tree / name).touch()
+    assert [str(path) for path in picture_files.find(names, tree / "results").pictures] == names
+    assert picture_files.find(["in"], tree / "results").results == 0
+
+
+def test_a_file_of_somebody_else_is_not_written_over(tree):
+    (tree / "results/b_overlay.png").write_bytes(b"mine")
+    assert picture_files.stems([tree / "b.PNG"], tree / "results") == ["b_2"]
