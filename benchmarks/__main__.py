@@ -23,6 +23,8 @@ import torch
 import caffe
 
 from . import contest, fcn8s, peers
+from .crf import crf
+from .exports import exports
 from .files import files
 from .forward import forward, stream
 from .layers import layers
@@ -34,7 +36,7 @@ from .training import training
 RESULTS = Path(__file__).resolve().parent / "results"
 WORKS = {
     work.__name__: work
-    for work in (files, layers, parts, forward, stream, training, scoring, memory)
+    for work in (files, layers, parts, forward, stream, exports, training, scoring, crf, memory)
 }
 DISAGREE = 1  # exit code
 

@@ -36,6 +36,7 @@ COMMANDS = {
     "train": Command("fcn.train", "train a model, scoring it as it goes"),
     "score": Command("fcn.scoring", "score weights on their data set"),
     "infer": Command("fcn.infer", "segment pictures"),
+    "crf-search": Command("fcn.crf_search", "look for the parameters of a dense CRF"),
     "doctor": Command("fcn.doctor.command", "look for what would spoil a training, before it"),
     "explain": Command("fcn.explain", "show a net as a table, and where its offsets come from"),
     "figure": Command("fcn.figure", "draw pictures as several models see them, or a layer's maps"),
@@ -64,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argcomplete.autocomplete(parser)
     args = parser.parse_args(argv)  # exits for --help, and if there is no such command
     assert name is not None
+    args.words = argv[len(name.split()) :]
     return run(name, args, f"fcn {name}")
 
 
@@ -143,4 +145,6 @@ def script(name: str, prog: str, argv: Sequence[str] | None = None) -> int:
     command = COMMANDS[name]
     parser = argparse.ArgumentParser(prog=prog, description=command.summary)
     add_options(parser, name)
-    return run(name, parser.parse_args(argv), prog)
+    args = parser.parse_args(argv)
+    args.words = list(sys.argv[1:] if argv is None else argv)
+    return run(name, args, prog)

@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -11,10 +12,23 @@ import numpy as np
 from tqdm import tqdm
 
 import caffe
-from fcn import devices, finite_scores, leakage, models, prototxts, results, runs, stages, weights
+from fcn import (
+    crf,
+    devices,
+    finite_scores,
+    jobs,
+    leakage,
+    models,
+    prototxts,
+    results,
+    runs,
+    stages,
+    together,
+    weights,
+)
+from fcn.confusion import ConfusionMatrix, RefinedConfusionMatrix
 from fcn.datasets.sample import tells_how_to_get_scenes
-from fcn.measures import collapsed, fast_hist, scores
-from fcn.predictions import array_predicted
+from fcn.measures import collapsed, scores
 from fcn.records import read_records as read_records
 from fcn.records import write_record as write_record
 from fcn.report.pictures import Keeper
@@ -25,33 +39,6 @@ from fcn.watching.causes import why_equal
 SERVER = "results/VOC2012/Segmentation/comp6_test_cls"  # comp6: trained on more than VOC's own
 
 
-class ArrayConfusionMatrix:
-    """`caffe.ConfusionMatrix` in NumPy, for BVLC's pycaffe, which has none."""
-
-    def __init__(self, net: caffe.Net, scores: str, truth: str, loss: str | None = None):
-        """Of the blobs of these names."""
-        self.scores, self.truth = net.blobs[scores], net.blobs[truth]
-        self.loss = loss and net.blobs[loss]
-        self.hist, self.total = np.zeros([self.scores.data.shape[1]] * 2, np.int64), 0.0
-
-    def add(self) -> None:
-        """Count the last pass."""
-        truth = self.truth.data[0, 0].ravel()
-        self.hist += fast_hist(truth, self.prediction().ravel(), len(self.hist))
-        self.total += float(self.loss.data.flat[0]) if self.loss else 0.0
-
-    def prediction(self) -> np.ndarray:
-        """The class of each pixel in the last pass."""
-        return array_predicted(self.scores)
-
-    def result(self) -> tuple[np.ndarray, float]:
-        """The confusion matrix and the sum of the losses."""
-        return self.hist, self.total
-
-
-ConfusionMatrix = getattr(caffe, "ConfusionMatrix", ArrayConfusionMatrix)
-
-
 def compute_hist(
     net: caffe.Net,
     save_dir: str | Path | None,
@@ -59,23 +46,32 @@ def compute_hist(
     layer: str = "score",
     gt: str = "label",
     keeper: Keeper | None = None,
+    parameters: crf.Parameters | None = None,
 ) -> tuple[np.ndarray, float]:
     """Run the net once for each id of `dataset`; returns (confusion matrix, mean loss).
 
+    Of several workers each takes its share of the ids, and gets the result of all.
     With a `save_dir`, which is made if needed, each prediction is saved there as a palette PNG,
     ID.png. Raises NotFinite, a ValueError, if scores are not finite; their prediction is not saved.
-    A `keeper` gets the first pictures for the report.
+    A `keeper` gets the first pictures for the report. With `parameters` a dense CRF refines the scores.
     """
     if save_dir:
         Path(save_dir).mkdir(parents=True, exist_ok=True)
-    matrix = ConfusionMatrix(net, layer, gt, _loss_of(net, layer))
-    for idx in tqdm(dataset, desc=layer, leave=False, disable=None):  # a bar on a terminal only
+    blobs = net, layer, gt, _loss_of(net, layer)
+    matrix = RefinedConfusionMatrix(*blobs, parameters) if parameters else ConfusionMatrix(*blobs)
+    share = together.share(net, dataset)
+    for idx in tqdm(share, desc=layer, leave=False, disable=None):  # a bar on a terminal only
         net.forward()
-        if idx == dataset[0]:
+        if idx == share[0]:
             warn_of_raw_pixels(net)
-        matrix.add()
+        try:
+            matrix.add()
+        except finite_scores.NotFinite:
+            raise
+        except ValueError as error:
+            raise ValueError(f"{idx}: {error}") from error
         # On a GPU a look waits for the device, so it is taken where predictions are fetched.
-        if save_dir or idx == dataset[0] or devices.in_use() == "cpu":
+        if save_dir or idx == share[0] or devices.in_use() == "cpu":
             finite_scores.require_finite(net, layer)
         if save_dir:
             path = Path(save_dir) / f"{idx}.png"
@@ -84,7 +80,7 @@ def compute_hist(
         if keeper and not keeper.full:
             data = net.blobs[next(iter(net.blobs))].data
             keeper.keep(idx, data, net.blobs[gt].data, matrix.prediction())
-    hist, loss = matrix.result()
+    hist, loss = together.merged(matrix)
     if not np.isfinite(loss):
         raise finite_scores.not_finite(net, f"the loss of {layer} is {loss} (a picture's or all)")
     return hist, loss / max(len(dataset), 1)
@@ -140,15 +136,17 @@ def do_seg_tests(
     record: str | Path | None = None,
     about: Mapping[str, Any] | None = None,
     keeper: Keeper | None = None,
+    parameters: crf.Parameters | None = None,
 ) -> np.ndarray:
     """Print the scores over `dataset`, a list of ids in the order in which the net reads them.
 
     `save_format` is a folder for the predictions, in which `{}` stands for the iteration, or
     false. `record` is a file to which every score of every class is added, as one line of JSON,
-    together with `about`, which describes the weights. Returns the confusion matrix.
+    together with `about`, which describes the weights. With `parameters` a dense CRF refines the
+    scores. Returns the confusion matrix.
     """
     save_dir = save_format.format(iter) if save_format else None
-    hist, loss = compute_hist(net, save_dir, dataset, layer, gt, keeper)
+    hist, loss = compute_hist(net, save_dir, dataset, layer, gt, keeper, parameters)
     result = scores(hist)
     for name, value in (
         ("loss", loss),
@@ -201,18 +199,29 @@ def print_classes(hist: np.ndarray, names: Sequence[str]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score a model's weights on its data set, without a solver; returns the exit code."""
+    if jobs.wanted(args):
+        return jobs.run("score", args)
+    with together.working(args), together.told_once():
+        return score(args)
+
+
+def score(args: argparse.Namespace) -> int:
+    """Score with the other workers, if there are any; returns the exit code."""
     caffe.init_log(1)  # warnings, not how the net is built
     if args.server and not args.save:
         raise ValueError("--server needs --save DIR")
     if args.server and not Path(args.model).name.startswith("voc"):
         raise ValueError("--server: VOC's evaluation server takes predictions of VOC's classes")
     save, record = (path and path.absolute() for path in (args.save, args.record))
+    record = record if together.is_first() else None
+    parameters = crf.given(args, args.sample)
     model = models.model_name(args.model)
     with tells_how_to_get_scenes(args.sample):
-        file = weights.given_or_found(args.weights, model, args.sample)
+        file = weights.given_or_found(args.weights, model, args.sample, args.any_weights)
         prototxt = models.prototxt_of(model, args.sample)
         task = task_of(model, args.sample)
         devices.use(args)
+        prototxts.allow_own_layers(models.folder(model))
         os.chdir(prototxt.parent)  # paths in prototxts are relative to the model's folder
         net = caffe.Net(prototxt.name, caffe.TEST)
     stages.fill(net, file, model)
@@ -226,10 +235,16 @@ def run(args: argparse.Namespace) -> int:
     iteration = max(runs.iteration(file), 0)
     name = Path(model).name + ("/sample" if args.sample else "")
     about = results.provenance(name, file, net) if record else None
+    if parameters:
+        print(f"with a dense CRF of {parameters}")
+    if about and parameters:
+        about["crf"] = asdict(parameters)
     for layer, gt in prototxts.scored(prototxts.read_net(prototxt)).items():
         folder = save and str(save / (SERVER if args.server else gt))
         try:
-            hist = do_seg_tests(net, iteration, folder, ids, layer, gt, record, about)
+            hist = do_seg_tests(
+                net, iteration, folder, ids, layer, gt, record, about, None, parameters
+            )
         except finite_scores.NotFinite as error:
             raise finite_scores.NotFinite(f"{file}: {error}", error.weights) from error
         print_classes(hist, task.names_of(layer))

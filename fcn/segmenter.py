@@ -12,6 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from fcn import any_net, devices
+from fcn.crf import Parameters, made_by_softmax, refined
 from fcn.equal_scores import require_different
 from fcn.finite_scores import require_finite
 from fcn.inputs import PREPARE, is_path, name_of, read_inputs
@@ -58,18 +59,21 @@ class Segmenter:
         mean: any_net.Mean | None = None,
         sample: bool = False,
         max_pixels: int = MAX_PIXELS,
+        any_weights: bool = False,
+        crf: Parameters | None = None,
     ) -> None:
         """A model folder, the project's or one's own, or a prototxt with `weights`.
 
         `names` are the classes', a list or a file with one a line, `mean` is that of the pictures in
         training, BGR; both are found where the net's folder has them, see fcn/any_net.py. `sample` asks
         for the model's form of the embedded task. Larger pictures than `max_pixels` are segmented at a
-        smaller scale.
+        smaller scale. A file of a published name with another sha1 is refused unless `any_weights`. A
+        dense CRF of the parameters `crf` refines the scores, which are then probabilities.
         """
         if max_pixels < 1:
             raise ValueError(f"max_pixels is {max_pixels}, but a picture has 1 pixel or more")
-        self.max_pixels = max_pixels
-        self.about = any_net.find(model, weights, names, mean, sample)
+        self.max_pixels, self.crf = max_pixels, crf
+        self.about = any_net.find(model, weights, names, mean, sample, any_weights)
         with warnings_only():
             self.net = self.about.load()
         # in the order in which the net makes them: SIFT Flow's score_sem first
@@ -225,13 +229,15 @@ class Segmenter:
         """What the last pass says of its picture number `item`."""
         answers = []
         for blob, names in self.score_names.items():
-            classes = predicted(self.net.blobs[blob], item)
+            classes, kept = predicted(self.net.blobs[blob], item), None
             require_different(self.net, blob, classes, item)
-            kept = self._item(blob, item) if keep else None
+            if keep or self.crf:
+                kept = self._item(blob, item)
+                classes = kept.argmax(0) if self.crf else classes
             seg = enlarged(classes.astype(np.uint8, copy=False), scene.size)
-            answers.append(
-                Answer(blob, self.ending(blob), seg, names, kept, self._is_probable(blob))
-            )
+            probable = self.crf is not None or made_by_softmax(self.net, blob)
+            answer = Answer(blob, self.ending(blob), seg, names, kept if keep else None, probable)
+            answers.append(answer)
         image = next(iter(scene.pictures.values()))
         return Segmentation(scene.label, image, answers, scene.notes, lambda: self._again(scene))
 
@@ -242,12 +248,10 @@ class Segmenter:
         return {blob: self._item(blob, 0) for blob in self.score_names}
 
     def _item(self, blob: str, item: int) -> np.ndarray:
+        """The scores of a picture of the last pass, or what a CRF makes of them."""
+        if self.crf:
+            return refined(self.net, blob, self.crf, item)
         return np.array(self.net.blobs[blob].data[item])
-
-    def _is_probable(self, blob: str) -> bool:
-        """Whether a blob holds probabilities."""
-        made = [name for name, tops in self.net.top_names.items() if blob in tops]
-        return self.net.layer_dict[made[-1]].type == "Softmax"
 
     def ending(self, blob: str) -> str:
         """What the names of a blob's files end with: "" if it is the only one; `_geo` of score_geo."""

@@ -46,6 +46,7 @@ STEPS = (
     Step("dilation-basic", "the basic context module upon that", "systems/dilation-frontend"),
     Step("deeplab-largefov", "one head with holes", "voc-fcn16s"),
     Step("deeplab-v2", "a pyramid of heads with holes", "voc-fcn16s"),
+    Step("crf-rnn", "mean field as layers behind FCN-8s, end to end", "voc-fcn8s"),
 )
 HEAD = """# What grew out of FCN, on the embedded task
 

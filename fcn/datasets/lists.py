@@ -1,6 +1,7 @@
 """Lists of pictures and label files, for data layers that read those: ImageSegData of DeepLab."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -17,7 +18,7 @@ def write_list(sbdd_dir: Path, split: str, path: Path) -> None:
     The labels, which SBD stores as MATLAB files, are written as palette pictures. FileNotFoundError for
     what is not there. The list is written last, so that it is there only if all labels are.
     """
-    reader = SBDDSegDataLayer.reader(sbdd_dir=str(sbdd_dir), split=split, mean=MEAN)
+    reader: Any = SBDDSegDataLayer.reader(sbdd_dir=str(sbdd_dir), split=split, mean=MEAN)
     lines = []
     for id in tqdm(reader.read_split(), desc="label files", unit="", disable=None):
         labels = sbdd_dir / LABELS / f"{id}.png"

@@ -21,7 +21,9 @@ def run(args: argparse.Namespace) -> int:
     """Print what is found; returns the exit code: 0 if nothing is wrong, 1 if something is."""
     caffe.init_log(2)  # the net's own log is no finding
     name = models.model_name(args.model)
-    recipe = recipe_in(models.folder(name).resolve())
+    home = models.folder(name).resolve()
+    recipe = recipe_in(home)
+    prototxts.allow_own_layers(home)
     folder = models.folder(name, args.sample).resolve()
     if not (folder / "solver.prototxt").is_file():
         raise FileNotFoundError(f"{folder} is no model folder: it has no solver.prototxt")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fcn.options import device
+from fcn.options import any_file, crf, device, jobs
 
 IMAGE = (
     "a picture; a folder: the pictures in it and in its folders; a pattern, in quotes or not; "
@@ -54,7 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "pictures of one size that go through the net at once (default: as many as make it faster)"
     )
     add("--batch", type=positive, metavar="N", help=text)
+    crf.add_options(parser)
     device.add_options(parser)
+    any_file.add_option(parser)
+    jobs.add_options(parser)
 
 
 def positive(text: str) -> int:

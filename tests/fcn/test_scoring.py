@@ -8,7 +8,7 @@ from PIL import Image
 
 import caffe
 from caffe.blob import Blob
-from fcn import measures, scoring
+from fcn import confusion, measures, scoring
 from fcn.predictions import predicted
 
 # truth down, prediction across: class 2 is never there, class 3 neither there nor given
@@ -31,7 +31,7 @@ def net(net_of):
     return net
 
 
-@pytest.mark.parametrize("kind", [scoring.ConfusionMatrix, scoring.ArrayConfusionMatrix])
+@pytest.mark.parametrize("kind", [scoring.ConfusionMatrix, confusion.ArrayConfusionMatrix])
 def test_tallies_agree_on_ties_void_and_any_label(kind, net, device):
     assert scoring.ConfusionMatrix is caffe.ConfusionMatrix
     net.blobs["data"].data[0] = np.random.default_rng(0).integers(0, 2, (3, 2, 3))
@@ -77,7 +77,7 @@ def test_a_tally_waits_for_nothing(net, device, monkeypatch):
     assert hist.sum() == 10
 
 
-@pytest.mark.parametrize("kind", [scoring.ConfusionMatrix, scoring.ArrayConfusionMatrix])
+@pytest.mark.parametrize("kind", [scoring.ConfusionMatrix, confusion.ArrayConfusionMatrix])
 def test_compute_hist_and_saved_predictions(net, tmp_path, kind, monkeypatch):
     monkeypatch.setattr(scoring, "ConfusionMatrix", kind)
     folder = tmp_path / "made" / "here"

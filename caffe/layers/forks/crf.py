@@ -9,11 +9,13 @@ from collections.abc import Sequence
 
 import torch
 
+from ...crf import Kernel, kernel_of_colours, kernel_of_positions, mean_field, positions
+from ...files import allowed
+from ...files.paths import read_bytes
 from ...layer import Blobs, Layer, meaning, register
 from ...proto import caffe_pb2
 from ..loss import FLT_MIN
 from .meanings import SeveralMeanings
-from .permutohedral import Kernel, kernel_of_colours, kernel_of_positions, positions
 
 
 @register
@@ -21,22 +23,6 @@ class DenseCRF(SeveralMeanings):
     """Scores refined by mean field, in which near cells of like colours want one class."""
 
     fork = "DeepLab, CCNN"
-
-
-def mean_field(
-    scores: torch.Tensor, kernels: Sequence[tuple[float, Kernel]], iterations: int
-) -> torch.Tensor:
-    """Probabilities (classes, cells) after some rounds of mean field from softmax(scores).
-
-    A kernel has a weight, and takes cells of different classes apart (Potts).
-    """
-    q = torch.softmax(scores, 0)
-    for _ in range(iterations):
-        wanted = scores.clone()
-        for weight, kernel in kernels:
-            wanted.add_(kernel.filter(q), alpha=weight)
-        q = torch.softmax(wanted, 0)
-    return q
 
 
 class CRFOutput(Layer):
@@ -223,8 +209,7 @@ class MultiStageMeanfield(Layer):
         )
         if not text and os.path.isfile(f"{kind}.par"):
             where = f"the file {kind}.par"
-            with open(f"{kind}.par") as file:
-                text = file.read()
+            text = os.fsdecode(read_bytes(allowed.to_read(f"{kind}.par")))
         if not text:
             return [getattr(self.param, f"{kind}_filter_weight")] * classes
         try:

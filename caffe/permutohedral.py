@@ -10,30 +10,49 @@ from __future__ import annotations
 
 import torch
 
+from .kernels import lattice, library
+
+
+def lattice_of(features: torch.Tensor) -> Lattice | lattice.NativeLattice:
+    """The lattice of points with features (N, d): in C where it can be.
+
+    ValueError for features that spread over too many deviations, or are NaN.
+    """
+    spread = features.amax(0) - features.amin(0)
+    if not bool((spread < 1e5).all()):  # beyond, float32 does not tell lattice points apart
+        raise ValueError("the features spread over too many deviations for a lattice, or are NaN")
+    if lattice.takes(features) and library.available():
+        features = features.contiguous()
+        return lattice.NativeLattice(features, *packing(*lattice.extent(features)))
+    return Lattice(features)
+
+
+def packing(least: torch.Tensor, most: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """How vertices' coordinates, (d) least and largest, are packed into one number: (offset, radix).
+
+    ValueError if no number is large enough.
+    """
+    d = len(least)
+    offset = least - d - 1  # a neighbour lies at most d + 1 further
+    extent = most + d + 2 - offset
+    if not bool(extent.double().log2().sum() < 62):
+        raise ValueError(f"{d} features spread over too many deviations for a lattice")
+    return offset, torch.cat([extent.new_ones(1), extent[:-1].cumprod(0)])
+
 
 class Lattice:
     """The lattice of points with features (N, d); one unit of a feature is one standard deviation."""
 
     def __init__(self, features: torch.Tensor):
         count, d = features.shape
-        spread = features.amax(0) - features.amin(0)
-        if not bool((spread < 1e5).all()):  # beyond, float32 does not tell lattice points apart
-            raise ValueError(
-                "the features spread over too many deviations for a lattice, or are NaN"
-            )
         corner, rank, self.weights = simplices(features)
         self.gain = 1 / (1 + 2.0**-d)
         # corner k of a simplex: the coordinates move by k, those of the last k ranks by k - (d + 1)
         k = torch.arange(d + 1, device=features.device)
         moves = torch.where(rank[:, None, :d] <= d - k[:, None], k[:, None], k[:, None] - d - 1)
         keys = (corner[:, None, :d] + moves).view(-1, d)
-        least = keys.amin(0) - d - 1  # a neighbour lies at most d + 1 further
-        extent = keys.amax(0) + d + 2 - least
-        if not bool(extent.double().log2().sum() < 62):
-            raise ValueError(f"{d} features spread over too many deviations for a lattice")
-        radix = torch.cat([extent.new_ones(1), extent[:-1].cumprod(0)])
-        packed = ((keys - least) * radix).sum(1)
-        found, vertex = packed.unique(return_inverse=True)
+        offset, radix = packing(keys.amin(0), keys.amax(0))
+        found, vertex = ((keys - offset) * radix).sum(1).unique(return_inverse=True)
         self.size = len(found)
         self.vertices = vertex.view(count, d + 1)
         self.neighbours = [self.beside(found, radix, axis, d) for axis in range(d + 1)]
@@ -51,8 +70,19 @@ class Lattice:
             sides.append(torch.where(found[at] == wanted, at, self.size))
         return sides[0], sides[1]
 
-    def filter(self, values: torch.Tensor, transposed: bool = False) -> torch.Tensor:
-        """Filter values (N, channels). The transposed filter blurs in the reverse order."""
+    def filter(
+        self,
+        values: torch.Tensor,
+        transposed: bool = False,
+        scale: torch.Tensor | None = None,
+        onto: torch.Tensor | None = None,
+        out: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """`onto` + `scale` * filtered values, which are (N, channels); scale is (N, 1).
+
+        The transposed filter blurs in the reverse order. `out` is written to, if given; it may be
+        `onto`.
+        """
         table = values.new_zeros((self.size + 1, values.shape[1]))  # the last row is of no vertex
         corners = [
             (self.vertices[:, k], self.weights[:, k, None]) for k in range(self.weights.shape[1])
@@ -64,7 +94,21 @@ class Lattice:
         result = torch.zeros_like(values)
         for vertex, weight in corners:
             result.addcmul_(table[vertex], weight, value=self.gain)
-        return result
+        return put(result, scale, onto, out)
+
+
+def put(
+    result: torch.Tensor,
+    scale: torch.Tensor | None,
+    onto: torch.Tensor | None,
+    out: torch.Tensor | None,
+) -> torch.Tensor:
+    """`onto` + `scale` * result, in `out` if it is given."""
+    if scale is not None:
+        result *= scale
+    if onto is not None:
+        result += onto
+    return result if out is None else out.copy_(result)
 
 
 def simplices(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -96,41 +140,3 @@ def simplices(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch
     weights.scatter_add_(1, d - rank, share).scatter_add_(1, d - rank + 1, -share)
     weights[:, 0] += 1 + weights[:, -1]
     return corner, rank, weights[:, :-1]
-
-
-class Kernel:
-    """A Gaussian kernel among the cells of a map, divided at each cell by the kernel's sum there."""
-
-    def __init__(self, features: torch.Tensor):
-        """`features` (d, H, W), in standard deviations."""
-        self.lattice = Lattice(features.flatten(1).T.contiguous())
-        ones = features.new_ones((features[0].numel(), 1))
-        self.share = 1 / (self.lattice.filter(ones) + 1e-20)
-
-    def filter(self, values: torch.Tensor) -> torch.Tensor:
-        """The mean of values (channels, cells) around each cell, by the kernel's weights."""
-        return (self.lattice.filter(values.T.contiguous()) * self.share).T
-
-    def transposed(self, values: torch.Tensor) -> torch.Tensor:
-        """The transpose of `filter`, for gradients."""
-        weighted = values.T * self.share
-        return self.lattice.filter(weighted.contiguous(), transposed=True).T
-
-
-def positions(height: int, width: int, like: torch.Tensor) -> torch.Tensor:
-    """x and y of the cells of a map, (2, height, width)."""
-    rows = torch.arange(height, dtype=like.dtype, device=like.device)
-    columns = torch.arange(width, dtype=like.dtype, device=like.device)
-    return torch.stack(torch.meshgrid(columns, rows, indexing="xy"))
-
-
-def kernel_of_positions(height: int, width: int, deviation: float, like: torch.Tensor) -> Kernel:
-    """The kernel of near cells: exp(-|p_i - p_j|^2 / (2 deviation^2))."""
-    return Kernel(positions(height, width, like) / deviation)
-
-
-def kernel_of_colours(picture: torch.Tensor, deviation: float, of_colour: float) -> Kernel:
-    """The kernel of near cells of like colours; the picture is (channels, H, W)."""
-    height, width = picture.shape[1:]
-    near = positions(height, width, picture) / deviation
-    return Kernel(torch.cat([near, picture / of_colour]))
