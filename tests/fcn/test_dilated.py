@@ -11,7 +11,8 @@ from caffe import layers as L
 from caffe.kernels.convolution import KERNELS
 from caffe.proto import caffe_pb2
 from fcn import identity
-from fcn.dilated import LARGE, basic, context, front_end, margin
+from fcn.dilated import LARGE, basic, context, front_end, margin, score_of_pixels
+from fcn.prototxts import read_net
 
 
 @pytest.mark.parametrize("name", DILATION)
@@ -40,6 +41,70 @@ def test_the_front_end_takes_its_margin_and_leaves_a_cell_for_eight_pixels(fc6, 
     front_end(n, n.data, 3, narrow=64, fc6=fc6)
     assert built(n, tmp_path).blobs["final"].data.shape == (1, 3, cells, cells + 1)
     assert margin(7) == 186  # (900 - 66 x 8) / 2, as published
+
+
+def learned(path):
+    """Name -> (outputs, kernel, dilation, rates) of each convolution of a prototxt."""
+    return {
+        layer.name: (
+            layer.convolution_param.num_output,
+            list(layer.convolution_param.kernel_size),
+            list(layer.convolution_param.dilation),
+            [param.lr_mult for param in layer.param],
+        )
+        for layer in read_net(path).layer
+        if layer.type == "Convolution"
+    }
+
+
+def test_released_weights_fit_and_the_front_end_learns_no_more():
+    folder = ROOT / "systems/dilation"
+    own = learned(folder / "val.prototxt")
+    released = learned(folder / "dilation8_pascal_voc_deploy.prototxt")
+    assert {name: each[:3] for name, each in own.items()} == {
+        name: each[:3] for name, each in released.items()
+    }
+    for name, (*_, rates) in learned(folder / "train.prototxt").items():
+        assert rates == ([1, 2] if name.startswith("ct_") else [0, 0]), name
+
+
+def test_scores_of_pixels_are_those_of_the_published_test(tmp_path):
+    """Mirror, run the deploy net, interpolate probabilities between each eighth pixel, cut."""
+    caffe.set_random_seed(3)
+    nets = []
+    picture = np.random.RandomState(0).normal(0, 50, (1, 3, 40, 61)).astype(np.float32)
+    padded = np.pad(picture, ((0, 0), (0, 0), (90, 112 - 40 + 50), (90, 112 - 61 + 50)), "reflect")
+    filler = dict(weight_filler=dict(type="msra"), bias_filler=dict(type="gaussian", std=0.1))
+    for data in (picture, padded):
+        n = caffe.NetSpec()
+        n.data = L.Input(shape=dict(dim=list(data.shape)))
+        bottom = n.data
+        if data is picture:
+            params = repr(dict(margin=margin(1), cell=8, least=9))
+            module, layer = "fcn.reflection", "ReflectionPadding"
+            bottom = n.mirrored = L.Python(bottom, module=module, layer=layer, param_str=params)
+        x = front_end(n, bottom, 4, narrow=16, fc6=1, **filler)
+        x = context(n, x, 4, basic(5), **filler)
+        (score_of_pixels if data is picture else softmax)(n, x)
+        nets.append(built(n, tmp_path))
+        nets[-1].blobs["data"].data[...] = data
+    for name, blobs in nets[0].params.items():
+        for own, other in zip(blobs, nets[1].params[name]):
+            other.data[...] = own.data
+    found, prob = nets[0].forward()["score"][0], nets[1].forward()["prob"][0]
+    assert prob.shape == (4, 9, 9) and prob.std() > 0.01
+    for y, x in ((0, 0), (8, 16), (13, 27), (39, 60)):
+        (r, down), (c, right) = divmod(y, 8), divmod(x, 8)
+        upper, lower = (
+            (1 - right / 8) * row[:, c] + right / 8 * row[:, c + 1]
+            for row in (prob[:, r], prob[:, r + 1])
+        )
+        wanted = (1 - down / 8) * upper + down / 8 * lower
+        np.testing.assert_allclose(found[:, y, x], wanted, rtol=1e-4, atol=1e-5)
+
+
+def softmax(n, scores):
+    n.prob = L.Softmax(scores)
 
 
 CLASSES = 3
