@@ -125,17 +125,15 @@ def refined(net: caffe.Net, scores: str, parameters: Parameters, item: int = 0) 
     `scores` is a blob; the picture is the net's first blob. ValueError if they differ in size.
     """
     picture = next(iter(net.blobs))
-    unary = np.array(net.blobs[scores].data[item])
-    if made_by_softmax(net, scores):
-        unary = np.log(np.maximum(unary, np.finfo(np.float32).tiny))
     image = net.blobs[picture].data[item].transpose(1, 2, 0)
     try:
-        return DenseCRF(unary, image, parameters).infer()
+        return DenseCRF(unary_of(net.blobs[scores].data[item]), image, parameters).infer()
     except ValueError as error:
         raise ValueError(f"{scores} and {picture}: {error}") from None
 
 
-def made_by_softmax(net: Any, blob: str) -> bool:
-    """Whether a blob holds probabilities."""
-    made = [name for name, tops in net.top_names.items() if blob in tops]
-    return net.layer_dict[made[-1]].type == "Softmax"
+def unary_of(scores: np.ndarray) -> np.ndarray:
+    """A copy of scores, C x H x W; of probabilities, as nets give that end in a softmax, the logarithms."""
+    if scores.min() >= 0 and np.allclose(scores.sum(0), 1, atol=1e-3):
+        return np.log(np.maximum(scores, np.finfo(np.float32).tiny))
+    return np.array(scores)

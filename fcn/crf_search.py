@@ -60,9 +60,8 @@ def collect(net: caffe.Net, blob: str, label: str, count: int) -> list[Picture]:
     data, found = next(iter(net.blobs)), []
     for _ in tqdm(range(count), desc=blob, leave=False, disable=None):
         net.forward()
-        unary, image, truth = (np.array(net.blobs[name].data[0]) for name in (blob, data, label))
-        if crf.made_by_softmax(net, blob):
-            unary = np.log(np.maximum(unary, np.finfo(np.float32).tiny))
+        unary = crf.unary_of(net.blobs[blob].data[0])
+        image, truth = (np.array(net.blobs[name].data[0]) for name in (data, label))
         found.append(Picture(unary, image.transpose(1, 2, 0), truth[0]))
     return found
 

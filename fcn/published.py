@@ -22,7 +22,6 @@ NAMES = {
     "systems/dilation-basic": [],  # published for other data sets
     "systems/deeplab-largefov": ["train2_iter_8000.caffemodel", "train_iter_6000.caffemodel"],
     "systems/deeplab-v2": ["train2_iter_20000.caffemodel", "train_iter_20000.caffemodel"],
-    "systems/crf-rnn": ["TVG_CRFRNN_COCO_VOC.caffemodel"],
     "voc-fcn32s": ["fcn32s-heavy-pascal.caffemodel", "fcn-32s-pascal.caffemodel"],
     "voc-fcn16s": ["fcn16s-heavy-pascal.caffemodel", "fcn-16s-pascal.caffemodel"],
     "voc-fcn8s": ["fcn8s-heavy-pascal.caffemodel", "fcn-8s-pascal.caffemodel"],
@@ -60,6 +59,7 @@ NAMES = {
 SHA1 = {
     "VGG_ILSVRC_16_layers.caffemodel": "9363e1f6d65f7dba68c4f27a1e62105cdf6c4e24",
     "bvlc_reference_caffenet.caffemodel": "4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
+    "TVG_CRFRNN_COCO_VOC.caffemodel": "bfda5c5149d566aa56695789fa9a08e7a7f3070a",
     "fcn32s-heavy-pascal.caffemodel": "05eb922d7829c39448f57e5ab9d8cd75d6c0be6d",
     "fcn8s-heavy-pascal.caffemodel": "c449ea74dd7d83751d1357d6a8c323fcf4038962",
     "fcn-32s-pascal.caffemodel": "9ef2dbc22768bd562ba5eec2ad6cae3f499141d0",
@@ -79,7 +79,6 @@ MEGABYTES = {
     "systems/dilation-basic": 537,
     "systems/deeplab-largefov": 82,
     "systems/deeplab-v2": 152,
-    "systems/crf-rnn": 538,
     "voc-fcn32s": 545,
     "voc-fcn16s": 539,
     "voc-fcn8s": 538,

@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from fcn import any_net, devices
-from fcn.crf import Parameters, made_by_softmax, refined
+from fcn.crf import Parameters, refined
 from fcn.equal_scores import require_different
 from fcn.finite_scores import require_finite
 from fcn.inputs import PREPARE, is_path, name_of, read_inputs
@@ -235,7 +235,7 @@ class Segmenter:
                 kept = self._item(blob, item)
                 classes = kept.argmax(0) if self.crf else classes
             seg = enlarged(classes.astype(np.uint8, copy=False), scene.size)
-            probable = self.crf is not None or made_by_softmax(self.net, blob)
+            probable = self.crf is not None or self._is_probable(blob)
             answer = Answer(blob, self.ending(blob), seg, names, kept if keep else None, probable)
             answers.append(answer)
         image = next(iter(scene.pictures.values()))
@@ -252,6 +252,11 @@ class Segmenter:
         if self.crf:
             return refined(self.net, blob, self.crf, item)
         return np.array(self.net.blobs[blob].data[item])
+
+    def _is_probable(self, blob: str) -> bool:
+        """Whether a blob holds probabilities."""
+        made = [name for name, tops in self.net.top_names.items() if blob in tops]
+        return self.net.layer_dict[made[-1]].type == "Softmax"
 
     def ending(self, blob: str) -> str:
         """What the names of a blob's files end with: "" if it is the only one; `_geo` of score_geo."""

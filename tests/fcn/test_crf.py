@@ -145,7 +145,9 @@ def test_score_names_the_picture_whose_size_is_another(net_of):
 
 
 def test_a_softmax_s_probabilities_are_taken_as_such(net_of):
-    text = NET.format(6) + 'layer { name: "p" type: "Softmax" bottom: "score" top: "p" }'
+    """Though another layer lies behind the Softmax, as dilation's nets have it."""
+    text = NET.format(6) + 'layer { name: "soft" type: "Softmax" bottom: "score" top: "soft" }'
+    text += 'layer { name: "p" type: "Crop" bottom: "soft" bottom: "data" top: "p" }'
     net = net_of(text)
     rng = np.random.default_rng(0)
     net.blobs["score"].data[...] = rng.normal(size=(1, 3, 4, 6))
