@@ -15,6 +15,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 
+_AT_IMPORT = os.path.realpath(os.getcwd())
 _allowed: dict[str, None] = {}  # folders, in the order in which they were allowed
 
 
@@ -39,18 +40,26 @@ def searched(folder: str | None = None) -> list[str]:
 def _is_callers(entry: str) -> bool:
     """Whether an entry of sys.path is the caller's choice, and not the working directory by accident.
 
-    Python puts '' there when it is interactive or runs -c or -m, and the working directory for an
-    empty item of PYTHONPATH.
+    Python puts '' there when it is interactive or runs -c, and the folder that it was started in for
+    -m and for an empty item of PYTHONPATH.
     """
-    here = os.path.realpath(os.getcwd())
-    if os.path.realpath(entry or here) != here:
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    program = sys.modules["__main__"]
+    if entry:
+        by_python = "" in named[1:] or "" in named[:-1] or getattr(program, "__spec__", None)
+        if not by_python or os.path.realpath(entry) not in _started_in():
+            return True
+    here = os.path.realpath(entry or os.getcwd())
+    if here in map(os.path.realpath, filter(None, named)):
         return True
-    named = [each for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
-    if here in map(os.path.realpath, named):
-        return True
-    program = os.path.realpath(getattr(sys.modules["__main__"], "__file__", None) or os.sep)
-    installed = program.startswith(os.path.realpath(sys.prefix) + os.sep)
-    return program.startswith(os.path.join(here, "")) and not installed
+    file = os.path.realpath(getattr(program, "__file__", None) or os.sep)
+    installed = file.startswith(os.path.realpath(sys.prefix) + os.sep)
+    return file.startswith(os.path.join(here, "")) and not installed
+
+
+def _started_in() -> set[str]:
+    """The folder that the program was started in, as far as that is still known."""
+    return {_AT_IMPORT, os.path.realpath(os.environ.get("PWD", _AT_IMPORT))}
 
 
 @contextlib.contextmanager

@@ -168,7 +168,8 @@ def test_subclasses_and_attributes_of_the_user_s(again, tmp_path):
     np.testing.assert_array_equal(copied.predict([picture]), net.predict([picture]))
 
 
-def test_python_layers_are_found_again(again, tmp_path):
+def test_python_layers_are_found_again(again, tmp_path, monkeypatch):
+    monkeypatch.setattr("caffe.python_modules._allowed", {str(tmp_path): None})
     (tmp_path / "doubling_layer.py").write_text(
         "import caffe\n"
         "class Double(caffe.Layer):\n"

@@ -106,7 +106,8 @@ def test_so_does_a_layer_that_could_not_read(folder):
     assert not alive(found)
 
 
-def test_a_python_layer_that_reads_ahead_goes_too(folder):
+def test_a_python_layer_that_reads_ahead_goes_too(folder, monkeypatch):
+    monkeypatch.syspath_prepend(folder)
     (folder / "reading_ahead.py").write_text(PYTHON)
     net = build(
         'layer { name: "d" type: "Python" top: "data" '

@@ -98,7 +98,8 @@ def test_a_solver_for_a_net_and_a_net_for_a_solver(folder):
         caffe.get_solver("net.prototxt")
 
 
-def test_a_python_layer_without_tops(folder):
+def test_a_python_layer_without_tops(folder, monkeypatch):
+    monkeypatch.syspath_prepend(folder)
     (folder / "no_tops.py").write_text(NO_TOPS)
     text = 'layer { name: "p" type: "Python" python_param { module: "no_tops" layer: "NoTops" } }'
     with pytest.raises(IndexError, match=r"layer 'p' \(Python\): has 0 bottoms and 0 tops here"):
