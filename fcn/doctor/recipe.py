@@ -103,10 +103,16 @@ def pixels(case: Case) -> tuple[int, bool]:
 
 
 def of_adaptive(settings: Any) -> Finding | None:
-    """A finding if the rate is far too large for a solver whose steps do not follow the loss's scale."""
-    if settings.base_lr <= 0.1:
+    """A finding if the rate is far off for a solver whose steps do not follow the loss's scale.
+
+    AdaDelta's steps have a scale of their own, and its rate is near 1.
+    """
+    rate, least = settings.base_lr, 1e-3 if settings.type == "AdaDelta" else 1e-6
+    if least <= rate <= (10 if settings.type == "AdaDelta" else 0.1):
         return None
-    what = f"base_lr {settings.base_lr:g} is far too large for {settings.type}"
+    what = f"base_lr {rate:g} is far too {'small' if rate < least else 'large'} for {settings.type}"
+    if settings.type == "AdaDelta":
+        return Finding("recipe.rate", WARN, what, "1 is usual", "--set base_lr=1")
     return Finding("recipe.rate", WARN, what, "1e-5 to 1e-3 are usual", "--set base_lr=1e-4")
 
 

@@ -10,6 +10,7 @@ from fcn.watching.causes import Cause
 from fcn.watching.signatures import renumbered
 
 LOOKS = 10  # at the labels that are trained on
+STEPS = 10  # of a training; after fewer its losses say nothing of the scored pictures
 FEW = 5  # looks that tell which classes are frequent
 MOST, HARDLY_ANY = 0.5, 0.05  # shares of the pixels
 

@@ -15,7 +15,7 @@ from fcn.watching.causes import Cause
 from fcn.watching.dying import Dying
 from fcn.watching.finite import Poisoned, not_finite, require_finite
 from fcn.watching.losses import Scores
-from fcn.watching.mismatch import LOOKS, Labels, why_unlike
+from fcn.watching.mismatch import LOOKS, STEPS, Labels, why_unlike
 from fcn.watching.pace import HARDLY, STRETCH, Pace, no_rate, too_large
 from fcn.watching.poison import poison
 from fcn.watching.signatures import a_pixel, is_saturated, is_uniform
@@ -250,7 +250,7 @@ class Watch:
         summed, steps = own and own.summed, self.solver.iter - self.begun_at
         losses = self.losses_of(own, loss, pixels)
         cause = self.too_large()
-        if losses.trained < losses.guess:
+        if losses.trained < losses.guess and steps >= STEPS:
             cause = why_unlike(losses.trained, losses.scored, losses.guess)
         found = said.from_scores(layer, hist, loss, result, pixels, summed, cause)
         if LOOKER:

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from fcn.watching.causes import Cause, why_equal
 from fcn.watching.dying import Dying
-from fcn.watching.mismatch import why_means, why_unlike
+from fcn.watching.mismatch import STEPS, why_means, why_unlike
 from fcn.watching.pace import Pace, too_large
 from fcn.watching.snapshots import Snapshots
 
@@ -58,7 +58,7 @@ class Why:
         """Of a scoring whose loss is larger than a guess's: pictures that differ, or the rate."""
         if not losses.scored > losses.guess or self.solver.iter == self.begun_at:
             return None
-        if losses.trained < losses.guess:
+        if losses.trained < losses.guess and self.solver.iter - self.begun_at >= STEPS:
             return why_unlike(losses.trained, losses.scored, losses.guess)
         return self.too_large(
             f"loss {losses.scored:.3g} a pixel, {losses.guess:.3g} for equal scores; "

@@ -150,6 +150,9 @@ def test_an_adaptive_solver(task):
     solver(task, base_lr=0.5)
     (finding,) = found(task)
     assert "far too large for Adam" in finding.what
+    solver(task, base_lr=1e-9)
+    (finding,) = found(task)
+    assert "far too small for Adam" in finding.what and "base_lr=1e-4" in finding.way_out
 
 
 def test_maps_that_are_normalised_stand_more(task):
