@@ -73,6 +73,7 @@ PARSED = {
     r"fcn demo": ELSEWHERE,
     r"python ilsvrc-nets/convert.py(?! --sample)": WEIGHTS,
     r"torchrun ": "starts processes; tests/fcn/test_together.py starts them as it does",
+    r"python -m tests.soak": "takes minutes; each kind has a short test beside it",
     r"make |pip |python3 -m venv|\. \.venv/": ELSEWHERE,
 }
 FIRST = "docs/training.md"  # other pages do not run again what this one runs
