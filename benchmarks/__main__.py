@@ -24,6 +24,7 @@ import caffe
 
 from . import contest, fcn8s, peers
 from .crf import crf
+from .exports import exports
 from .files import files
 from .forward import forward, stream
 from .layers import layers
@@ -35,7 +36,7 @@ from .training import training
 RESULTS = Path(__file__).resolve().parent / "results"
 WORKS = {
     work.__name__: work
-    for work in (files, layers, parts, forward, stream, training, scoring, crf, memory)
+    for work in (files, layers, parts, forward, stream, exports, training, scoring, crf, memory)
 }
 DISAGREE = 1  # exit code
 

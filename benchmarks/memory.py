@@ -65,7 +65,7 @@ def resident(field):
 def measure(options, folder, work, name, precision):
     """The peak of this process, in GiB."""
     peer = next(p for p in peers.PEERS if (p.name, p.precision) == (name, precision))
-    peers.require(peer)
+    peers.importable(peer.module)
     before = resident("VmRSS")
     if work == "forward":
         run = peers.build(peer, folder, options.size, options.device).run

@@ -84,6 +84,12 @@ def path_of(folder):
 
 def onnxruntime(folder, precision, size, device):
     """A function from picture to scores; with a size the model is compiled for it alone."""
+    return run_by_onnxruntime(path_of(folder), size, device)
+
+
+def run_by_onnxruntime(path, size, device):
+    """The same for any file whose input is `data` and whose output `score`."""
+    import onnx
     import onnxruntime
 
     provider = "CUDAExecutionProvider" if device.type == "cuda" else "CPUExecutionProvider"
@@ -92,20 +98,27 @@ def onnxruntime(folder, precision, size, device):
     settings = {"use_tf32": "0"} if device.type == "cuda" else {}
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    for name, length in zip("hw", size or ()):
-        options.add_free_dimension_override_by_name(name, length)
-    session = onnxruntime.InferenceSession(path_of(folder), options, [(provider, settings)])
+    dims = onnx.load(path, load_external_data=False).graph.input[0].type.tensor_type.shape.dim
+    for dim, length in zip(dims, (1, 3, *size) if size else ()):
+        if dim.dim_param:
+            options.add_free_dimension_override_by_name(dim.dim_param, length)
+    session = onnxruntime.InferenceSession(path, options, [(provider, settings)])
     return lambda x: session.run(["score"], {"data": x})[0]
 
 
 def openvino(folder, precision, size, device):
     """A function from picture to scores; with a size the model is compiled for it alone."""
+    return run_by_openvino(path_of(folder), precision, size)
+
+
+def run_by_openvino(path, precision, size):
+    """The same for any file whose input is `data` and whose output `score`."""
     import openvino
 
     core = openvino.Core()
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise LeftOut("this CPU has no bfloat16 instructions, so it would compute in float32")
-    read = core.read_model(path_of(folder))
+    read = core.read_model(path)
     if size:
         read.reshape({"data": [1, 3, *size]})
     settings = {

@@ -92,17 +92,17 @@ def switch(name, precision):
         torch.backends.cudnn.benchmark = True
 
 
-def require(peer):
+def importable(module):
     """Import what a contestant runs on; LeftOut where it is not installed."""
     try:
-        importlib.import_module(peer.module)
+        importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise LeftOut(f"{error.name} is not installed: {INSTALL}") from None
 
 
 def build(peer, folder, size, device):
     """A Contestant; LeftOut for one that cannot be had here."""
-    require(peer)
+    importable(peer.module)
     switch(peer.name, peer.precision)
     run = peer.build(folder, peer.precision, size, device)
     return Contestant(peer.name, peer.precision, run, lambda: switch(peer.name, peer.precision))

@@ -36,7 +36,6 @@ OF_CAFFE = {
     "imagenet": "caffe.Classifier(prototxt, weights)",
 }
 OF_IO = {
-    "arraylist_to_blobprotovecor_str": "caffe.io.arraylist_to_blobprotovector_str(arrays)",
     "skimage": "import skimage.io: caffe.io reads pictures with Pillow",
 }
 OF_CLASSIFIER = {
@@ -97,7 +96,9 @@ def of_net(network_file: Any, args: Sequence[Any], named: dict[str, Any]) -> dic
         raise TypeError(f"caffe.Net: too many arguments, or one twice; it is called {_ORDERS}")
     found = dict(zip(order, args)) | named
     if "phase" not in found:
-        raise TypeError(f"caffe.Net has no phase, which Caffe before 1.0 set later: {_ORDERS}")
+        raise TypeError(
+            f"caffe.Net has no phase, which Caffe before 1.0 set later; state it: {_ORDERS}"
+        )
     if isinstance(found.get("level"), (str, os.PathLike)):
         raise TypeError(f"caffe.Net: weights stand before the phase, or weights=file: {_ORDERS}")
     if found["phase"] not in ("TRAIN", "TEST") and whole_number(found["phase"], "phase") not in (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,16 +24,57 @@ class IntVec(list[int]):
         item = super().__getitem__(index)
         return IntVec(item) if isinstance(index, slice) else item
 
+    def __setitem__(self, index, value):
+        """Raises TypeError: this is a copy of the blob's shape."""
+        raise TypeError("a blob's shape is changed by blob.reshape(*shape), not in this list")
+
 
 class BoolVec(list[bool]):
     """Flags, one a bottom: what `backward` gets as propagate_down."""
 
 
-class RawBlobVec(list["Blob"]):
+def checked_blob(value: Any, label: str = "a blob") -> Blob:
+    """The value itself if it is a blob. TypeError, which says how an array goes into one, if not."""
+    if not isinstance(value, Blob):
+        raise TypeError(
+            f"{label} is written into, not replaced by a value of type {type(value).__name__}: "
+            "write blob.data[...] = array"
+        )
+    return value
+
+
+class VectorOfBlobs(list["Blob"]):
+    """A list that takes blobs and nothing else: an array goes into a blob. TypeError for others."""
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(index, slice):
+            value = [checked_blob(each) for each in value]
+        else:
+            checked_blob(value, self[index]._label)
+        super().__setitem__(index, value)
+
+    def __iadd__(self, values: Any) -> VectorOfBlobs:  # type: ignore[misc, override]
+        self.extend(values)
+        return self
+
+    def append(self, value: Any) -> None:
+        """Add a blob at the end."""
+        super().append(checked_blob(value))
+
+    def insert(self, index: Any, value: Any) -> None:
+        """Put a blob in front of the one at `index`."""
+        super().insert(index, checked_blob(value))
+
+    def extend(self, values: Any) -> None:
+        """Add blobs at the end."""
+        super().extend([checked_blob(each) for each in values])
+
+
+class RawBlobVec(VectorOfBlobs):
     """A layer's bottoms or tops."""
 
 
-class BlobVec(list["Blob"]):
+class BlobVec(VectorOfBlobs):
     """A layer's parameters."""
 
     def _repr_html_(self) -> str:

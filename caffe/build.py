@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from . import graph
+import contextlib
+from collections.abc import Iterator
+
+from . import graph, own_layers
 from .blob import Blob, BoolVec, RawBlobVec
+from .files import allowed
 from .glog import info, number
-from .layer import Layer, check_counts, describe, layer_class
+from .layer import OWN_TYPES, Layer, check_counts, describe, is_built_in, layer_class
 from .layers import python
-from .names import did_you_mean
 from .proto import caffe_pb2
 from .topology import Topology
 from .unknown_layers import check_types
 
+MOST_LAYERS = 50_000
 AUTOMATIC = "(automatic)"  # name of a top that the prototxt leaves out
 _DEFAULT_SPEC = caffe_pb2.ParamSpec()
 _PERMISSIVE = caffe_pb2.ParamSpec.PERMISSIVE
@@ -20,10 +24,11 @@ _PERMISSIVE = caffe_pb2.ParamSpec.PERMISSIVE
 def build(param: caffe_pb2.NetParameter, folder: str | None = None) -> Topology:
     """The net of a NetParameter whose `state` is final.
 
-    `folder` is where the prototxt lies: the modules of Python layers are looked for there first.
+    `folder` is where the prototxt lies: Python layers' modules are looked for there first, if it is allowed.
     Raises ValueError, or what a layer's setup raises, for a net that cannot be built.
     """
-    return Builder(param, folder).net
+    with allowed.beside(folder):
+        return Builder(param, folder).net
 
 
 class Builder:
@@ -31,10 +36,17 @@ class Builder:
 
     def __init__(self, param: caffe_pb2.NetParameter, folder: str | None):
         phase = param.state.phase
-        param = graph.filter_net(param)
+        own_layers.import_modules(folder)
+        whole, param = param, graph.filter_net(param)
+        if len(param.layer) > MOST_LAYERS:
+            beyond = describe(param.layer[MOST_LAYERS])
+            raise ValueError(
+                f"{beyond} is the first of {len(param.layer) - MOST_LAYERS:,} layers too many: a net has "
+                f"{MOST_LAYERS:,} at most"
+            )
         check_types(param.layer)
         info("net.cpp:53", f"Initializing net from parameters: \n{repr(param).rstrip()}")
-        param = graph.insert_splits(param)
+        param = graph.insert_splits(param, whole)
         self.net = Topology(param.name, phase)
         self._blob_need_backward: list[bool] = []
         self._blob_ids: dict[str, int] = {}
@@ -65,7 +77,11 @@ class Builder:
             )
         info("layer_factory.hpp:77", f"Creating layer {layer_param.name}")
         cls = layer_class(layer_param)
-        layer = cls.create(layer_param, folder) if cls is python.Python else cls(layer_param)
+        if cls is python.Python:
+            layer = cls.create(layer_param, folder)
+        else:
+            own = OWN_TYPES.get(layer_param.type) is cls
+            layer = own_layers.create(cls, layer_param) if own else cls(layer_param)
         info("net.cpp:86", f"Creating Layer {layer_param.name}")
         bottom_ids = [self._add_bottom(layer_param, i) for i in range(len(layer_param.bottom))]
         top_ids = [self._add_top(layer_param, i) for i in range(len(layer_param.top))]
@@ -92,13 +108,9 @@ class Builder:
     def _add_bottom(self, layer_param, index):
         name = layer_param.bottom[index]
         if name not in self._available:
-            if name in self._blob_ids:
-                why = "it was used up before: Caffe inserts the splits, so this is a bug to report"
-            else:
-                hint = did_you_mean(name, self._blob_ids, "; did you mean {}?")
-                why = f"no layer before has it as a top{hint}"
-            raise ValueError(
-                f"{describe(layer_param)}: unknown bottom blob '{name}' (bottom index {index}): {why}"
+            raise ValueError(  # insert_splits has seen to it that there is one
+                f"{describe(layer_param)}: bottom {index}: blob '{name}' was used up before: Caffe "
+                "inserts the splits, so this is a bug to report"
             )
         info("net.cpp:408", f"{layer_param.name} <- {name}")
         self._available.discard(name)
@@ -132,8 +144,15 @@ class Builder:
         bottom = RawBlobVec(self.net.blobs[i] for i in bottom_ids)
         top = RawBlobVec(self.net.blobs[i] for i in top_ids)
         check_counts(layer, len(bottom), len(top))
-        layer.setup(bottom, top)
-        layer.reshape(bottom, top)
+        try:
+            with naming(layer):
+                layer.setup(bottom, top)
+                layer.reshape(bottom, top)
+        except IndexError as error:
+            if (bottom and top) or is_built_in(layer):
+                raise
+            text = f"has {len(bottom)} bottoms and {len(top)} tops here: {error}, as its class wants more"
+            raise layer.error(text, IndexError) from error
         self._load_given(layer)
         self._set_loss_weights(layer, top)
         info("net.cpp:124", f"Setting up {layer.layer_param.name}")
@@ -274,6 +293,19 @@ class Builder:
             )
             layer.param_propagate_down = [True] * len(layer.blobs)
             layer.for_gradients = True
+
+
+@contextlib.contextmanager
+def naming(layer: Layer) -> Iterator[None]:
+    """Errors inside of the block about shapes and memory name the layer, where they do not yet."""
+    try:
+        yield
+    except (ValueError, MemoryError) as error:
+        about = describe(layer.layer_param)
+        if not is_built_in(layer) or about in str(error):
+            raise
+        kind = MemoryError if isinstance(error, MemoryError) else ValueError
+        raise kind(f"{about}: {error}") from error
 
 
 def _bytes(name):

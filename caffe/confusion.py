@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class ConfusionMatrix:
         self.classes = self.scores.shape[1]
         self._counts: Any = None  # tensors, once something was added
         self._predicted: Any = None
-        self._loss: Any = 0.0
+        self._losses: list[torch.Tensor] = []  # of the passes
 
     def add(self) -> None:
         """Count what the last forward made of its first item; cells whose truth is no class do not."""
@@ -72,16 +73,20 @@ class ConfusionMatrix:
             self._counts = torch.zeros((n + 1) * n, dtype=torch.int64, device=pairs.device)
         self._counts.scatter_add_(0, pairs, torch.ones_like(pairs))
         if self.loss:
-            self._loss = self._loss + self.loss.x.view(-1)[0].double()
+            self._losses.append(self.loss.x.view(-1)[0].double())
 
     def prediction(self) -> np.ndarray:
         """The classes that the last pass gave, H x W."""
         return _fetch(self._predicted, self.classes)
 
+    def losses(self) -> list[float]:
+        """The loss of each pass."""
+        return torch.stack(self._losses).tolist() if self._losses else []
+
     def result(self) -> tuple[np.ndarray, float]:
-        """(counts [truth, prediction], sum of losses)."""
+        """(counts [truth, prediction], sum of losses). The sum is exact, so it has no order."""
         n = self.classes
         self.net._raise_deferred()
         if self._counts is None:
             return np.zeros((n, n), np.int64), 0.0
-        return self._counts[: n * n].view(n, n).cpu().numpy(), float(self._loss)
+        return self._counts[: n * n].view(n, n).cpu().numpy(), math.fsum(self.losses())

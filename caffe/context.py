@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import secrets
@@ -11,12 +12,17 @@ from collections.abc import Iterator
 import torch
 
 from .arguments import whole_number
+from .glog import warning
 
 CPU = torch.device("cpu")
 
 # What a precision's convolutions and inner products multiply in; sums, maps, weights and history are
 # float32 in all of them.
 PRECISIONS = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
+
+_FALLBACK = "CAFFE_GPU_FALLBACK"  # the environment's variable: what computes where there is no GPU
+
+_warned = False  # of it
 
 _device = CPU
 _gpu = 0
@@ -48,9 +54,14 @@ def set_mode_cpu() -> None:
 
 
 def set_mode_gpu() -> None:
-    """Compute on the GPU chosen by `set_device`. Raises RuntimeError where there is none."""
+    """Compute on the GPU chosen by `set_device`. Raises RuntimeError where there is none.
+
+    With CAFFE_GPU_FALLBACK=cpu in the environment it computes on the CPU instead, and warns once.
+    """
     global _device
-    require_gpu(_gpu)
+    if not require_gpu(_gpu):
+        set_mode_cpu()
+        return
     _require_precision(_precision, torch.device("cuda", _gpu))
     _device = torch.device("cuda", _gpu)
     torch.cuda.set_device(_device)  # whose streams are the current ones
@@ -58,24 +69,43 @@ def set_mode_gpu() -> None:
 
 
 def set_device(gpu: int) -> None:
-    """Choose the GPU by its number. Raises RuntimeError where there is none of that number."""
+    """Choose the GPU by its number. Raises RuntimeError where there is none of that number.
+
+    With CAFFE_GPU_FALLBACK=cpu in the environment it warns instead, once.
+    """
     global _gpu
     gpu = whole_number(gpu, "caffe.set_device")
-    require_gpu(gpu)
+    if not require_gpu(gpu):
+        return
     _gpu = gpu
     if _device.type == "cuda":
         set_mode_gpu()
 
 
-def require_gpu(gpu: int) -> None:
-    """Raise RuntimeError if PyTorch sees no GPU of that number."""
+def require_gpu(gpu: int) -> bool:
+    """Raise RuntimeError if PyTorch sees no GPU of that number.
+
+    False, with one warning, where CAFFE_GPU_FALLBACK=cpu says to compute on the CPU instead.
+    """
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if not 0 <= gpu < found:
-        build = "without CUDA" if torch.version.cuda is None else f"for CUDA {torch.version.cuda}"
-        raise RuntimeError(
-            f"GPU {gpu} was asked for, but PyTorch {torch.__version__} (built {build}) sees {found} "
-            "GPUs: call caffe.set_mode_cpu(), or install a CUDA build of torch and its driver"
-        )
+    if 0 <= gpu < found:
+        return True
+    build = "without CUDA" if torch.version.cuda is None else f"for CUDA {torch.version.cuda}"
+    asked = f"GPU {gpu} was asked for, but PyTorch {torch.__version__} (built {build}) sees {found} GPUs"
+    if os.environ.get(_FALLBACK, "").lower() == "cpu" and gpu >= 0:
+        _warn_once(f"{asked}: {_FALLBACK}=cpu, so the CPU computes")
+        return False
+    raise RuntimeError(
+        f"{asked}: call caffe.set_mode_cpu(), or install a CUDA build of torch and its driver; for a "
+        f"script that is to stay as it is, {_FALLBACK}=cpu in the environment lets the CPU compute"
+    )
+
+
+def _warn_once(text: str) -> None:
+    global _warned
+    if not _warned:
+        _warned = True
+        warning("common.cpp:0", text)
 
 
 def set_precision(name: str) -> None:
@@ -195,6 +225,23 @@ def generator(where: torch.device | None = None) -> torch.Generator:
         seed = secrets.randbits(63) if _seed is None else _seed
         _generators[where] = torch.Generator(where).manual_seed(seed)
     return _generators[where]
+
+
+def generator_states() -> dict[str, str]:
+    """The state of each device's random generator, as text."""
+    return {
+        str(where): base64.b64encode(bytes(each.get_state().tolist())).decode()
+        for where, each in _generators.items()
+    }
+
+
+def set_generator_states(states: dict[str, str]) -> None:
+    """Set the generators of the devices that are there to such states."""
+    for name, text in states.items():
+        where = torch.device(name)
+        if where.type == "cpu" or torch.cuda.is_available():
+            state = torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.uint8)
+            generator(where).set_state(state)
 
 
 @contextlib.contextmanager

@@ -14,10 +14,13 @@ import torch
 
 from . import context
 from .blob import Blob
+from .machine_memory import device_memory
 from .proto.caffe_pb2 import FillerParameter
 
 if TYPE_CHECKING:
     from .layer import Layer
+
+_LARGE = 1 << 28  # bytes from which on it is asked what the machine has
 
 
 def add_filled(layer: Layer, shape: Sequence[int], filler_param: FillerParameter) -> None:
@@ -45,9 +48,23 @@ def _fill(blob, filler_param):
         raise ValueError(f"sparse belongs to the gaussian filler, not to {filler_param.type}")
     if filler_param.type == "constant" and filler_param.value == 0 or not blob.count:
         return
+    require_room(blob)
     values = torch.empty(tuple(blob.shape), dtype=context.dtype(), device=context.CPU)
     FILLERS[filler_param.type](values, filler_param, context.generator(context.CPU))
     blob.x = values.to(context.device())
+
+
+def require_room(blob: Blob) -> None:
+    """Raise ValueError if the machine has not the memory for a large blob's values."""
+    wanted = blob.count * context.dtype().itemsize
+    if wanted < _LARGE:
+        return
+    room = device_memory(context.CPU)[1]
+    if wanted > room:
+        raise ValueError(
+            f"{wanted / 2**30:.1f} GiB for a parameter of shape {list(blob.shape)}, and "
+            f"{room / 2**30:.1f} are free"
+        )
 
 
 def constant(values: torch.Tensor, param: FillerParameter, generator: torch.Generator) -> None:

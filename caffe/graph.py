@@ -67,14 +67,17 @@ def split_layer_name(blob: str, writer: str, top_index: int) -> str:
     return f"{blob}_{writer}_{top_index}_split"
 
 
-def insert_splits(param: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
+def insert_splits(
+    param: caffe_pb2.NetParameter, whole: caffe_pb2.NetParameter | None = None
+) -> caffe_pb2.NetParameter:
     """The net with a Split behind every blob that is read more than once after its last writer.
 
     In-place layers are writers. A stated, non-zero loss weight is a reader too, the first: it moves
     from its layer to the Split's first top, and the layer loses all its weights (as in Caffe).
-    ValueError for a bottom that no earlier layer computes.
+    ValueError for a bottom that no earlier layer computes; `whole`, the net before `filter_net`, is
+    for the error.
     """
-    sources, readers, weights = _trace(param)
+    sources, readers, weights = _trace(param, whole or param)
     split = caffe_pb2.NetParameter()
     split.CopyFrom(param)
     del split.layer[:]
@@ -107,13 +110,13 @@ def _add_split(net, blob, name, count, weight):
         split.loss_weight.extend([weight] + [0] * (count - 1))
 
 
-def _trace(param):
+def _trace(param, whole):
     """(layer, bottom) -> (layer, top) that last wrote it; readers per such top; loss weights."""
     last, sources, readers, weights = {}, {}, Counter(), {}
     for i, layer in enumerate(param.layer):
         for j, blob in enumerate(layer.bottom):
             if blob not in last:
-                raise ValueError(_unknown_bottom(param, i, j, last))
+                raise ValueError(_unknown_bottom(param, i, j, last, whole))
             sources[i, j] = last[blob]
             readers[last[blob]] += 1
         for j, blob in enumerate(layer.top):
@@ -124,7 +127,7 @@ def _trace(param):
     return sources, readers, weights
 
 
-def _unknown_bottom(param, i, j, known):
+def _unknown_bottom(param, i, j, known, whole):
     layer, blob = param.layer[i], param.layer[i].bottom[j]
     text = (
         f"layer '{layer.name}' ({layer.type}): bottom {j}: no blob '{blob}' is computed before it"
@@ -132,5 +135,21 @@ def _unknown_bottom(param, i, j, known):
     later = [other.name for other in param.layer[i:] if blob in other.top]
     if later:
         return f"{text}, only later, by layer '{later[0]}'; move that layer up"
+    left_out = [other for other in whole.layer if blob in other.top]
+    if left_out:
+        return f"{text}: {_why_left_out(left_out[0], param.state)}"
     hint = did_you_mean(blob, known, "; the nearest known is '{}'")
-    return text + (hint or f"; known: {', '.join(known)}")
+    return text + (hint or f"; known: {', '.join(known) or 'none, for no layer stands before'}")
+
+
+def _why_left_out(layer, state):
+    """Which rules of a layer leave it out of a net of that state."""
+    rules = layer.include or [rule for rule in layer.exclude if _meets(state, rule, layer.name)]
+    kind = "include" if layer.include else "exclude"
+    shown = " or ".join(f"{kind} {{ {' '.join(str(rule).split())} }}" for rule in rules)
+    stages = ", ".join(state.stage)
+    return (
+        f"layer '{layer.name}' ({layer.type}) makes it, and is left out of this net (phase "
+        f"{caffe_pb2.Phase.Name(state.phase)}, level {state.level}, "
+        f"{f'stage {stages}' if stages else 'no stage'}) by its {shown}"
+    )

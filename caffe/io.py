@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from caffe.arguments import OF_IO, missing
+from caffe.files import limits
+from caffe.files.wire import looks_like
 from caffe.proto import caffe_pb2
 
 GREY = np.array([0.2125, 0.7154, 0.0721])  # of R, G, B: scikit-image's, which pycaffe loads with
@@ -25,6 +29,11 @@ def __getattr__(name: str) -> Any:
 
 def blobproto_to_array(blob: caffe_pb2.BlobProto, return_diff: bool = False) -> np.ndarray:
     """The values (or the diff) of a BlobProto, float64, in its shape; four axes if it is legacy."""
+    if not isinstance(blob, caffe_pb2.BlobProto):
+        raise TypeError(
+            f"blobproto_to_array takes a BlobProto, got {type(blob).__name__}: "
+            "caffe.proto.caffe_pb2.BlobProto.FromString(open(file, 'rb').read())"
+        )
     if return_diff:
         values = blob.double_diff or blob.diff
     else:
@@ -53,9 +62,15 @@ def arraylist_to_blobprotovector_str(arraylist: Iterable[np.ndarray]) -> bytes:
     return caffe_pb2.BlobProtoVector(blobs=blobs).SerializeToString()
 
 
+arraylist_to_blobprotovecor_str = arraylist_to_blobprotovector_str  # its name until 2015
+
+
 def blobprotovector_str_to_arraylist(str: bytes) -> list[np.ndarray]:
-    """The arrays of a serialised BlobProtoVector."""
-    vector = caffe_pb2.BlobProtoVector.FromString(str)
+    """The arrays of a serialised BlobProtoVector. ValueError for what is none."""
+    try:
+        vector = caffe_pb2.BlobProtoVector.FromString(str)
+    except DecodeError as error:
+        raise ValueError(f"no serialised BlobProtoVector{looks_like(str)}") from error
     return [blobproto_to_array(blob) for blob in vector.blobs]
 
 
@@ -76,7 +91,7 @@ def array_to_datum(arr: np.ndarray, label: int | None = None) -> caffe_pb2.Datum
 def datum_to_array(datum: caffe_pb2.Datum) -> np.ndarray:
     """The (channels, height, width) array of a Datum: uint8 or float64. No label.
 
-    ValueError for an encoded picture.
+    ValueError for an encoded picture, and for values that do not fill the shape.
     """
     if datum.encoded:
         raise ValueError("an encoded datum holds a picture's file: open its `data` with Pillow")
@@ -84,7 +99,24 @@ def datum_to_array(datum: caffe_pb2.Datum) -> np.ndarray:
         values = np.frombuffer(datum.data, np.uint8).copy()
     else:
         values = np.array(datum.float_data, np.float64)
-    return values.reshape(datum.channels, datum.height, datum.width)
+    shape = datum.channels, datum.height, datum.width
+    if not values.size or values.size != math.prod(shape):
+        stated = " x ".join(map(str, shape))
+        raise ValueError(f"a Datum of {stated} with {values.size} values: damaged, or no Datum")
+    return values.reshape(shape)
+
+
+# -- other files --
+
+
+def load_mat(filename: str | os.PathLike[str]) -> dict[str, Any]:
+    """The variables of a .mat file up to version 7, as SciPy's loadmat gives them.
+
+    ValueError for one that cannot be read, or that would unpack to more than its size lets expect.
+    """
+    from caffe.files.mat import read_mat
+
+    return read_mat(filename)
 
 
 # -- pictures --
@@ -98,6 +130,8 @@ def load_image(filename: Any, color: bool = True) -> np.ndarray:
     from PIL import Image
 
     with Image.open(filename) as file:
+        if isinstance(filename, str | os.PathLike):
+            limits.pixels(filename, file)
         image: Image.Image = file
         if image.mode not in ("L", "RGB") and not image.mode.startswith(("I", "F")):
             grey = image.mode in ("1", "LA", "La")
@@ -127,10 +161,12 @@ def resize_image(
     if im.shape[-1] not in (1, 3):
         scale = np.array(new_dims, float) / np.array(im.shape[:2])
         return ndimage.zoom(im, (*scale, 1), order=interp_order).astype(np.float32)
-    low, high = float(im.min()), float(im.max())
+    low, high = im.min(), im.max()
     if high <= low:
         return np.full((*new_dims, im.shape[-1]), low, np.float32)
-    unit = (np.asarray(im, np.float64) - low) / (high - low)
+    # in the picture's own number type, as pycaffe; what follows is in float64
+    unit, low, high = (im - low) / (high - low), float(low), float(low) + float(high - low)
+    unit = np.asarray(unit, np.float64)
     at = [(np.arange(n) + 0.5) * old / n - 0.5 for n, old in zip(new_dims, im.shape, strict=False)]
     grid = np.meshgrid(*at, indexing="ij")
     planes = [
@@ -160,6 +196,21 @@ def oversample(
             mine[0, i] = image[y : y + h, x : x + w]
         mine[1] = mine[0, :, :, ::-1]
     return crops.reshape(-1, h, w, channels)
+
+
+def _resized_mean(mean: np.ndarray, dims: Sequence[int]) -> np.ndarray:
+    """A mean picture (channels, height, width) at another size, brought to 0..1 in between."""
+    low, high = mean.min(), mean.max()
+    if high <= low:
+        return np.full((len(mean), *dims), low, np.float32)
+    unit = (mean - low) / (high - low)
+    resized = resize_image(unit.transpose(1, 2, 0), dims).transpose(2, 0, 1)
+    return resized * float(high - low) + float(low)
+
+
+def _factor(scale: Any) -> Any:
+    """A number that takes an array's type, whatever its own was; arrays stay as they are."""
+    return scale if np.ndim(scale) else float(scale)
 
 
 class Transformer:
@@ -196,24 +247,30 @@ class Transformer:
             image = image.transpose(self.transpose[in_])
         if in_ in self.channel_swap:
             image = image[list(self.channel_swap[in_])]
+        # in place, as pycaffe: a mean of float64 is subtracted in float64 and rounded at once
         if in_ in self.raw_scale:
-            image = image * np.float32(self.raw_scale[in_])
+            image *= _factor(self.raw_scale[in_])
         if in_ in self.mean:
-            image = image - self.mean[in_]
+            image -= self.mean[in_]
         if in_ in self.input_scale:
-            image = image * np.float32(self.input_scale[in_])
-        return image.astype(np.float32, copy=False)
+            image *= _factor(self.input_scale[in_])
+        return image
 
     def deprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
-        """What preprocess did, undone (but for the size): an item of input `in_` as a picture."""
+        """What preprocess did, undone (but for the size): an item of input `in_` as a picture.
+
+        Its number type is that of `data`; of whole numbers float64.
+        """
         self._check_input(in_)
         image = np.array(data).squeeze()
+        if image.dtype.kind not in "fc":
+            image = image.astype(np.float64)
         if in_ in self.input_scale:
-            image = image / np.float32(self.input_scale[in_])
+            image /= _factor(self.input_scale[in_])
         if in_ in self.mean:
-            image = image + self.mean[in_]
+            image += self.mean[in_]
         if in_ in self.raw_scale:
-            image = image / np.float32(self.raw_scale[in_])
+            image /= _factor(self.raw_scale[in_])
         if in_ in self.channel_swap:
             image = image[np.argsort(self.channel_swap[in_])]
         if in_ in self.transpose:
@@ -266,7 +323,7 @@ class Transformer:
             if mean.ndim != 3:
                 raise ValueError(f"Mean shape invalid: {mean.shape}")
             if mean.shape != shape:
-                mean = resize_image(mean.transpose(1, 2, 0), shape[1:]).transpose(2, 0, 1)
+                mean = _resized_mean(mean, shape[1:])
         self.mean[in_] = mean
 
     def set_input_scale(self, in_: str, scale: float) -> None:

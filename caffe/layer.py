@@ -22,6 +22,8 @@ Blobs = Sequence[Blob]
 
 # type -> modules to be imported when it is first asked for
 ANNOUNCED: dict[str, list[str]] = {}
+# type -> the class that a user has registered for it
+OWN_TYPES: dict[str, type[Layer]] = {}
 # type -> what forks of Caffe mean by it, where that is not what the table says, or not one thing
 MEANINGS: dict[str, list[type[Layer]]] = {}
 
@@ -84,6 +86,9 @@ class Layer:
     capturable = False  # forward and backward launch kernels and do nothing else on the host
     # attribute that forward leaves for backward -> its bytes for each value of the first top
     saved_for_backward: dict[str, int] = {}
+    keeps_its_shape: tuple[
+        int, ...
+    ] = ()  # blobs that stay as they are where a file's differ in shape
     for_gradients = False  # set by the net: force_backward asks a TEST net for exact gradients
 
     def __init__(self, layer_param: caffe_pb2.LayerParameter):
@@ -128,6 +133,19 @@ class Layer:
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         """Assign the bottoms' diffs where propagate_down, add to the parameters' diffs."""
         raise NotImplementedError(f"{type(self).__name__} has no backward method")
+
+    # ---- for a training that is cut and resumed
+
+    def resume_state(self) -> Any:
+        """What forward depends on besides bottoms, parameters and the generators of caffe.context.
+
+        Of a data layer: where it is in its data, and random numbers of its own. Values that JSON holds;
+        None if there is nothing.
+        """
+        return None
+
+    def resume_from(self, state: Any) -> None:
+        """Go on as `resume_state` has told it, perhaps in another process."""
 
     # ---- for the ways of running a net
 
@@ -219,9 +237,10 @@ class Layer:
     def axis(self, blob: Blob, index: int, what: str = "axis") -> int:
         """Canonical axis of a blob, or an error that names this layer."""
         if not -blob.num_axes <= index < blob.num_axes:
-            raise self.error(
-                f"{what} {index} out of range for a bottom of shape {list(blob.shape)}"
-            )
+            text = f"{what} {index} out of range for a bottom of shape {list(blob.shape)}"
+            if not blob.num_axes:
+                text += f"; if an Input makes {blob._label}, its shape {{ dim: ... }} is missing"
+            raise self.error(text)
         return index % blob.num_axes
 
     def legacy_shape(self, blob: Blob) -> tuple[int, int, int, int]:
@@ -256,12 +275,17 @@ def meaning(type_name: str) -> Callable[[type[Layer]], type[Layer]]:
 
 
 def layer_type_list() -> list[str]:
-    """Names of the built-in layer types."""
-    return sorted(LAYER_TYPES)
+    """Names of the built-in layer types, and of those registered."""
+    return sorted({*LAYER_TYPES, *OWN_TYPES})
 
 
 def class_of(layer_param: caffe_pb2.LayerParameter) -> type[Layer] | None:
-    """The class of a layer's type, or of the one meaning that what the layer states decides for."""
+    """The class of a layer's type: a registered one before the built-in one."""
+    return OWN_TYPES.get(layer_param.type) or built_in_class_of(layer_param)
+
+
+def built_in_class_of(layer_param: caffe_pb2.LayerParameter) -> type[Layer] | None:
+    """The built-in class, or that of the one meaning that what the layer states decides for."""
     cls = LAYER_TYPES.get(layer_param.type)
     fitting = [own for own in MEANINGS.get(layer_param.type, ()) if own.means(layer_param)]
     return fitting[0] if len(fitting) == 1 else cls
@@ -269,7 +293,7 @@ def class_of(layer_param: caffe_pb2.LayerParameter) -> type[Layer] | None:
 
 def is_built_in(layer: Layer) -> bool:
     """Whether a layer's class is the registered one of its type, not a user's Python class."""
-    return class_of(layer.layer_param) is type(layer)
+    return built_in_class_of(layer.layer_param) is type(layer)
 
 
 def declares(layer: Layer, trait: str) -> Any:

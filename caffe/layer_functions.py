@@ -107,6 +107,17 @@ def docstring(name: str) -> str:
     return "\n\n".join(filter(None, [found.doc, "\n".join(settings), of_all, returned]))
 
 
+def block_of(name: str, field: str) -> str:
+    """The field of LayerParameter, not the type's own, that states a setting which the type reads."""
+    if any(own.name == field for own in _fields(name)):
+        return ""
+    message = types.get(name, Described("", name)).message
+    for other in _other_messages(name, message):
+        if any(found.name == field for found in _fields(other)):
+            return PARAM_FIELDS[other]
+    return ""
+
+
 def _other_messages(name: str, message: str) -> list[str]:
     """The types besides its own whose messages a layer reads."""
     others = [] if message == name else [message]

@@ -13,7 +13,7 @@ import torch
 from . import arguments, context
 from .arrays import LazyArrays, copied, count_of, fill, join, split
 from .background import rest
-from .blob import BlobVec
+from .blob import Blob, BlobVec
 from .build import build
 from .files import read
 from .files.paths import Path, require_file
@@ -30,6 +30,10 @@ from .running.runner import Loss
 
 class LayerVec(list[Any]):
     """A net's layers, in file order; a Python layer's class may have any attributes."""
+
+    def __setitem__(self, index: Any, value: object) -> None:
+        """Raises TypeError: the net would go on with the layer that it was built with."""
+        raise TypeError("a net's layers are not replaced: write another prototxt")
 
 
 class Net(NetFace, NetFiles):
@@ -78,7 +82,7 @@ class Net(NetFace, NetFiles):
     def from_param(cls, param: caffe_pb2.NetParameter, folder: str | None = None) -> Net:
         """A net from an upgraded NetParameter, whose state is used as it is.
 
-        Python layers' modules are looked for in `folder` first.
+        Python layers' modules are looked for in `folder` first, if it is allowed.
         """
         net = cls.__new__(cls)
         net._build(param, folder)
@@ -101,11 +105,11 @@ class Net(NetFace, NetFiles):
             [[names[i] for i in of_layer] for of_layer in ids]
             for ids in (net.top_ids, net.bottom_ids)
         )
-        self.blobs = OrderedDict("blob", self.name, zip(names, net.blobs))
+        self.blobs = OrderedDict(Blob, self.name, zip(names, net.blobs))
         self.blob_loss_weights = collections.OrderedDict(zip(names, net.loss_weights))
         self.layer_dict = collections.OrderedDict(zip(layer_names, self.layers))
         self.params: OrderedDict[BlobVec] = OrderedDict(
-            "layer with parameters", self.name, ((name, layer.blobs) for name, layer in with_params)
+            BlobVec, self.name, ((name, layer.blobs) for name, layer in with_params)
         )
         self.top_names = collections.OrderedDict(zip(layer_names, tops))
         self.bottom_names = collections.OrderedDict(zip(layer_names, bottoms))

@@ -9,6 +9,17 @@ from .blob import BlobVec
 from .proto import caffe_pb2
 from .topology import Topology
 
+# what a net was built with, and how one changes it
+_FIXED = {
+    "blobs": "net.blobs[name].data[...] = array",
+    "params": "net.params[name][0].data[...] = array",
+    "layers": "write another prototxt",
+    **dict.fromkeys(
+        ("inputs", "outputs", "layer_dict", "blob_loss_weights"), "write another prototxt"
+    ),
+    **dict.fromkeys(("top_names", "bottom_names"), "write another prototxt"),
+}
+
 
 class NetFace:
     """How a net shows itself; pycaffe's private names; answers to calls from before 1.0."""
@@ -35,6 +46,12 @@ class NetFace:
             written.bottom[:] = [split_from.get(blob, blob) for blob in layer.bottom]
         return net
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """Raises AttributeError for what a net was built with, as pycaffe does."""
+        if name in _FIXED and name in vars(self):
+            raise AttributeError(f"net.{name} is not replaced: {_FIXED[name]}")
+        super().__setattr__(name, value)
+
     if not TYPE_CHECKING:  # to which every attribute would be there
 
         def __getattr__(self, name):
@@ -43,6 +60,10 @@ class NetFace:
     @property
     def _blobs(self) -> BlobVec:
         return self._topology.blobs
+
+    @property
+    def _blob_loss_weights(self) -> list[float]:
+        return self._topology.loss_weights
 
     @property
     def _blob_names(self) -> list[str]:

@@ -158,6 +158,13 @@ class Function:
 
     def _assign(self, layer, key, value):
         target = layer
+        if key not in layer.DESCRIPTOR.fields_by_name:
+            block = layer_functions.block_of(self.type_name, key)
+            if block:
+                raise AttributeError(
+                    f"layer '{layer.name}' ({self.type_name}): {key} stands in another block: write "
+                    f"{block}=dict({key}={value!r})"
+                )
         if not key.endswith("param") and self.type_name in _param_names:
             typed = f"{_param_names[self.type_name]}_param"
             descriptor = layer.DESCRIPTOR.fields_by_name[typed].message_type

@@ -13,23 +13,19 @@ from .context import (
 )
 from .detector import Detector
 from .exporting import export
+from .files.allowed import allow_writing, read_only_below
 from .files.upgrade import upgrade_net
 from .files.weights import weight_shapes
 from .glog import init_log, log, log_to_file
 from .importing import import_weights
 from .layer import Layer, layer_type_list
-from .nccl import (
-    NCCL,
-    has_nccl,
-    set_multiprocess,
-    set_solver_count,
-    set_solver_rank,
-    solver_count,
-    solver_rank,
-)
+from .layers.python import python_layer_class
+from .nccl import NCCL, has_nccl, set_multiprocess
 from .net import Net
 from .net_spec import NetSpec, layers, params, to_proto
+from .own_layers import register_layer
 from .proto.caffe_pb2 import TEST, TRAIN
+from .python_modules import allow_python_layers
 from .timer import Timer
 from .updates import (
     AdaDeltaSolver,
@@ -40,8 +36,9 @@ from .updates import (
     SGDSolver,
     get_solver,
 )
+from .workers import set_solver_count, set_solver_rank, solver_count, solver_rank
 
-from . import coord_map, crf, diagnosis, draw, io, learnable  # isort: skip
+from . import coord_map, crf, diagnosis, draw, io, learnable, workers  # isort: skip
 from .running import memory, roofline  # isort: skip
 
 Tally = ConfusionMatrix  # its first name
@@ -65,6 +62,8 @@ __all__ = [
     "TRAIN",
     "Tally",
     "Timer",
+    "allow_python_layers",
+    "allow_writing",
     "coord_map",
     "crf",
     "diagnosis",
@@ -83,6 +82,9 @@ __all__ = [
     "memory",
     "params",
     "predicted",
+    "python_layer_class",
+    "read_only_below",
+    "register_layer",
     "roofline",
     "set_cuda_graphs",
     "set_device",
@@ -98,4 +100,5 @@ __all__ = [
     "to_proto",
     "upgrade_net",
     "weight_shapes",
+    "workers",
 ]

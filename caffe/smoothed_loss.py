@@ -15,17 +15,18 @@ def fetched(values: Sequence[float | torch.Tensor]) -> list[float]:
 class SmoothedLoss:
     """The mean of the last `window` losses, or of all while there are fewer."""
 
-    def __init__(self) -> None:
-        self.mean = 0.0
-        self._losses: list[float] = []
+    def __init__(self, mean: float = 0.0, losses: Sequence[float] = ()) -> None:
+        """Of nothing yet, or as another was."""
+        self.mean = mean
+        self.losses: list[float] = list(losses)
 
     def add(self, step: int, loss: float, window: int) -> None:
         """Enter the loss of iteration `step`, counted from 0; `window` is average_loss."""
-        if len(self._losses) < window:
-            self._losses.append(loss)
-            n = len(self._losses)
+        if len(self.losses) < window:
+            self.losses.append(loss)
+            n = len(self.losses)
             self.mean = (self.mean * (n - 1) + loss) / n
         else:
             at = step % window
-            self.mean += (loss - self._losses[at]) / window
-            self._losses[at] = loss
+            self.mean += (loss - self.losses[at]) / window
+            self.losses[at] = loss

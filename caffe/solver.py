@@ -3,13 +3,12 @@ solvers/sgd_solver.cpp)."""
 
 import os
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from . import context, gradients, views
+from . import context, gradients, resuming, views, workers
 from .arguments import whole_number
 from .blob import Blob
 from .files import read, snapshot
@@ -20,7 +19,7 @@ from .net import Net
 from .one_thread import OneThread, alone
 from .proto import caffe_pb2
 from .smoothed_loss import SmoothedLoss, fetched
-from .solver_nets import output_lines, test_nets, train_net
+from .solver_nets import output_lines, run_test_net, test_nets, train_net
 
 _MOST_PENDING = 1000  # losses left on the device
 
@@ -28,35 +27,39 @@ _MOST_PENDING = 1000  # losses left on the device
 class Solver:
     """What all solvers share; the subclasses in updates.py add the update rule.
 
-    `net`, `test_nets`, `iter` (finished updates), `lr` (reading it may advance multistep, as in
-    Caffe), `param` (the SolverParameter; its fields may be changed between steps).
+    `net`, `test_nets`, `iter` (finished updates), `lr` (reading it may advance multistep), `param` (the
+    SolverParameter; its fields may be changed between steps).
     """
 
     histories = 1  # running averages a parameter
 
     def __init__(self, path: Path, param: caffe_pb2.SolverParameter | None = None) -> None:
-        """From a solver prototxt: RuntimeError for a missing file, ValueError for what does not fit.
-
-        `param`, a SolverParameter, is used instead of the file's where given (`caffe train`).
-        """
+        """From a solver prototxt, or `param` instead: RuntimeError for a missing file, ValueError for
+        what does not fit."""
         self.source = os.fspath(path)
         self.param = self.read(path) if param is None else param
+        self._prefix_of_file = self.param.snapshot_prefix
         info("solver.cpp:45", f"Initializing solver from parameters: \n{repr(self.param).rstrip()}")
-        self.refuse(self.param.average_loss < 1, "average_loss", "at least 1")
+        for field in ("average_loss", "iter_size"):
+            self.refuse(getattr(self.param, field) < 1, field, "at least 1")
         self.check()
         if self.param.snapshot:
-            snapshot.check_writable(self.param.snapshot_prefix, self.source)
+            snapshot.check_writable(os.fsdecode(self.param.snapshot_prefix), self.source)
         if self.param.random_seed >= 0:
-            context.set_random_seed(self.param.random_seed)
+            # workers draw other random numbers, as Caffe's do
+            context.set_random_seed(self.param.random_seed + workers.solver_rank())
         self.iter: int = 0
         self.current_step: int = 0  # steps that the learning-rate policy has taken
         self._smoothed = SmoothedLoss()
-        # On a GPU losses and gradient norms stay on the device until somebody needs them.
+        self._step_began = self._step_ends = 0  # iterations of the call of `step`
+        self._resumed: resuming.Smoothing | None = None
+        # on a GPU they stay on the device until somebody needs them
         self._pending_losses: list[tuple[int, float | torch.Tensor]] = []  # (iteration, loss)
         self._pending_norms: list[torch.Tensor] = []
         self._callbacks: list[tuple[Callable[[], object], Callable[[], object]]] = []
         # asked after each pass: "stop", "snapshot" or "none"
         self.action: Callable[[], str] = lambda: "none"
+        self.agreed: Callable[[], str] | None = None  # of several workers: on which action
         self._stop_requested = False
         self._displayed_at = 0
         self.net = train_net(self.param, self.source)
@@ -101,6 +104,10 @@ class Solver:
     def _one_thread(self) -> OneThread:
         return self.net._one_thread
 
+    def requested(self) -> str:
+        """What `action` asks for; of several workers what they agree on."""
+        return (self.agreed or self.action)()
+
     @property
     def lr(self) -> float:
         """The rate of this iteration."""
@@ -112,10 +119,15 @@ class Solver:
         p, start = self.param, self.iter
         stop = start + whole_number(iterations, "step")
         self._smoothed = SmoothedLoss()
+        if self._resumed is not None:  # of a call that was cut
+            at, mean, losses = self._resumed
+            start, self._smoothed, self._resumed = start - at, SmoothedLoss(mean, losses), None
+        self._step_began, self._step_ends = start, stop
         self._displayed_at, self._clock = self.iter, time.perf_counter()
         while self.iter < stop:
             self.net.clear_param_diffs()
-            if self._is_due(p.test_interval) and (self.iter > 0 or p.test_initialization):
+            testing = self._is_due(p.test_interval) and workers.is_first()
+            if testing and (self.iter > 0 or p.test_initialization):
                 self._test_all()
                 if self._stop_requested:
                     break
@@ -130,7 +142,7 @@ class Solver:
             for _, on_gradients_ready in self._callbacks:
                 on_gradients_ready()
             self.apply_update()
-            request = self.action()
+            request = self.requested()
             if request == "snapshot" or self._is_due(p.snapshot):
                 self.snapshot()
             if request == "stop":
@@ -172,7 +184,7 @@ class Solver:
             loss = self.net._forward(0, len(self.net.layers) - 1)
             self._smoothed.add(self.iter - start, loss, p.average_loss)
             info("solver.cpp:327", f"Iteration {self.iter}, loss = {number(self.smoothed_loss)}")
-        if self._is_due(p.test_interval):
+        if self._is_due(p.test_interval) and workers.is_first():
             self._test_all()
         info("solver.cpp:332", "Optimization Done.")
 
@@ -181,9 +193,14 @@ class Solver:
         self._stop_requested = True
 
     def add_callback(
-        self, on_start: Callable[[], object], on_gradients_ready: Callable[[], object]
+        self, on_start: Any, on_gradients_ready: Callable[[], object] | None = None
     ) -> None:
-        """Call these in every iteration: before the passes, and between them and the update."""
+        """Call these in every iteration: before the passes, and between them and the update.
+
+        Instead of the two functions, an object that has both, such as NCCL.
+        """
+        if on_gradients_ready is None:
+            on_start, on_gradients_ready = on_start.on_start, on_start.on_gradients_ready
         self._callbacks.append((on_start, on_gradients_ready))
 
     def share_weights(self, net: Net) -> None:
@@ -270,6 +287,8 @@ class Solver:
     # ---- displays and tests
 
     def _display(self) -> None:
+        if not workers.is_first():
+            return
         now = time.perf_counter()
         seconds, self._clock = now - self._clock, now
         per_second = (self.iter - self._displayed_at) / (seconds or 1)
@@ -286,54 +305,35 @@ class Solver:
     def _test_all(self) -> None:
         for i in range(len(self.test_nets)):
             if not self._stop_requested:
-                self._test(i)
-
-    def _test(self, i: int) -> None:
-        """Run test net i on the current weights; log the means of its outputs."""
-        info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{i})")
-        net, passes = self.test_nets[i], self.param.test_iter[i]
-        net.share_with(self.net)
-        sums: dict[str, Any] = defaultdict(float)
-        loss: float | torch.Tensor = 0.0
-        for _ in range(passes):
-            while (request := self.action()) != "none":
-                if request == "snapshot":
-                    self.snapshot()
-                else:
-                    self.stop()
-            if self._stop_requested:
-                info("solver.cpp:395", "Test interrupted.")
-                return
-            loss = loss + net._forward_async(0, len(net.layers) - 1)
-            for name in net.outputs:
-                sums[name] = sums[name] + net.blobs[name].x
-        net._raise_deferred()
-        if self.param.test_compute_loss:
-            info("solver.cpp:400", f"Test loss: {number(float(loss) / passes)}")
-        means = [sums[name] / passes for name in net.outputs] if passes else []
-        for j, line in enumerate(output_lines(net, means)):
-            info("solver.cpp:414", f"    Test net output #{j}: {line}")
+                run_test_net(self, i)
 
     # ---- snapshots
 
     def snapshot(self) -> None:
-        """Write <snapshot_prefix>_iter_<n>.caffemodel and .solverstate (or their .h5 forms)."""
+        """Write <snapshot_prefix>_iter_<n>.caffemodel and .solverstate (or their .h5 forms).
+
+        Of several workers the first writes.
+        """
         self._fetch_pending()  # an error that was deferred is raised before anything is written
+        if not workers.is_first():
+            return
+        if self.param.snapshot_prefix == self._prefix_of_file:  # not the caller's own choice
+            snapshot.require_allowed(os.fsdecode(self._prefix_of_file), self.source)
         snapshot.write(
-            f"{self.param.snapshot_prefix}_iter_{self.iter}",
+            f"{os.fsdecode(self.param.snapshot_prefix)}_iter_{self.iter}",
             self.net,
             self.iter,
             self.current_step,
             [h.data for h in self.history],
             as_hdf5=self.param.snapshot_format == caffe_pb2.SolverParameter.HDF5,
             write_diff=self.param.snapshot_diff,
+            beside=lambda stem: resuming.write(stem, self),
         )
 
     def restore(self, path: Path) -> None:
         """Continue from a solverstate and the weights it names.
 
-        Raises RuntimeError for a file that is not there, ValueError for a state of another solver or
-        net.
+        RuntimeError for a file that is not there, ValueError for a state of another solver or net.
         """
         state = snapshot.read(path, [h.shape for h in self.history], type(self).__name__)
         if state.learned_net:
@@ -343,3 +343,8 @@ class Solver:
         for blob, stored in zip(self.history, state.history):
             stored.read_into(blob.data)
         self.iter, self.current_step = state.iter, state.current_step
+        resuming.log_missing(self.restore_position(path))
+
+    def restore_position(self, path: Path) -> str:
+        """Go on where the file beside a solverstate says; returns in a sentence what begins anew."""
+        return resuming.read(self, path)

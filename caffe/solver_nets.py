@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from .files import read
+from . import testing
+from .files import allowed, read
 from .glog import info, number
 from .net import Net
 from .proto import caffe_pb2
@@ -27,7 +28,7 @@ def train_net(param: caffe_pb2.SolverParameter, source: str) -> Net:
             f"{source}: exactly one of {', '.join(_TRAIN_FIELDS)} gives the training net, "
             f"got {', '.join(given) or 'none'}"
         )
-    net = getattr(param, given[0])
+    net = _path_or_message(getattr(param, given[0]))
     about = _named(given[0], net)
     about = f"from {about}" if isinstance(net, str) else f"specified in {about}."
     info("solver.cpp:102", f"Creating training net {about}")
@@ -37,17 +38,21 @@ def train_net(param: caffe_pb2.SolverParameter, source: str) -> Net:
 def test_nets(param: caffe_pb2.SolverParameter, source: str) -> list[Net]:
     """The test nets: test_net_param's, then test_net's, then `net` for what else test_iter counts.
 
-    ValueError where test_iter, test_state or test_interval do not fit their number.
+    ValueError where test_iter, test_state or test_interval do not fit their number, and for an unknown
+    eval_type or ap_version.
     """
+    testing.check(param, source)
     nets: list[tuple[str, Any]] = [("test_net_param", message) for message in param.test_net_param]
-    nets += [("test_net", path) for path in param.test_net]
+    nets += [("test_net", os.fsdecode(path)) for path in param.test_net]
     generic = [field for field in ("net_param", "net") if param.HasField(field)]
     named, wanted = len(nets), len(param.test_iter)
     if wanted < named or (wanted > named and not generic):
         raise ValueError(
             f"{source}: test_iter is given {wanted} times for {named} test nets: once per test net"
         )
-    nets += [(field, getattr(param, field)) for field in generic[:1] * (wanted - named)]
+    nets += [
+        (field, _path_or_message(getattr(param, field))) for field in generic[:1] * (wanted - named)
+    ]
     if param.test_state and len(param.test_state) != len(nets):
         raise ValueError(
             f"{source}: test_state is given {len(param.test_state)} times for "
@@ -63,6 +68,10 @@ def test_nets(param: caffe_pb2.SolverParameter, source: str) -> list[Net]:
         state = param.test_state[i] if param.test_state else None
         built.append(_build(param, source, field, net, caffe_pb2.TEST, state))
     return built
+
+
+def _path_or_message(net: Any) -> Any:
+    return os.fsdecode(net) if isinstance(net, (str, bytes)) else net
 
 
 def _named(field: str, net: Any) -> str:
@@ -90,7 +99,7 @@ def _build(
                 f"(relative to {os.getcwd()}, the folder the solver runs in)"
             )
         folder = os.path.dirname(os.path.abspath(net))
-        net_param = read.read_net(net, lenient=True)
+        net_param = read.read_net(allowed.to_read(net), lenient=True)
     else:
         net_param = caffe_pb2.NetParameter()
         net_param.CopyFrom(net)
@@ -101,10 +110,10 @@ def _build(
         merged.MergeFrom(state)
     net_param.state.CopyFrom(merged)
     built = Net.from_param(net_param, folder)
-    for paths in param.weights:
+    for paths in map(os.fsdecode, param.weights):
         for path in paths.split(","):
             info("solver.cpp:72", f"Finetuning from {path.strip()}")
-            built.copy_from(path.strip())
+            built.copy_from(allowed.to_read(path.strip()))
     return built
 
 
@@ -117,3 +126,28 @@ def output_lines(net: Net, values: Iterable[torch.Tensor]) -> list[str]:
             note = f" (* {number(weight)} = {number(weight * value)} loss)" if weight else ""
             lines.append(f"{name} = {number(value)}{note}")
     return lines
+
+
+def run_test_net(solver: Any, i: int) -> None:
+    """Run a solver's test net i on the current weights; log what its outputs come to (Solver::Test)."""
+    info("solver.cpp:347", f"Iteration {solver.iter}, Testing net (#{i})")
+    net, passes = solver.test_nets[i], solver.param.test_iter[i]
+    net.share_with(solver.net)
+    collected = testing.scores(solver.param)
+    loss: float | torch.Tensor = 0.0
+    for _ in range(passes):
+        while (request := solver.requested()) != "none":
+            if request == "snapshot":
+                solver.snapshot()
+            else:
+                solver.stop()
+        if solver._stop_requested:
+            info("solver.cpp:395", "Test interrupted.")
+            return
+        loss = loss + net._forward_async(0, len(net.layers) - 1)
+        collected.add({name: net.blobs[name] for name in net.outputs})
+    net._raise_deferred()
+    if solver.param.test_compute_loss:
+        info("solver.cpp:400", f"Test loss: {number(float(loss) / passes)}")
+    for j, line in enumerate(output_lines(net, collected.results())):
+        info("solver.cpp:414", f"    Test net output #{j}: {line}")

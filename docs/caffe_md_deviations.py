@@ -50,6 +50,20 @@ DEVIATIONS = [
         "likewise: what is tested is the net that is trained",
     ),
     (
+        "a Python layer's module is whatever `import` finds, in the working directory, too, when Python "
+        "is interactive",
+        "the working directory is left out, unless the program lies in it or PYTHONPATH names it; "
+        "`caffe.allow_python_layers(folder)` adds folders",
+        "a prototxt from somebody else runs no code that came with it",
+    ),
+    (
+        "snapshot_prefix, HDF5Output and MatWrite write anywhere, over anything",
+        "below the working directory and the prototxt's folder; `caffe.allow_writing(folder)` adds "
+        "others, and a script that sets `solver.param.snapshot_prefix` itself may write anywhere; no file "
+        "of another kind is written over",
+        "a prototxt from somebody else does not write over a stranger's files",
+    ),
+    (
         "two threads in one net overwrite each other's maps",
         "RuntimeError for the second, which names both threads",
         "wrong scores, and nothing told",
@@ -70,9 +84,16 @@ DEVIATIONS = [
         "one body for CPU and CUDA; float32 means float32",
     ),
     (
-        "several GPUs: `-gpu 0,1`, NCCL",
-        "NotImplementedError that says to use one GPU and iter_size; `caffe.has_nccl()` is False",
-        "not written yet",
+        "a snapshot is two files; a resumed training begins its data anew, and draws other random numbers",
+        "a third lies beside them, `PREFIX_iter_N.position.json`, by which a cut training equals the uncut "
+        "one bit for bit on a CPU; without it all is as in Caffe, and said",
+        "a run that was stopped is the same run",
+    ),
+    (
+        "several GPUs: `-gpu 0,1`, NCCL; Data and HDF5Data alone deal their records out",
+        "torch.distributed underneath, a process a GPU (`set_multiprocess` does nothing); on CPUs, too; "
+        "torchrun starts any number on any machines; who is lost is named",
+        "one way for one machine and many ([several GPUs](scale.md))",
     ),
     (
         "LevelDB is built in",

@@ -84,19 +84,21 @@ def find(
     names: Names | None = None,
     mean: Mean | None = None,
     sample: bool = False,
+    any_weights: bool = False,
 ) -> AnyNet:
     """The net that a model folder or a prototxt describes.
 
-    FileNotFoundError for files that are not there, ValueError for what nobody can know.
+    FileNotFoundError for files that are not there, ValueError for what nobody can know, and for a
+    file that is not the published one of its name unless `any_weights`.
     """
     given = None if weights_file is None else Path(weights_file).expanduser()
     path = Path(model).expanduser()
     if path.suffix == ".prototxt" or path.is_file():
-        name, prototxt, file = str(path), path, _weights_of_prototxt(path, given)
+        name, prototxt, file = str(path), path, _weights_of_prototxt(path, given, any_weights)
     else:
         name = models.model_name(str(path))
         prototxt = _prototxt(name, sample)
-        file = _weights(name, given, sample)
+        file = _weights(name, given, sample, any_weights)
     task = _published(prototxts.model_of(prototxt), sample or prototxt.parent.name == "sample")
     kinds = input_kinds(prototxt)
     found = () if "color" not in kinds.values() else _mean(prototxt, mean, task)
@@ -107,13 +109,14 @@ def find(
 # ---- files
 
 
-def _weights_of_prototxt(prototxt: Path, given: Path | None) -> Path:
+def _weights_of_prototxt(prototxt: Path, given: Path | None, any_weights: bool) -> Path:
     if not prototxt.is_file():
         raise FileNotFoundError(f"no prototxt {prototxt.absolute()}")
     if given is None:
         raise ValueError(f"{prototxt}: a prototxt needs its weights, by --weights (weights=)")
     if not given.is_file():
         raise FileNotFoundError(f"no weights file {given.absolute()}")
+    weights.check(given, any_weights)
     return given
 
 
@@ -129,14 +132,14 @@ def _prototxt(model: str, sample: bool) -> Path:
         return only[0]
 
 
-def _weights(model: str, given: Path | None, sample: bool) -> Path:
+def _weights(model: str, given: Path | None, sample: bool, any_weights: bool) -> Path:
     """The weights of a model folder; a caffemodel of another name if it is the only one there."""
     if given is None and not weights.existing(model, sample):
         only = list(models.own_folder(model, sample).glob("*.caffemodel"))
         if len(only) == 1:
             print(f"{model}: taking {only[0]}, the only caffemodel there", flush=True)
             return only[0]
-    return weights.given_or_found(given, model, sample)
+    return weights.given_or_found(given, model, sample, any_weights)
 
 
 def _published(model: str, sample: bool) -> Task | None:

@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argcomplete.autocomplete(parser)
     args = parser.parse_args(argv)  # exits for --help, and if there is no such command
     assert name is not None
+    args.words = argv[len(name.split()) :]
     return run(name, args, f"fcn {name}")
 
 
@@ -144,4 +145,6 @@ def script(name: str, prog: str, argv: Sequence[str] | None = None) -> int:
     command = COMMANDS[name]
     parser = argparse.ArgumentParser(prog=prog, description=command.summary)
     add_options(parser, name)
-    return run(name, parser.parse_args(argv), prog)
+    args = parser.parse_args(argv)
+    args.words = list(sys.argv[1:] if argv is None else argv)
+    return run(name, args, prog)

@@ -1,5 +1,7 @@
 """Confusion matrices of a net's passes: of its scores as they are, and refined by a dense CRF."""
 
+import math
+
 import numpy as np
 
 import caffe
@@ -16,21 +18,26 @@ class ArrayConfusionMatrix:
         """Of the blobs of these names."""
         self.scores, self.truth = net.blobs[scores], net.blobs[truth]
         self.loss = loss and net.blobs[loss]
-        self.hist, self.total = np.zeros([self.scores.data.shape[1]] * 2, np.int64), 0.0
+        self.hist = np.zeros([self.scores.data.shape[1]] * 2, np.int64)
+        self.each: list[float] = []
 
     def add(self) -> None:
         """Count the last pass."""
         truth = self.truth.data[0, 0].ravel()
         self.hist += fast_hist(truth, self.prediction().ravel(), len(self.hist))
-        self.total += float(self.loss.data.flat[0]) if self.loss else 0.0
+        self.each += [float(self.loss.data.flat[0])] if self.loss else []
 
     def prediction(self) -> np.ndarray:
         """The class of each pixel in the last pass."""
         return array_predicted(self.scores)
 
+    def losses(self) -> list[float]:
+        """The loss of each pass."""
+        return self.each
+
     def result(self) -> tuple[np.ndarray, float]:
         """The confusion matrix and the sum of the losses."""
-        return self.hist, self.total
+        return self.hist, math.fsum(self.each)
 
 
 class RefinedConfusionMatrix(ArrayConfusionMatrix):

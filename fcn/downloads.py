@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import shutil
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,31 +29,63 @@ class DownloadError(RuntimeError):
     """What failed, at which address, and what to do about it."""
 
 
-def obtain(urls: Iterable[str], path: Path, checksum: Checksum | None) -> None:
+def obtain(
+    urls: Iterable[str], path: Path, checksum: Checksum | None, unchecked: bool = False
+) -> None:
     """Download to `path`, unless it is there, from the first address that gives the right file.
 
-    DownloadError says what failed at each address.
+    An address by http is tried by https first. `unchecked` as in `require_trust`. DownloadError says
+    what failed at each address.
     """
     if path.is_file():
         check_sum(path, checksum)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     failures = []
-    for url in urls:
+    for url in dict.fromkeys(each for given in urls for each in by_https_first(given)):
         try:
-            download(url, path, checksum)
+            download(url, path, checksum, unchecked)
             return
         except DownloadError as error:
             failures.append(str(error))
     raise DownloadError("\n".join([f"could not get {path.name}:", *failures]))
 
 
-def download(url: str, path: Path, checksum: Checksum | None = None) -> None:
-    """Download `url` to `path`.part, which stays if the connection breaks, and rename it at the end."""
+def by_https_first(url: str) -> list[str]:
+    """The addresses to try for one."""
+    plain = url.startswith("http://") and not is_encrypted(url)
+    return ["https" + url.removeprefix("http"), url] if plain else [url]
+
+
+def is_encrypted(url: str) -> bool:
+    """Whether nobody on the way can change what comes: by https, or from this machine itself."""
+    parts = urllib.parse.urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def require_trust(url: str, checksum: Checksum | None, unchecked: bool) -> None:
+    """DownloadError for an address whose file anybody on the way could have changed: not encrypted,
+    and no checksum is known. With `unchecked` it is taken."""
+    if checksum is None and not is_encrypted(url) and not unchecked:
+        raise DownloadError(
+            f"{url}: not fetched, since it is not encrypted and no checksum was published: anybody on the "
+            "way could change it. --unchecked fetches it all the same; a file that you have is taken, too "
+            "(fcn get --from FILE, fcn data fetch --archive FILE)"
+        )
+
+
+def download(
+    url: str, path: Path, checksum: Checksum | None = None, unchecked: bool = False
+) -> None:
+    """Download `url` to `path`.part, which stays if the connection breaks, and rename it at the end.
+
+    The checksum is compared before that; `unchecked` as in `require_trust`.
+    """
+    require_trust(url, checksum, unchecked)
     part = path.with_name(path.name + ".part")
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            transfer(url, part)
+            arrived = transfer(url, part)
             break
         except urllib.error.HTTPError as error:
             raise DownloadError(f"{url}: the server answers {error.code} {error.reason}") from None
@@ -66,6 +99,7 @@ def download(url: str, path: Path, checksum: Checksum | None = None) -> None:
                     + (" to resume" if have else "")
                 ) from None
     try:
+        require_trust(arrived, checksum, unchecked)  # where a redirection led
         check_sum(part, checksum)
     except DownloadError as error:
         part.unlink()  # wrong bytes must not be resumed
@@ -73,8 +107,8 @@ def download(url: str, path: Path, checksum: Checksum | None = None) -> None:
     part.replace(path)
 
 
-def transfer(url: str, part: Path) -> None:
-    """One attempt to download: append to `part` what it lacks."""
+def transfer(url: str, part: Path) -> str:
+    """One attempt to download: append to `part` what it lacks. Returns the address it came from."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
@@ -83,7 +117,7 @@ def transfer(url: str, part: Path) -> None:
         complete = error.code == 416 and error.headers.get("Content-Range") == f"bytes */{have}"
         error.close()
         if complete:
-            return
+            return error.geturl() or url
         if error.code != 416:
             raise
         part.unlink()  # longer than the file: not its beginning
@@ -109,6 +143,7 @@ def transfer(url: str, part: Path) -> None:
                 bar.update(len(chunk))
         if total and have < total:
             raise ConnectionError(f"after {size(have)} of {size(total)}")
+        return str(answer.geturl())
 
 
 def check_space(path: Path, needed: int) -> None:

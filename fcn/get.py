@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     if not published.addresses(net):
         raise ValueError(f"{net} has no published weights: {weights.how_to_get(net)}")
     print(published.about(net), flush=True)
-    path = from_file(net, args.file) if args.file else from_network(net)
+    path = from_file(net, args.file) if args.file else from_network(net, args.unchecked)
     print(f"{net}: {path}")
     print(f"next: {CONVERT.get(net, f'fcn infer image.jpg --model {net}')}")
     return 0
@@ -41,13 +41,13 @@ def place_of(net: str) -> tuple[Path, Checksum | None]:
     return models.own_folder(net) / file, Checksum("sha1", known) if known else None
 
 
-def from_network(net: str) -> Path:
+def from_network(net: str, unchecked: bool = False) -> Path:
     """Download the published file, or else a copy; DownloadError lists all that was tried."""
     path, checksum = place_of(net)
     if path.is_file():
         print(f"{path} is there already")
     try:
-        obtain(published.addresses(net), path, checksum)
+        obtain(published.addresses(net), path, checksum, unchecked)
         return path
     except DownloadError as error:
         failures = [str(error)]

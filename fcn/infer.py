@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 import caffe
-from fcn import crf, devices, picture_files
+from fcn import crf, devices, jobs, picture_files, together
 from fcn.equal_scores import AllEqual
 from fcn.finite_scores import NotFinite, require_finite
 from fcn.pictures import Unreadable, from_array
@@ -30,6 +30,14 @@ FAILED = 1  # exit code: a picture was not segmented, or its results not written
 
 def run(args: argparse.Namespace) -> int:
     """Segment the pictures; returns the exit code. One that fails does not stop the others."""
+    if jobs.wanted(args):
+        return jobs.run("infer", args)
+    with together.working(args):
+        return segment_all(args)
+
+
+def segment_all(args: argparse.Namespace) -> int:
+    """Segment this worker's share of the pictures; returns the exit code."""
     caffe.init_log(1)  # warnings, not how the net is built
     parameters = crf.given(args, args.sample)
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the user's own large pictures
@@ -40,28 +48,30 @@ def run(args: argparse.Namespace) -> int:
     if args.out.exists() and not args.out.is_dir():
         raise ValueError(f"--out {args.out} is a file; name the folder that the results go to")
     args.out.mkdir(parents=True, exist_ok=True)
-    devices.use(args)
-    segmenter = Segmenter(
-        args.model,
-        weights=args.weights,
-        names=args.names,
-        mean=args.mean,
-        sample=args.sample,
-        max_pixels=args.max_pixels,
-        crf=parameters,
-    )
-    require_classes(segmenter, args.classes)
-    kinds = list(segmenter.about.kinds.values())
-    if kinds[0] == "hha":
-        print(f"{segmenter.about.model} reads HHA pictures, not colours")
-    print(f"{segmenter.about.model}: {segmenter.about.weights}", flush=True)
-    if parameters:
-        print(f"with a dense CRF of {parameters}", flush=True)
-    left_out = f"; {plural(found.results, 'result')} of earlier runs left out"
-    print(plural(len(found.pictures), "picture") + left_out * bool(found.results), flush=True)
+    with together.told_once():
+        devices.use(args)
+        segmenter = Segmenter(
+            args.model,
+            weights=args.weights,
+            names=args.names,
+            mean=args.mean,
+            sample=args.sample,
+            max_pixels=args.max_pixels,
+            any_weights=args.any_weights,
+            crf=parameters,
+        )
+        require_classes(segmenter, args.classes)
+        kinds = list(segmenter.about.kinds.values())
+        if kinds[0] == "hha":
+            print(f"{segmenter.about.model} reads HHA pictures, not colours")
+        print(f"{segmenter.about.model}: {segmenter.about.weights}", flush=True)
+        if parameters:
+            print(f"with a dense CRF of {parameters}", flush=True)
+        left_out = f"; {plural(found.results, 'result')} of earlier runs left out"
+        print(plural(len(found.pictures), "picture") + left_out * bool(found.results), flush=True)
     others = others_of(segmenter, found.pictures, args)
     with Run(segmenter, args, found.pictures) as work:
-        for problem in found.problems:
+        for problem in found.problems if together.is_first() else ():
             work.fail(problem)
         for group in segmenter.batches(work.scenes(others), args.batch):
             if not work.segment(group):
@@ -113,7 +123,9 @@ class Run:
         endings = [segmenter.ending(blob) for blob in segmenter.score_names]
         self.stems = picture_files.stems(pictures, args.out, endings)
         self.failed = False
-        self.bar = tqdm(total=len(pictures), unit="picture", leave=False, disable=None)
+        shown = None if together.is_first() else True
+        count = len(together.dealt(pictures))
+        self.bar = tqdm(total=count, unit="picture", leave=False, disable=shown)
 
     def __enter__(self) -> "Run":
         return self
@@ -133,8 +145,8 @@ class Run:
         sys.stderr.flush()
 
     def scenes(self, others: Mapping[str, Sequence[Any]]) -> Iterator[Scene]:
-        """The pictures that can be read."""
-        for number, path in enumerate(self.pictures):
+        """The pictures that can be read, of this worker's share."""
+        for number, path in together.dealt(list(enumerate(self.pictures))):
             try:
                 more = {kind: files[number] for kind, files in others.items()}
                 scene = self.segmenter.read(path, **more)

@@ -1,12 +1,11 @@
 """Which pictures a net reads, and a check that none of those scored was trained on."""
 
-import ast
-import importlib
 from collections.abc import Collection
 from pathlib import Path
 
 import caffe
-from fcn.prototxts import read_net
+from fcn.datasets import param_str
+from fcn.prototxts import layer_kind, read_net
 
 
 def picture_ids(net: caffe.Net, count: int = 0) -> list[str]:
@@ -29,14 +28,14 @@ def training_ids(prototxt: Path) -> list[str]:
     If the data set is not there, prints that nothing could be checked, and returns [].
     """
     layers = read_net(prototxt).layer if prototxt.is_file() else []
-    python = [layer.python_param for layer in layers if layer.type == "Python"]
+    python = [layer for layer in layers if layer.type == "Python"]
     if not python:
         return []
-    kind = getattr(importlib.import_module(python[0].module), python[0].layer)
+    kind = layer_kind(python[0])
     if not hasattr(kind, "reader"):
         return []
     try:
-        return kind.reader(**ast.literal_eval(python[0].param_str)).read_split()
+        return kind.reader(**param_str.parse(python[0].python_param.param_str)).read_split()
     except FileNotFoundError as error:
         reason = str(error).partition("\n")[0]
         print(f"not checked whether these pictures were trained on: {reason}")

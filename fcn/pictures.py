@@ -9,6 +9,7 @@ What is not plain is said: functions that take `notes`, a list, add a sentence t
 
 import importlib
 import importlib.util
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,6 +32,8 @@ HEIC = (
     b"msf1",
 )  # brands in the header
 HEIC_READERS = ("pi_heif", "pillow_heif")
+# Values (pixels times channels) that a small file may hold, and how many a byte of a larger one
+MOST_VALUES, VALUES_A_BYTE = 1 << 27, 128
 # Keys of Image.info that `open_picture` adds
 FRAMES, DEEP = "fcn frames", "fcn 16-bit colours"
 
@@ -49,6 +52,7 @@ def open_picture(path: Path | str) -> Image.Image:
     """
     with open(path, "rb") as file:
         image = _identified(file)
+        require_plausible(image, os.fstat(file.fileno()).st_size)
         several = image.format != "MPO"  # a photograph and what the camera adds to it
         frames = getattr(image, "n_frames", 1) if several else 1
         # Of 16 bits Pillow keeps 8, unless there is one channel alone.
@@ -66,15 +70,38 @@ def _identified(file: BinaryIO) -> Image.Image:
         return Image.open(file)
     except UnidentifiedImageError:
         file.seek(0)
-        header = file.read(12)
-        if header[4:8] != b"ftyp" or header[8:] not in HEIC:
+        if not is_heic(file.read(12)):
             raise
-    reader = next((name for name in HEIC_READERS if importlib.util.find_spec(name)), None)
-    if reader is None:
+    if not can_read_heic():
         raise ValueError("HEIC, which Pillow reads with the help of pi-heif: pip install pi-heif")
-    importlib.import_module(reader).register_heif_opener()
     file.seek(0)
     return Image.open(file)
+
+
+def is_heic(header: bytes) -> bool:
+    """Whether a file's first twelve bytes are HEIC's."""
+    return header[4:8] == b"ftyp" and header[8:12] in HEIC
+
+
+def can_read_heic() -> bool:
+    """Whether something is installed that reads HEIC; Pillow does from then on."""
+    reader = next((name for name in HEIC_READERS if importlib.util.find_spec(name)), None)
+    if reader:
+        importlib.import_module(reader).register_heif_opener()
+    return reader is not None
+
+
+def require_plausible(image: Image.Image, size: int) -> None:
+    """ValueError for a picture of far more pixels than its file of `size` bytes lets expect.
+
+    A file of some kilobytes may claim any size; what it claims is what decoding it takes.
+    """
+    width, height = image.size
+    values = width * height * len(image.getbands())
+    if values > max(MOST_VALUES, VALUES_A_BYTE * size):
+        raise ValueError(
+            f"it claims {width}x{height} pixels in {size:,} bytes, and is not decoded. Way out: save it anew"
+        )
 
 
 def upright(image: Image.Image) -> Image.Image:

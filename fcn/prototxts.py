@@ -1,6 +1,7 @@
 """Prototxts: reads and writes them, and derives a net for pictures alone from a train or test net."""
 
 import argparse
+import importlib
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -55,9 +56,11 @@ def is_deployed(layer: Any) -> bool:
 
 
 def scored(net: NetParameter) -> dict[str, str]:
-    """Score blob -> label blob of each SoftmaxWithLoss of a net."""
+    """Score blob -> label blob of each SoftmaxWithLoss of a net, or `score` and `label` of one without."""
+    tops = {top for layer in net.layer for top in layer.top}
     losses = [layer for layer in net.layer if layer.type == "SoftmaxWithLoss"]
-    return {layer.bottom[0]: layer.bottom[1] for layer in losses}
+    found = {layer.bottom[0]: layer.bottom[1] for layer in losses}
+    return found or ({"score": "label"} if {"score", "label"} <= tops else {})
 
 
 def outputs_of(net: NetParameter, blob: str) -> int:
@@ -85,6 +88,27 @@ def data_layers(net: NetParameter) -> list[tuple[Any, dict[str, Any]]]:
             except ValueError:
                 found.append((layer, {}))
     return found
+
+
+def allow_own_layers(folder: Path) -> None:
+    """Let the nets of a model folder name Python layers whose modules lie in it.
+
+    Only for what reads the folder's data set, as training does: a net that somebody sent, with
+    which pictures are segmented or which is looked at, runs no code of its own.
+    """
+    if hasattr(caffe, "allow_python_layers"):  # BVLC's pycaffe allows everything
+        caffe.allow_python_layers(folder)
+
+
+def layer_kind(layer: Any) -> Any:
+    """The class that a Python layer names; ImportError where it cannot be had."""
+    python = layer.python_param
+    try:
+        if hasattr(caffe, "python_layer_class"):
+            return caffe.python_layer_class(layer)
+        return getattr(importlib.import_module(python.module), python.layer)
+    except (SystemError, AttributeError, NotImplementedError) as error:
+        raise ImportError(str(error)) from None
 
 
 def loss_is_summed(loss: Any) -> bool:

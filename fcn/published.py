@@ -18,6 +18,10 @@ NAMES = {
     "ilsvrc-nets/alexnet-fcn": ["alexnet-fcn.caffemodel"],
     "systems/dilation-frontend": [],  # published as a part of systems/dilation only
     "systems/crf-rnn": ["TVG_CRFRNN_COCO_VOC.caffemodel"],
+    "systems/dilation": ["dilation8_pascal_voc.caffemodel"],
+    "systems/dilation-basic": [],  # published for other data sets
+    "systems/deeplab-largefov": ["train2_iter_8000.caffemodel", "train_iter_6000.caffemodel"],
+    "systems/deeplab-v2": ["train2_iter_20000.caffemodel", "train_iter_20000.caffemodel"],
     "voc-fcn32s": ["fcn32s-heavy-pascal.caffemodel", "fcn-32s-pascal.caffemodel"],
     "voc-fcn16s": ["fcn16s-heavy-pascal.caffemodel", "fcn-16s-pascal.caffemodel"],
     "voc-fcn8s": ["fcn8s-heavy-pascal.caffemodel", "fcn-8s-pascal.caffemodel"],
@@ -71,6 +75,10 @@ MEGABYTES = {
     "ilsvrc-nets/alexnet-fcn": 227,
     "systems/dilation-frontend": 537,
     "systems/crf-rnn": 538,
+    "systems/dilation": 565,
+    "systems/dilation-basic": 537,
+    "systems/deeplab-largefov": 82,
+    "systems/deeplab-v2": 152,
     "voc-fcn32s": 545,
     "voc-fcn16s": 539,
     "voc-fcn8s": 538,

@@ -75,6 +75,15 @@ class Run(NamedTuple):
                 )
         return trusted
 
+    def forget_all_but(self, count: int, spare: str) -> None:
+        """Remove snapshots but the newest ones, and the one whose solverstate is `spare`."""
+        for state in self.states()[count:]:
+            if state.name != Path(spare).name:
+                for part in (".solverstate", ".caffemodel", ".position.json"):  # the state first
+                    stem, ending = str(state).split(".solverstate")
+                    ending = "" if part.endswith("json") else ending
+                    Path(f"{stem}{part}{ending}").unlink(missing_ok=True)
+
     def doubt(self, states: Iterable[Path]) -> None:
         """Note that these are not to be trusted: their loss became NaN, or had exploded."""
         self.write_record(doubtful=[state.name for state in states])

@@ -16,12 +16,14 @@ from fcn import (
     crf,
     devices,
     finite_scores,
+    jobs,
     leakage,
     models,
     prototxts,
     results,
     runs,
     stages,
+    together,
     weights,
 )
 from fcn.confusion import ConfusionMatrix, RefinedConfusionMatrix
@@ -48,6 +50,7 @@ def compute_hist(
 ) -> tuple[np.ndarray, float]:
     """Run the net once for each id of `dataset`; returns (confusion matrix, mean loss).
 
+    Of several workers each takes its share of the ids, and gets the result of all.
     With a `save_dir`, which is made if needed, each prediction is saved there as a palette PNG,
     ID.png. Raises NotFinite, a ValueError, if scores are not finite; their prediction is not saved.
     A `keeper` gets the first pictures for the report. With `parameters` a dense CRF refines the scores.
@@ -56,9 +59,10 @@ def compute_hist(
         Path(save_dir).mkdir(parents=True, exist_ok=True)
     blobs = net, layer, gt, _loss_of(net, layer)
     matrix = RefinedConfusionMatrix(*blobs, parameters) if parameters else ConfusionMatrix(*blobs)
-    for idx in tqdm(dataset, desc=layer, leave=False, disable=None):  # a bar on a terminal only
+    share = together.share(net, dataset)
+    for idx in tqdm(share, desc=layer, leave=False, disable=None):  # a bar on a terminal only
         net.forward()
-        if idx == dataset[0]:
+        if idx == share[0]:
             warn_of_raw_pixels(net)
         try:
             matrix.add()
@@ -67,7 +71,7 @@ def compute_hist(
         except ValueError as error:
             raise ValueError(f"{idx}: {error}") from error
         # On a GPU a look waits for the device, so it is taken where predictions are fetched.
-        if save_dir or idx == dataset[0] or devices.in_use() == "cpu":
+        if save_dir or idx == share[0] or devices.in_use() == "cpu":
             finite_scores.require_finite(net, layer)
         if save_dir:
             path = Path(save_dir) / f"{idx}.png"
@@ -76,7 +80,7 @@ def compute_hist(
         if keeper and not keeper.full:
             data = net.blobs[next(iter(net.blobs))].data
             keeper.keep(idx, data, net.blobs[gt].data, matrix.prediction())
-    hist, loss = matrix.result()
+    hist, loss = together.merged(matrix)
     if not np.isfinite(loss):
         raise finite_scores.not_finite(net, f"the loss of {layer} is {loss} (a picture's or all)")
     return hist, loss / max(len(dataset), 1)
@@ -195,19 +199,29 @@ def print_classes(hist: np.ndarray, names: Sequence[str]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score a model's weights on its data set, without a solver; returns the exit code."""
+    if jobs.wanted(args):
+        return jobs.run("score", args)
+    with together.working(args), together.told_once():
+        return score(args)
+
+
+def score(args: argparse.Namespace) -> int:
+    """Score with the other workers, if there are any; returns the exit code."""
     caffe.init_log(1)  # warnings, not how the net is built
     if args.server and not args.save:
         raise ValueError("--server needs --save DIR")
     if args.server and not Path(args.model).name.startswith("voc"):
         raise ValueError("--server: VOC's evaluation server takes predictions of VOC's classes")
     save, record = (path and path.absolute() for path in (args.save, args.record))
+    record = record if together.is_first() else None
     parameters = crf.given(args, args.sample)
     model = models.model_name(args.model)
     with tells_how_to_get_scenes(args.sample):
-        file = weights.given_or_found(args.weights, model, args.sample)
+        file = weights.given_or_found(args.weights, model, args.sample, args.any_weights)
         prototxt = models.prototxt_of(model, args.sample)
         task = task_of(model, args.sample)
         devices.use(args)
+        prototxts.allow_own_layers(models.folder(model))
         os.chdir(prototxt.parent)  # paths in prototxts are relative to the model's folder
         net = caffe.Net(prototxt.name, caffe.TEST)
     stages.fill(net, file, model)

@@ -59,6 +59,7 @@ class Segmenter:
         mean: any_net.Mean | None = None,
         sample: bool = False,
         max_pixels: int = MAX_PIXELS,
+        any_weights: bool = False,
         crf: Parameters | None = None,
     ) -> None:
         """A model folder, the project's or one's own, or a prototxt with `weights`.
@@ -66,13 +67,13 @@ class Segmenter:
         `names` are the classes', a list or a file with one a line, `mean` is that of the pictures in
         training, BGR; both are found where the net's folder has them, see fcn/any_net.py. `sample` asks
         for the model's form of the embedded task. Larger pictures than `max_pixels` are segmented at a
-        smaller scale. A dense CRF of the parameters `crf` refines the scores, which are then
-        probabilities.
+        smaller scale. A file of a published name with another sha1 is refused unless `any_weights`. A
+        dense CRF of the parameters `crf` refines the scores, which are then probabilities.
         """
         if max_pixels < 1:
             raise ValueError(f"max_pixels is {max_pixels}, but a picture has 1 pixel or more")
         self.max_pixels, self.crf = max_pixels, crf
-        self.about = any_net.find(model, weights, names, mean, sample)
+        self.about = any_net.find(model, weights, names, mean, sample, any_weights)
         with warnings_only():
             self.net = self.about.load()
         # in the order in which the net makes them: SIFT Flow's score_sem first

@@ -35,7 +35,7 @@ def starting_nets(
         )
     start = []
     for path, name in zip(given, names):
-        file = weights.given_or_found(path, name, args.sample)
+        file = weights.given_or_found(path, name, args.sample, args.any_weights)
         prototxt = models.prototxt_of(name, args.sample) if initialized else Path()
         start.append(StartingNet(name, file, prototxt))
     return start

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -13,6 +14,9 @@ from typing import Any
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
+
+
+PASSED_ON = 10  # seconds in which a signal may come again, passed on to several workers
 
 
 class Stopped(BaseException):
@@ -47,6 +51,7 @@ class Stopping:
     def __init__(self, solver: Any, folder: Path):
         self.solver, self.folder = solver, folder
         self.signum: int | None = None
+        self.since = 0.0
         self.at_once = self.saved = False
 
     def __enter__(self) -> "Stopping":
@@ -63,8 +68,12 @@ class Stopping:
         if self.saved:
             return
         if self.signum is not None:
-            raise Abandoned
-        self.signum = signum
+            # torchrun passes on what a terminal has sent to every process already
+            together = int(os.environ.get("WORLD_SIZE") or 1) > 1
+            if not together or time.monotonic() > self.since + PASSED_ON:
+                raise Abandoned
+            return
+        self.signum, self.since = signum, time.monotonic()
         say(f"\n{self.name}: saving to {self.folder}, press again to stop without\n")
         if self.at_once:
             raise Stopped

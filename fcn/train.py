@@ -81,6 +81,8 @@ def complete_options(args: argparse.Namespace, recipe: Recipe) -> None:
             "--resume takes the weights of the snapshot: leave --weights out, or --resume to start "
             "afresh from them"
         )
+    if args.keep is not None and args.keep < 1:
+        raise ValueError(f"--keep {args.keep}: 1 snapshot at least")
     args.gpu = args.gpu if args.old_gpu is None else args.old_gpu
     args.rounds = schedule.rounds if args.rounds is None else args.rounds
     args.steps = schedule.steps if args.steps is None else args.steps

@@ -16,7 +16,8 @@ from google.protobuf import text_format
 
 import caffe
 from caffe.proto import caffe_pb2
-from fcn import devices, doctor, prototxts, results, runs, weights
+from fcn import devices, doctor, prototxts, results, runs, together, weights
+from fcn.assisting import assist, take_along
 from fcn.datasets.sample import tells_how_to_get_scenes
 from fcn.leakage import picture_ids, refuse_leakage
 from fcn.recipe import Recipe
@@ -36,16 +37,33 @@ def train_model(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
     Raises FileNotFoundError for missing weights, data or snapshots, ValueError for weights that do
     not fit and for scored pictures that are trained on, MemoryError for a net that is too large.
     """
+    prototxts.allow_own_layers(folder)
     folder = folder / ("sample" if args.sample else "")
+    group = together.join(args)
     try:
+        if group is not None and group.rank:
+            return assist(group, folder, args)
         return begin(folder, recipe, args)
+    except BaseException as error:
+        if group is not None:
+            group.fail(error)
+        raise
+    finally:
+        if group is not None:
+            group.leave()
+
+
+def begin(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
+    """Train; what is missing is told all at once."""
+    try:
+        return train(folder, recipe, args)
     except FileNotFoundError as error:
         if args.resume:
             raise
         raise all_missing(what_is_wanted(folder, recipe, args), error) from None
 
 
-def begin(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
+def train(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
     """Find what the run starts from, take its folder, and train."""
     initialized = recipe.initialize is not None
     start = [] if args.resume else starting_nets(args, recipe.starts, initialized)
@@ -89,20 +107,48 @@ def begin(folder: Path, recipe: Recipe, args: argparse.Namespace) -> int:
             steps=args.rounds * args.steps,
         )
         look(case, Teller(run, solver), args.anyway, args.leakage)
+        if restored:
+            go_back(solver, restored)
         if not states:
             write_record(run, settings, start, args)
-        plan = Plan(
-            scored=recipe.scored,
-            ids=ids,
-            last=args.rounds * args.steps,
-            steps=args.steps,
-            per_pixel=loss_is_a_mean(prototxts.read_net(settings.train_net or settings.net)),
-            start=scores_of(start),
-            last_good=str(restored) if restored else None,
-            begun_from=[str(net.weights) for net in start],
-            unscored=unscored,
-        )
-        return Training(run, solver, plan).run()
+        plan = plan_of(settings, recipe, start, restored, unscored, ids, args)
+        training = Training(run, solver, plan)
+        if (group := together.group()) is not None:
+            take_along(group, solver, plan, args)
+        return training.run()
+
+
+def plan_of(
+    settings: Any,
+    recipe: Recipe,
+    start: list[StartingNet],
+    restored: Path | None,
+    unscored: bool,
+    ids: list[str],
+    args: argparse.Namespace,
+) -> Plan:
+    """What the run does, from its beginning or from the snapshot that was restored."""
+    return Plan(
+        scored=recipe.scored,
+        ids=ids,
+        last=args.rounds * args.steps,
+        steps=args.steps,
+        per_pixel=loss_is_a_mean(prototxts.read_net(settings.train_net or settings.net)),
+        start=scores_of(start),
+        last_good=str(restored) if restored else None,
+        begun_from=[str(net.weights) for net in start],
+        unscored=unscored,
+        keep=args.keep,
+        stops_unsaved=args.unsaved == "stop",
+    )
+
+
+def go_back(solver: Any, restored: Path) -> None:
+    """Set data and random numbers to where the snapshot was written: the checks have made passes since."""
+    if hasattr(solver, "restore_position"):  # BVLC's resumes as it does
+        said = solver.restore_position(str(restored))
+        if said:
+            print(f"not as if it had never been cut: {said}", flush=True)
 
 
 def rounds_end_unscored(run: Run, solver: Any, recipe: Recipe, args: argparse.Namespace) -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import caffe
-from fcn import cli, report, scoring
+from fcn import cli, report, scoring, together
+from fcn.assisting import stopped_by_another
 from fcn.findings import NOTE, Finding
 from fcn.measures import MEASURES, scores
 from fcn.progress import Display, Progress
@@ -40,6 +41,8 @@ class Plan(NamedTuple):
     last_good: str | None  # the snapshot that the run goes on from
     begun_from: Sequence[str]  # or the weights that it starts from
     unscored: bool  # whether that is the end of a round whose scores are missing
+    keep: int | None = None  # snapshots; None: all
+    stops_unsaved: bool = False  # whether a snapshot that cannot be written ends the run
 
 
 class Teller:
@@ -61,6 +64,8 @@ class Teller:
 class Training:
     """A run's steps and scorings, from where its solver is to the plan's end."""
 
+    ending = False  # whether it saves for the last time
+
     def __init__(self, run: Run, solver: Any, plan: Plan):
         self.of, self.solver, self.plan = run, solver, plan
         record = run.record()
@@ -80,6 +85,7 @@ class Training:
             begun_from=plan.begun_from,
         )
         self.events = Events(run.folder)
+        self.write, solver.snapshot = solver.snapshot, self.snapshot
 
     def run(self) -> int:
         """Train to the end, or to a signal or an error; save; returns the exit code.
@@ -119,7 +125,10 @@ class Training:
                 with stopping.outside_of_steps():
                     self.score()
             while solver.iter < plan.last:
-                solver.step(plan.steps - solver.iter % plan.steps)
+                target = solver.iter + plan.steps - solver.iter % plan.steps
+                solver.step(target - solver.iter)
+                if together.group() is not None:
+                    stopped_by_another(solver, target, stopping)
                 with stopping.outside_of_steps():
                     self.score()
                 progress.pause()
@@ -150,10 +159,30 @@ class Training:
         if solver.iter < self.plan.last:  # the end writes one, too
             report.write_or_say(self.of.folder)
 
+    def snapshot(self) -> None:
+        """The solver's `snapshot`; one that cannot be written ends the run only where it is to."""
+        plan, at = self.plan, self.solver.iter
+        try:
+            self.write()
+        except OSError as error:
+            if plan.stops_unsaved or at >= plan.last or self.ending:
+                raise
+            states = self.of.states()
+            kept = f"the last one is {states[0]}" if states else "there is none yet"
+            print(
+                f"warning: no snapshot of iteration {at} ({cli.sentence(error)}); {kept}; training goes on",
+                file=sys.stderr,
+                flush=True,
+            )
+            return
+        if plan.keep:
+            self.of.forget_all_but(plan.keep, self.watch.snapshots.spared())
+
     # ---- the end
 
     def save(self) -> None:
         """Write a snapshot, unless the last step has, or nothing was learned that is a number."""
+        self.ending = True
         every = self.solver.param.snapshot
         written = every and self.solver.iter % every == 0 and self.saved()
         if self.solver.iter and not written and self.watch.poisoned is None:

@@ -171,38 +171,50 @@ def choose(net: str, sample: bool = False) -> Choice:
     return Choice(found[0], found[1:])
 
 
-def find(net: str, sample: bool = False) -> Path:
+def find(net: str, sample: bool = False, any_weights: bool = False) -> Path:
     """The net's weights. Prints which are taken, why, what else is there, and a known checksum.
 
-    Raises FileNotFoundError that lists every path looked for and says how to get the file.
+    Raises FileNotFoundError that lists every path looked for and says how to get the file, and
+    ValueError as `check`.
     """
     choice = choose(net, sample)
     print(f"{net}: {choice}", flush=True)
-    check(choice.taken.path)
+    check(choice.taken.path, any_weights)
     return choice.taken.path
 
 
-def given_or_found(path: Path | None, net: str, sample: bool = False) -> Path:
+def given_or_found(
+    path: Path | None, net: str, sample: bool = False, any_weights: bool = False
+) -> Path:
     """The file given on a command line, which must exist, or the one found by name."""
     if path is None:
-        return find(net, sample)
+        return find(net, sample, any_weights)
     if not path.is_file():
         how = how_to_get(net, sample)
         raise FileNotFoundError(f"no weights file {path.absolute()}\n{how}")
-    check(path)
+    check(path, any_weights)
     return path.resolve()
 
 
-def check(path: Path) -> None:
-    """Print whether a file of a published name has the published sha1; nothing for other names."""
+def check(path: Path, any_weights: bool = False) -> None:
+    """Print that a file of a published name has the published sha1; nothing for other names.
+
+    ValueError if it has another; a warning with `any_weights`.
+    """
     wanted = SHA1.get(Path(path).name)
     if wanted is None:
         return
     found = sha1_of(path)
     if found == wanted:
         print(f"{path}: sha1 {wanted}, as published")
-    else:
-        print(f"warning: {path}: sha1 is {found}, the published file's is {wanted}")
+        return
+    differs = f"{path}: sha1 is {found}, the published file's is {wanted}"
+    if not any_weights:
+        raise ValueError(
+            f"{differs}: it was cut short, or is another file under that name. Fetch it again (fcn get), or "
+            "rename it; --any-weights (any_weights=True in Python) takes it as it is"
+        )
+    print(f"warning: {differs}")
 
 
 def sha1_of(path: Path) -> str:

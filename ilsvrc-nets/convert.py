@@ -11,6 +11,7 @@ from pathlib import Path
 
 import caffe
 from fcn import models, surgery, weights
+from fcn.options import any_file
 
 
 def main() -> int:
@@ -19,12 +20,13 @@ def main() -> int:
     parser.add_argument("weights", nargs="?", type=Path, metavar="FILE", help="(found by name)")
     parser.add_argument("--model", choices=["vgg16", "alexnet"], default="vgg16")
     parser.add_argument("--sample", action="store_true", help="the embedded task's classifier")
+    any_file.add_option(parser)
     args = parser.parse_args()
     if args.sample and args.model != "vgg16":
         parser.error("the embedded task has a vgg16 only")
     source = f"{models.CLASSIFIERS}/{args.model}"
     try:
-        file = weights.given_or_found(args.weights, source, args.sample)
+        file = weights.given_or_found(args.weights, source, args.sample, args.any_weights)
         converted = convert(source, file, args.sample)
     except (FileNotFoundError, ValueError) as error:
         print(f"convert.py: {error}", file=sys.stderr)

@@ -26,8 +26,18 @@ CODE = [name for name in PYTHON if name.startswith(("caffe/", "fcn/"))]
 # The engine's floors, from the ground up: a module imports from its own floor and from those below.
 FLOORS = [
     (
-        *("proto", "names", "c_math", "glog", "context", "timer"),
-        *("arguments", "background", "layer_functions", "named", "one_thread", "views"),
+        *("proto", "names", "c_math", "glog", "context", "timer", "machine_memory"),
+        *(
+            "arguments",
+            "background",
+            "layer_functions",
+            "named",
+            "launch",
+            "one_thread",
+            "python_modules",
+            "views",
+            "workers",
+        ),
     ),
     ("files", "graph", "net_spec", "coord_map", "layout", "svg", "draw", "io", "kernels"),
     ("permutohedral", "crf"),
@@ -35,11 +45,12 @@ FLOORS = [
     ("layer", "filler"),
     ("files.weights",),  # of a net's layers
     ("layers",),
-    ("topology", "unknown_layers", "build"),
+    ("topology", "unknown_layers", "own_layers", "build"),
     ("running",),
     ("arrays", "net_face", "net_files", "net"),
     ("diagnosis", "learnable"),
-    ("gradients", "smoothed_loss", "lr_policy", "solver_nets", "solver", "updates"),
+    ("testing",),
+    ("gradients", "resuming", "smoothed_loss", "lr_policy", "solver_nets", "solver", "updates"),
     ("classifier", "detector", "confusion", "nccl", "pycaffe"),
     ("exporting", "importing"),
     ("public",),
@@ -164,6 +175,7 @@ def test_c_files_are_short_and_there_are_no_utils():
 
 # Methods that say the same wherever they stand; their class says it once (Layer, Hooks, Kernel, ...)
 INHERITED = {
+    *("resume_state", "resume_from", "position_state", "go_to"),
     *("means", "setup", "reshape", "forward", "backward", "forward_window", "forward_fused"),
     *("affected_window", "aliases_bottom", "fuses", "is_identity", "forget_weights"),
     *("derived_weights", "workspace", "multiply_adds", "allow_force_backward"),

@@ -82,16 +82,20 @@ def device_name(gpu: int) -> str:
     return torch.cuda.get_device_name(gpu)
 
 
-def require_gpu(gpu: int, asked_by: str) -> None:
-    """RuntimeError, with what asks for the GPU and the way out, unless PyTorch sees it."""
+def require_gpu(gpu: int, asked_by: str) -> bool:
+    """RuntimeError, with what asks for the GPU and the way out, unless PyTorch sees it.
+
+    False, with a warning, where the environment lets the CPU compute instead.
+    """
     from .. import context
 
     try:
-        context.require_gpu(gpu)
+        return context.require_gpu(gpu)
     except RuntimeError as error:
         raise RuntimeError(
             f"GPU {gpu} is wanted ({asked_by}), PyTorch sees {_device_count()} GPUs: state solver_mode: CPU "
-            "in the solver, leave out -gpu, or install a CUDA build of torch and its driver"
+            "in the solver, leave out -gpu, or install a CUDA build of torch and its driver; "
+            "CAFFE_GPU_FALLBACK=cpu in the environment lets the CPU compute"
         ) from error
 
 
@@ -109,11 +113,10 @@ def choose_device(flags: SimpleNamespace, lines: SourceLines) -> None:
     gpus = gpu_numbers(flags.gpu)
     for unused in reversed(gpus[1:]):
         info(f"caffe.cpp:{lines.unused}", f"Not using GPU #{unused} for single-GPU function")
-    if not gpus:
+    if not gpus or not require_gpu(gpus[0], "-gpu"):
         info(f"caffe.cpp:{lines.cpu}", "Use CPU.")
         caffe.set_mode_cpu()
         return
-    require_gpu(gpus[0], "-gpu")
     info(f"caffe.cpp:{lines.gpu}", f"Use GPU with device ID {gpus[0]}")
     if lines.name:
         info(f"caffe.cpp:{lines.name}", f"GPU device name: {device_name(gpus[0])}")

@@ -45,7 +45,10 @@ def _mean(path: str, datums: Iterable[caffe_pb2.Datum]) -> tuple[np.ndarray, int
     for datum in datums:
         if total is None and datum.encoded:
             info("compute_image_mean.cpp:59", "Decoding Datum")
-        picture = decode_picture(datum.data) if datum.encoded else datum_to_array(datum)
+        try:
+            picture = decode_picture(datum.data) if datum.encoded else datum_to_array(datum)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path}: record {count}: {error}") from error
         if total is None:
             info("compute_image_mean.cpp:71", "Starting iteration")
             total = np.zeros(picture.shape)

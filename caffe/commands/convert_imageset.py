@@ -49,13 +49,14 @@ def convert_imageset(argv: Sequence[str]) -> int:
     found = (_record(i, root, *picture, flags) for i, picture in enumerate(pictures))
     with database.create(flags.backend, target) as put:
         done = _store(put, (record for record in found if record), flags.check_size)
+        if not done:
+            text = f"{target}: no picture of {listing} could be read in folder '{root}'"
+            raise ValueError(text)
     if done % _BATCH:
         info("convert_imageset.cpp:153", f"Processed {done} files.")
     if done < len(pictures):
         missing = f"{len(pictures) - done} of {len(pictures)} pictures"
         warning("convert_imageset.cpp:130", f"{missing} could not be read and are left out")
-    if not done:
-        raise ValueError(f"{target}: no picture of {listing} could be read in folder '{root}'")
     return 0
 
 

@@ -16,7 +16,8 @@ def device_query(argv: Sequence[str]) -> int:
     if flags.gpu and not gpus:
         raise RuntimeError("PyTorch sees no GPU")
     for gpu in gpus:
-        require_gpu(gpu, "-gpu")
+        if not require_gpu(gpu, "-gpu"):
+            continue
         known = torch.cuda.get_device_properties(gpu)
         rows = {
             "Device id": gpu,

@@ -6,19 +6,20 @@ from collections.abc import Sequence
 
 from .flags import ArgumentParser, UsageError
 
-SKELETON = '''"""{name}, as a Python layer. This file is {module}.py beside the prototxt, where the layer is
+SKELETON = '''"""{name}, as a Python layer: {module}.py, beside your script, on PYTHONPATH
+or in a folder given to caffe.allow_python_layers. In the prototxt the layer is
 
     layer {{
       name: "..."
-      type: "Python"
+      type: "{name}"
       bottom: "..."
       top: "..."
-      python_param {{
-        module: "{module}"
-        layer: "{name}"
-        param_str: "{{'factor': 2.0}}"
-      }}
+      {block} {{ factor: 2.0 }}
     }}
+
+Import this module before the net is built; for the caffe command, and for other processes, name it in
+the environment, CAFFE_LAYERS={module}. Or write type: "Python", with
+python_param {{ module: "{module}" layer: "{name}" param_str: "{{'factor': 2.0}}" }}.
 """
 
 import ast
@@ -26,6 +27,7 @@ import ast
 import caffe
 
 
+@caffe.register_layer("{name}")
 class {name}(caffe.Layer):
     """y = factor * x, until you write what it is. A bottom's `data` and `diff` are NumPy arrays."""
 
@@ -35,7 +37,7 @@ class {name}(caffe.Layer):
         """Called once. Learned parameters: self.blobs.add_blob(3, 4); self.blobs[0].data[...] = 0."""
         if len(bottom) != 1 or len(top) != 1:
             raise ValueError(f"{name}: one bottom and one top, got {{len(bottom)}} and {{len(top)}}")
-        settings = ast.literal_eval(self.param_str or "{{}}")
+        settings = self.settings or ast.literal_eval(self.param_str or "{{}}")
         self.factor = settings.get("factor", 1.0)
 
     def reshape(self, bottom, top):
@@ -53,7 +55,7 @@ class {name}(caffe.Layer):
 
 
 def new_layer(argv: Sequence[str]) -> int:
-    """Print a Python layer to fill in, and the lines that name it in a prototxt."""
+    """Print a Python layer to fill in, registered for a type of that name."""
     parser = ArgumentParser("caffe new_layer", description=new_layer.__doc__)
     parser.add_argument("name", help="the layer's class, such as CenterLoss")
     name = parser.parse_args(argv).name
@@ -66,4 +68,5 @@ def new_layer(argv: Sequence[str]) -> int:
 def skeleton(name: str) -> str:
     """The text of a module with a Python layer of that name."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+", name) or [name]
-    return SKELETON.format(name=name, module="_".join(words).lower() + "_layer")
+    stem = "_".join(words).lower()
+    return SKELETON.format(name=name, module=f"{stem}_layer", block=f"{stem}_param")

@@ -1,6 +1,8 @@
 """`caffe train`: train or finetune a model (tools/caffe.cpp)."""
 
+import os
 import signal
+import sys
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +25,13 @@ def train(argv: Sequence[str]) -> int:
     param = read.read_solver(flags.solver)
     param.train_state.level = flags.level
     param.train_state.stage.extend(stages(flags))
-    _choose_device(flags, param)
+    gpus = _gpus(flags, param)
+    if len(gpus) > 1 and not caffe.workers.started_together():
+        info("caffe.cpp:214", f"Using GPUs {', '.join(map(str, gpus))}")
+        return caffe.workers.launch([sys.executable, "-m", "caffe", "train", *argv], len(gpus))
+    if caffe.workers.started_together():
+        caffe.workers.join()
+    _choose_device(gpus, param)
     caffe.set_precision(flags.precision)
     if flags.weights:
         param.weights.append(flags.weights)
@@ -39,6 +47,12 @@ def train(argv: Sequence[str]) -> int:
         elif names := caffe.learnable.alike(solver.net):
             warning("learnable:0", f"{flags.solver}: {caffe.learnable.alike_sentence(names)}")
         Trace(solver)
+        if caffe.workers.started_together():
+            together = caffe.NCCL(solver)
+            together.bcast()
+            solver.add_callback(together)
+            if param.layer_wise_reduce:
+                solver.net.after_backward(together)
         info("caffe.cpp:239", "Starting Optimization")
         solver.solve()
     info("caffe.cpp:250", "Optimization Done.")
@@ -60,23 +74,27 @@ def _check(flags: SimpleNamespace) -> None:
     require_files([flags.snapshot, *flags.weights.split(",")])
 
 
-def _choose_device(flags: SimpleNamespace, param: caffe_pb2.SolverParameter) -> None:
-    """Compute where -gpu says, or else the solver (its default is GPU 0)."""
+def _gpus(flags: SimpleNamespace, param: caffe_pb2.SolverParameter) -> list[int]:
+    """The GPUs that -gpu names, or else the solver (its default is GPU 0); RuntimeError without them."""
     by_solver = not flags.gpu and param.solver_mode == caffe_pb2.SolverParameter.GPU
     gpus = [max(param.device_id, 0)] if by_solver else gpu_numbers(flags.gpu)
-    if len(gpus) > 1:
-        raise NotImplementedError(
-            f"-gpu {flags.gpu}: training on several GPUs is not available; give one GPU, and "
-            f"iter_size: {len(gpus)} in the solver for the same number of pictures an update"
-        )
+    if flags.gpu and not gpus:
+        raise RuntimeError("-gpu all: PyTorch sees no GPU")
+    asked_by = "the solver's solver_mode is GPU, Caffe's default" if by_solver else "-gpu"
+    return [gpu for gpu in gpus if require_gpu(gpu, asked_by)]
+
+
+def _choose_device(gpus: Sequence[int], param: caffe_pb2.SolverParameter) -> None:
+    """Compute on the one of these GPUs that is this worker's; on the CPU if there are none."""
     if not gpus:
-        if flags.gpu:
-            raise RuntimeError("-gpu all: PyTorch sees no GPU")
         info("caffe.cpp:197", "Use CPU.")
         caffe.set_mode_cpu()
         return
-    gpu = gpus[0]
-    require_gpu(gpu, "the solver's solver_mode is GPU, Caffe's default" if by_solver else "-gpu")
+    gpu = (
+        gpus[caffe.workers.local_rank() % len(gpus)]
+        if caffe.workers.started_together()
+        else gpus[0]
+    )
     info("caffe.cpp:204", f"Using GPUs {gpu}")
     info("caffe.cpp:209", f"GPU {gpu}: {device_name(gpu)}")
     param.device_id = gpu
@@ -117,7 +135,7 @@ class Trace:
         self.write()
         if broken := caffe.diagnosis.not_finite(self.solver.net):
             of = len(self.solver.net.params)
-            stem = f"{self.solver.param.snapshot_prefix}_iter_{self.solver.iter}"
+            stem = f"{os.fsdecode(self.solver.param.snapshot_prefix)}_iter_{self.solver.iter}"
             warning(
                 "diagnosis:0",
                 f"snapshot {stem}: the weights of {len(broken)} of {of} layers are not finite "

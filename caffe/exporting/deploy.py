@@ -5,7 +5,8 @@ The result is a net of phase TEST, with an Input layer for each blob that comes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..files import read
@@ -28,6 +29,14 @@ Value = tuple[str, int]  # a blob's name, and how many layers have written it in
 
 class UnknownSize(ValueError):
     """The size of what comes in is stated nowhere."""
+
+
+class InTheWay(ValueError):
+    """A layer that cannot be exported stands in the middle of a net; `before` are its bottoms."""
+
+    def __init__(self, text: str, before: Sequence[str]) -> None:
+        super().__init__(text)
+        self.before = before
 
 
 class NothingLeft(ValueError):
@@ -93,8 +102,22 @@ def of_file(
     param = read.read_net(path, lenient=True)
     param.state.phase = caffe_pb2.TEST
     layers = filter_net(param).layer
-    known = {blob: shape for layer in layers for blob, shape in _stated(layer)}
-    part = of_layers(param.name, layers, known | dict(shapes or {}), inputs, outputs)
+    known: dict[str, Sequence[int]] = {b: shape for x in layers for b, shape in _stated(x)}
+    made = {top for layer in layers for top in layer.top}
+    everything = {top for layer in param.layer for top in layer.top}
+    absent = everything - made
+    for blob in shapes or ():
+        if blob not in everything:
+            raise ValueError(f"{path}: no blob '{blob}' in the net{did_you_mean(blob, everything)}")
+    known |= dict(shapes or {})
+    inputs = list(inputs)
+    for blob in set(inputs).intersection(everything).difference(known):
+        with contextlib.suppress(
+            ValueError
+        ):  # it stays unknown where what is before cannot be built
+            before = of_layers(param.name, layers, known, outputs=[blob], absent=absent)
+            known[blob] = list(Net.from_param(before.param).blobs[blob].shape)
+    part = of_layers(param.name, layers, known, inputs, outputs, absent)
     net = Net.from_param(part.param)
     if weights is not None:
         net.copy_from(weights)
@@ -120,10 +143,12 @@ def of_layers(
     shapes: Mapping[str, Sequence[int]],
     inputs: Iterable[str] = (),
     outputs: Iterable[str] = (),
+    absent: Collection[str] = (),
 ) -> Part:
     """The exported part of a net's layers.
 
-    `shapes` holds the shape of every blob that comes in. Raises ValueError where a layer in the
+    `shapes` holds the shape of every blob that comes in; `absent` are the blobs that layers of another
+    phase make, such as the data of a net for training alone. Raises ValueError where a layer in the
     middle cannot be exported, and for names that no blob has.
     """
     steps = _trace(layers)
@@ -131,6 +156,7 @@ def of_layers(
     given = {_known(blob, last) for blob in inputs}
     asked = [_known(blob, last) for blob in outputs]
     sort = _Sorted(steps, given, whole=not given and not asked)
+    sort.sources += [v for step in steps for v in step.reads if v[0] in absent]
     wanted = asked or sort.ends()
     needed = _reach(steps, wanted, sort)
     read = {value for step in needed for value in step.reads} | set(wanted)
@@ -186,7 +212,7 @@ class _Sorted:
     def __init__(self, steps: Sequence[Step], given: set[Value], whole: bool) -> None:
         """`given` are the values that come in. With `whole`, a layer that cannot be exported and that
         others read is an error."""
-        self.steps = steps
+        self.steps, self.given = steps, given
         self.kept: set[int] = set()
         self.sources: list[Value] = []  # what layers without bottoms make
         self.lost: dict[Value, Step] = {}  # value -> the layer for whose sake there is none
@@ -205,7 +231,7 @@ class _Sorted:
                 lost = step
                 self._cut(step, why)
             elif lost and lost.param.type == "Python" and whole:
-                raise ValueError(self.in_the_way(lost, step))
+                raise self.in_the_way(lost, step)
             elif lost:
                 self._cut(step, f"reads what {lost.param.name} made, which is left out")
             else:
@@ -216,29 +242,42 @@ class _Sorted:
         self.cuts.append(Cut(step.param.name, step.param.type, why))
 
     @staticmethod
-    def in_the_way(lost: Step, reader: Step) -> str:
-        """The text of the error for a layer that cannot be exported, with others behind it."""
+    def in_the_way(lost: Step, reader: Step) -> InTheWay:
+        """The error for a layer that cannot be exported, with others behind it."""
         tops = ", ".join(blob for blob, _ in lost.writes)
-        bottoms = ", ".join(blob for blob, _ in lost.reads)
-        return (
+        before = [blob for blob, _ in lost.reads]
+        return InTheWay(
             f"{describe(lost.param)} cannot be exported ({reasons.LEFT_OUT['Python']}), and "
             f"{describe(reader.param)} reads what it makes. Way out: export the part before it "
-            f"(outputs: {bottoms}) and the part behind it (inputs: {tops})"
+            f"(outputs: {', '.join(before)}) and the part behind it (inputs: {tops})",
+            before,
         )
 
     def ends(self) -> list[Value]:
-        """The values that become outputs: nobody reads them, or only who is left out."""
+        """The values that become outputs: nobody reads them, or only who is left out.
+
+        What a measure reads is one where there is no other: a loss for training alone beside it.
+        """
+        return self._ends(_JUDGED) or self._ends({})
+
+    def _ends(self, judges: Mapping[str, tuple[int, ...]]) -> list[Value]:
+        """The same, of layers that are left out those bottoms that `judges` states, or the first."""
         made = [v for step in self.steps if step.at in self.kept for v in step.writes]
-        unread, judged = dict.fromkeys(made), set()
+        unread = dict.fromkeys(made)
+        judged: set[Value] = set()
         for step in self.steps:
             left_out = step.at not in self.kept
-            indices = _JUDGED.get(step.param.type, (0,)) if left_out else ()
+            indices = judges.get(step.param.type, (0,)) if left_out else ()
             if left_out and step.param.type in ("Python", "HDF5Output", "MatWrite"):
                 indices = tuple(range(len(step.reads)))
             judged |= {v for k, v in enumerate(step.reads) if k in indices}
             for value in step.reads:
                 unread.pop(value, None)
-        inner = {v for step in self.steps if step.at in self.kept for v in step.reads}
+        alive, inner = {*unread, *judged}, set()  # inner: what is read on the way to an end
+        for step in reversed(self.steps):
+            if step.at in self.kept and alive.intersection(step.writes):
+                alive.update(step.reads)
+                inner.update(step.reads)
         return [v for v in dict.fromkeys(made) if v in unread or v in judged - inner]
 
 
@@ -246,7 +285,7 @@ def _reach(steps: Sequence[Step], wanted: Iterable[Value], sort: _Sorted) -> lis
     """The layers that the wanted values need, in order. ValueError where one cannot be exported."""
     values, found = set(wanted), []
     for step in reversed(steps):
-        if not values.intersection(step.writes):
+        if not values.intersection(step.writes) - sort.given:
             continue
         if step.at in sort.kept:
             found.append(step)

@@ -13,6 +13,7 @@ LEFT_OUT = {
     "BoxAnnotatorOHEM": "chooses regions for a training",
     "ContrastiveLoss": LOSS,
     "Data": DATA,
+    "DetectionEvaluate": "a measure, not a part of the net",
     "DummyData": DATA,
     "EuclideanLoss": LOSS,
     "HDF5Data": DATA,
@@ -34,10 +35,12 @@ LEFT_OUT = {
 # Class of a fork's layer -> why no target has a word for it: an error names it
 _LATTICE = "filters on a lattice of positions and colours, for which there are no operators"
 NO_WORD = {
+    "Accum": "joins maps of FlowNet2, whose other layers have no words",
     "AdaptiveBiasChannel": "for weakly labelled training",
     "BiasChannel": "for weakly labelled training",
     "CCNNCRF": _LATTICE,
     "Correlation": "products of shifted maps, hundreds of them",
+    "DataAugmentation": "learns the mean that it subtracts as it goes",
     "DeepLabCRF": _LATTICE,
     "DetectionOutput": "boxes that suppress each other: nearly equal scores would change all rows",
     "Downsample": "weighted means that pass by NaN",
@@ -56,17 +59,17 @@ def left_out(type_name: str) -> str:
     return LEFT_OUT.get(type_name) or (LOSS if "Loss" in type_name else "")
 
 
-def writer(writers: Mapping[str, Any], layer: Any, target: str) -> Any:
-    """The row of a layer in a target's table. ValueError where the target has no word for it.
+def writer(writers: Mapping[str, Any], step: Any, target: str) -> Any:
+    """The row of a layer (a deploy.Placed) in a target's table. ValueError where it has no word for it.
 
     A type to which forks gave several meanings has a class for each, and a row for each class.
     """
-    found = writers.get(type(layer).__name__)
+    found = writers.get(type(step.layer).__name__)
     if found is None:
-        why = NO_WORD.get(type(layer).__name__, "")
-        raise layer.error(
+        why = NO_WORD.get(type(step.layer).__name__, "")
+        raise step.layer.error(
             f"{target} has no word for this type{why and f' ({why})'}. Way out: export the part before "
-            f"it (outputs: {', '.join(layer.layer_param.bottom)}) and the part behind it (inputs: "
-            f"{', '.join(layer.layer_param.top)})"
+            f"it (outputs: {', '.join(step.bottoms)}) and the part behind it (inputs: "
+            f"{', '.join(step.tops)})"
         )
     return found

@@ -169,7 +169,5 @@ def write_pieces(path: Path, pieces: list[wire.Piece]) -> None:
             f"{MAX_BYTES}; write HDF5 instead (save_hdf5, snapshot_format: HDF5)"
         )
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        # No fsync, which takes as long as the writing: a crash of the process leaves the old file, and
-        # a file cut short by a power failure is refused as truncated when it is read.
         for piece in pieces:
             file.write(piece.data if isinstance(piece, np.ndarray) else piece)

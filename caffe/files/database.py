@@ -6,15 +6,18 @@ Caffe's databases map keys to serialized Datums.
 import contextlib
 import importlib
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any, TypeAlias
 
 from google.protobuf.message import DecodeError
 
-from ..glog import info
+from ..glog import error, info
 from ..proto import caffe_pb2
+from ..views import many
 from .lmdb_reader import LmdbFile
+from .wire import looks_like
 
 Record: TypeAlias = tuple[bytes, bytes]  # key, value
 
@@ -46,8 +49,8 @@ class Database:
             try:
                 yield kind.FromString(value)
             except DecodeError as error:
-                name = kind.DESCRIPTOR.name
-                raise ValueError(f"{self._path}: record {count} is no {name} ({error})") from error
+                name, hint = kind.DESCRIPTOR.name, looks_like(value)
+                raise ValueError(f"{self._path}: record {count} is no {name}{hint}") from error
 
 
 def _open_lmdb(path: str) -> LmdbFile:
@@ -90,7 +93,9 @@ def _import(backend: str, name: str) -> ModuleType:
 def create(backend: str, path: str) -> Iterator[Callable[[Iterable[Record]], None]]:
     """Make a database; yields a function that writes a list of records in one transaction.
 
-    ValueError for an unknown backend or a path that is taken, ImportError without the library.
+    ValueError for an unknown backend or a path that is taken, ImportError without the library,
+    OSError where it cannot be written. Of a block that raises before anything was written nothing
+    is left; else what is left is said.
     """
     name = _library_name(backend)
     if os.path.exists(path):
@@ -100,12 +105,30 @@ def create(backend: str, path: str) -> Iterator[Callable[[Iterable[Record]], Non
         raise ValueError(f"cannot make the database {path}: there is no folder {folder}")
     library = _import(backend, name)
     if backend == "lmdb":
-        database, put = library.open(path, map_size=_MAP_SIZE), _put_lmdb
+        database, put = library.open(os.fsencode(path), map_size=_MAP_SIZE), _put_lmdb
     else:
         database, put = library.DB(path, create_if_missing=True), _put_leveldb
     info(_OPENED[backend], f"Opened {backend} {path}")
-    with contextlib.closing(database):
-        yield lambda records: put(library, database, list(records))
+    written = 0
+
+    def write(records: Iterable[Record]) -> None:
+        nonlocal written
+        rows = list(records)
+        try:
+            put(library, database, rows)
+        except library.Error as problem:
+            raise OSError(f"cannot write {path}: {problem}") from problem
+        written += len(rows)
+
+    try:
+        with contextlib.closing(database):
+            yield write
+    except BaseException:
+        if written:
+            error("db.cpp:0", f"{path} is not complete: it holds {many(written, 'record')}")
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 def _put_lmdb(library: ModuleType, database: Any, records: list[Record]) -> None:

@@ -18,6 +18,11 @@ from ..names import as_text
 from .paths import Path, replacing, require_file
 from .stored import BlobValues, SolverState
 
+# what h5py raises for damaged files, and for a group where a dataset is wanted
+_DAMAGED = (
+    *(OSError, RuntimeError, KeyError, AttributeError, TypeError, IndexError, SystemError),
+    *(OverflowError, UnicodeDecodeError),
+)
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -85,7 +90,7 @@ def read_weights(path: Path) -> list[tuple[str, list[HDF5Blob | None]]]:
     layer that owns them. RuntimeError if the file cannot be opened, ValueError if it is damaged or
     holds no weights.
     """
-    file = _open(path)
+    file = open_file(path)
     with _errors_with_path(path):
         if "data" not in file:
             what = "a solver state, not weights" if "history" in file else "no group 'data' in it"
@@ -106,7 +111,7 @@ def _layer_blobs(path: Path, file: Any, name: str) -> list[HDF5Blob | None]:
 
 def read_state(path: Path) -> SolverState:
     """A solver state; errors as read_weights."""
-    file = _open(path)
+    file = open_file(path)
     with _errors_with_path(path):
         if "history" not in file:
             what = "weights, not a solver state" if "data" in file else "no group 'history' in it"
@@ -119,14 +124,49 @@ def read_state(path: Path) -> SolverState:
         return SolverState(iteration, learned_net, step, list(history))
 
 
-def _open(path: Path) -> Any:
+def open_file(path: Path) -> Any:
+    """An HDF5 file, opened for reading, which leads to no other file.
+
+    Its links to others, datasets that lie in others, and virtual ones are refused before anything is
+    read: they would read whatever they name. RuntimeError if there is no file, ValueError otherwise.
+    """
     require_file(path)
     if not is_hdf5(path):
         raise ValueError(f"{path}: no HDF5 file, by its content; a binary .caffemodel by mistake?")
     try:
-        return h5py_library().File(path, "r")
-    except OSError as error:
-        raise ValueError(f"{path}: damaged HDF5 file ({error})") from None
+        file = h5py_library().File(path, "r")
+        elsewhere = _elsewhere(file)
+    except _DAMAGED as error:
+        raise ValueError(f"{path}: damaged or foreign HDF5 file ({error})") from None
+    if elsewhere:
+        file.close()
+        raise ValueError(
+            f"{path}: {elsewhere} lies in another file, which is not followed: copy it into this one "
+            "(h5repack does)"
+        )
+    return file
+
+
+def _elsewhere(file: Any) -> str:
+    """The first name in a file under which something lies in another file; "" if there is none."""
+    h5py = h5py_library()
+    links: list[tuple[bytes, Any]] = []
+    # an exception inside of a visit would come out as another: only collected here
+    file.id.links.visit(lambda name, info: links.append((name, info)), info=True)
+    for name, info in links:
+        hard = info.type == h5py.h5l.TYPE_HARD  # a soft link's goal is visited under its own name
+        if info.type == h5py.h5l.TYPE_EXTERNAL or (hard and _is_outside(h5py, file, name)):
+            return as_text(name)
+    return ""
+
+
+def _is_outside(h5py: Any, file: Any, name: bytes) -> bool:
+    """Whether an object is a dataset whose values are in other files."""
+    thing = h5py.h5o.open(file.id, name)
+    if not isinstance(thing, h5py.h5d.DatasetID):
+        return False
+    made = thing.get_create_plist()
+    return bool(made.get_external_count()) or made.get_layout() == h5py.h5d.VIRTUAL
 
 
 @contextlib.contextmanager
@@ -134,7 +174,7 @@ def _errors_with_path(path: Path) -> Iterator[None]:
     """Turn h5py's errors while reading into ValueError with the path."""
     try:
         yield
-    except (OSError, KeyError, AttributeError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise ValueError(f"{path}: damaged or foreign HDF5 file ({error})") from None
 
 

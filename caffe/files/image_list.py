@@ -1,9 +1,9 @@
 """Lists of pictures: a path and a label a line, as ImageData and convert_imageset read them."""
 
-from .paths import Path
+from . import allowed
 
 
-def read_image_list(path: Path) -> list[tuple[str, int]]:
+def read_image_list(path: str) -> list[tuple[str, int]]:
     """(path of a picture, its label) a line; the label stands behind the last blank.
 
     Empty lines are skipped. OSError if the list cannot be opened, ValueError, naming the line, for
@@ -11,7 +11,7 @@ def read_image_list(path: Path) -> list[tuple[str, int]]:
     """
     pictures = []
     # a name that is not UTF-8 is kept as it is, for the file system to find
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+    with open(allowed.to_read(path), encoding="utf-8", errors="surrogateescape") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue

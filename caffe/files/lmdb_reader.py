@@ -11,6 +11,8 @@ import os
 import struct
 from collections.abc import Iterator
 
+from .paths import require_regular
+
 _MAGIC, _VERSION = 0xBEEFC0DE, 1
 _BRANCH, _LEAF = 0x01, 0x02  # flags of a page
 _BIG, _NOT_PLAIN = 0x01, 0x06  # flags of a record: in pages of its own; a database or duplicates
@@ -32,6 +34,7 @@ class LmdbFile:
 
     def __init__(self, path: str) -> None:
         self._path = os.path.join(path, "data.mdb") if os.path.isdir(path) else path
+        require_regular(self._path)
         with open(self._path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size < _HEAD.size + _META.size:
@@ -59,13 +62,17 @@ class LmdbFile:
 
     def records(self) -> Iterator[tuple[bytes, bytes]]:
         """(key, value) of all records, in the order of their keys. ValueError where it is damaged."""
-        count = 0
+        count = read = 0
+        most = len(self._bytes) // self._page_size
         pages: list[Iterator[int]] = [iter([self._root] if self._root != _NO_PAGE else [])]
         while pages:
             number = next(pages[-1], None)
             if number is None:
                 pages.pop()
                 continue
+            read += 1
+            if read > most:
+                raise self._damaged(f"its tree has more than the file's {most} pages")
             flags, nodes = self._nodes(number)
             if flags & _BRANCH and len(pages) < _DEEPEST:
                 pages.append(iter([self._child(node) for node in nodes]))

@@ -10,7 +10,7 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from ..names import did_you_mean
+from ..names import as_text, did_you_mean
 from .tokens import END, ParseError, Tokens
 
 _ESCAPE = re.compile(
@@ -25,6 +25,7 @@ _INTEGERS = {
     FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
     FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
 }
+_NAMES = {"name", "type", "top", "bottom", "stage", "not_stage", "input"}
 _BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
 
 
@@ -50,6 +51,7 @@ class _Parser(Tokens):
     def __init__(self, text: str, name: str, lenient: bool) -> None:
         self.lenient = lenient
         self.layer: Any = None  # the layer that is being read
+        self.path: list[str] = []  # the blocks within it that are being read
         super().__init__(text, name)
 
     def _not_in_schema(self, reason: str, at: int) -> None:
@@ -57,6 +59,12 @@ class _Parser(Tokens):
         if not self.lenient or self.layer is None:
             self.fail(reason, at)
         self.layer.unread.append(self.located(reason, at))
+
+    def _keep(self, text: str) -> None:
+        """Note in the layer what it states beyond the schema, within the blocks around it."""
+        for block in reversed(self.path):
+            text = f"{block} {{ {text} }}"
+        self.layer.unread_text.append(as_text(text))
 
     # -- messages --
 
@@ -83,9 +91,13 @@ class _Parser(Tokens):
         at = self.token[2]
         name = self.value(("ident",), "a field's name")
         if name not in fields:
-            hint = did_you_mean(name, fields)
+            ending = "_param" if name.endswith("_param") else ""  # which likens all blocks
+            alike = [known.removesuffix(ending) for known in fields if known.endswith(ending)]
+            hint = did_you_mean(name.removesuffix(ending), alike, f"; did you mean '{{}}{ending}'?")
+            hint = _of_another_file(message.DESCRIPTOR, name) or hint
             self._not_in_schema(f"{message.DESCRIPTOR.name} has no field '{name}'{hint}", at)
-            self._skip_value()
+            end = self._skip_value()
+            self._keep(self.text[at:end])
             return
         field, repeated = fields[name]
         if not repeated and message.HasField(name):
@@ -104,16 +116,20 @@ class _Parser(Tokens):
         if not self.take(";"):
             self.take(",")
 
-    def _skip_value(self) -> None:
-        """Go past the value of a field: one token, strings side by side, or all within brackets."""
+    def _skip_value(self) -> int:
+        """Go past the value of a field: one token, strings side by side, or all within brackets.
+
+        Returns where it ends.
+        """
         self.take(":")
-        depth = 0
+        depth, end = 0, self.end
         while self.token is not END:
             kind, text, _ = self.token
             opens = kind == "symbol" and text in "{<["
             closes = kind == "symbol" and text in "}>]"
             if closes and not depth:
                 break
+            end = self.end
             self.next()
             depth += opens - closes
             more = text == "-" or kind == "string" and self.token[0] == "string"
@@ -121,6 +137,7 @@ class _Parser(Tokens):
                 break
         if not self.take(";"):
             self.take(",")
+        return end
 
     def _one(self, message: Any, field: FieldDescriptor, repeated: bool) -> None:
         """Set a field, or append to it, from one value."""
@@ -130,16 +147,20 @@ class _Parser(Tokens):
             else:
                 inner = getattr(message, field.name)
                 inner.SetInParent()
-            outer = self.layer
+            outer = self.layer, self.path
             if "unread" in field.message_type.fields_by_name:
-                self.layer = inner
+                self.layer, self.path = inner, []
+            else:
+                self.path = [*self.path, field.name]
             self._message(inner)
-            self.layer = outer
+            self.layer, self.path = outer
             return
         value = self._scalar(field)
         if value is None:
             return
-        if repeated:
+        if field.type == FieldDescriptor.TYPE_STRING:
+            set_string(message, field, value)
+        elif repeated:
             getattr(message, field.name).append(value)
         else:
             setattr(message, field.name, value)
@@ -206,11 +227,11 @@ class _Parser(Tokens):
         elif value is None:
             known = ", ".join(field.enum_type.values_by_name)
             self._not_in_schema(f"'{field.name}' is one of {known}, got {text}", at)
+            self._keep(f"{field.name}: {text}")
         return value.number if value else None
 
     def _string(self, field: FieldDescriptor) -> str | bytes:
-        """Adjacent strings, joined."""
-        at = self.token[2]
+        """Adjacent strings, joined; bytes that are not UTF-8 are lone surrogates."""
         pieces: list[bytes] = []
         while self.token[0] == "string" or not pieces:
             start = self.token[2]
@@ -218,10 +239,7 @@ class _Parser(Tokens):
         value = b"".join(pieces)
         if field.type == FieldDescriptor.TYPE_BYTES:
             return value
-        try:
-            return value.decode("utf-8")
-        except UnicodeDecodeError:
-            self.fail(f"'{field.name}' is not UTF-8 text: {value!r}", at)
+        return value.decode("utf-8", "surrogateescape")
 
     def _unescape(self, text: str, at: int) -> bytes:
         """The bytes that a string with escape sequences stands for."""
@@ -240,6 +258,46 @@ class _Parser(Tokens):
             return _ESCAPE.sub(byte, text).encode("utf-8", "surrogateescape")
         except UnicodeEncodeError as error:
             self.fail(f"no character: {error.object[error.start]!r}", at)
+
+
+# a kind of file -> the other, which is taken for it
+_OTHER_FILES = {"NetParameter": "SolverParameter", "SolverParameter": "NetParameter"}
+_READERS = {
+    "NetParameter": "a net: caffe.Net reads it",
+    "SolverParameter": "a solver: caffe.get_solver reads it",
+}
+
+
+def _of_another_file(descriptor: Any, name: str) -> str:
+    """Says that a net was given for a solver, or the other way round; empty if neither has the field."""
+    other = _OTHER_FILES.get(descriptor.name, "")
+    message = descriptor.file.message_types_by_name.get(other)
+    known = message is not None and name in message.fields_by_name
+    return f"; {other} has it, so this file is {_READERS[other]}" if known else ""
+
+
+def set_string(message: Any, field: Any, text: str) -> None:
+    r"""Set a string field, or append to it. To Caffe strings are bytes, of any encoding.
+
+    Protobuf holds UTF-8. Of other bytes names of layers and blobs are made printable, as those of
+    weights are (\x escapes); paths and all others are kept, and read as `bytes`: os.fsdecode.
+    """
+    if field.name in _NAMES:
+        text = as_text(text)
+    value = text.encode("utf-8", "surrogateescape")
+    if not _repeated(field):
+        message.ClearField(field.name)
+    key = field.number << 3 | 2  # a string's
+    message.MergeFromString(_varint(key) + _varint(len(value)) + value)
+
+
+def _varint(number: int) -> bytes:
+    """A number in protobuf's variable length."""
+    groups = []
+    while number >= 0x80:
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*groups, number])
 
 
 _cache: dict[str, dict[str, tuple[FieldDescriptor, bool]]] = {}

@@ -6,13 +6,13 @@ src/caffe/solvers/sgd_solver.cpp)
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..glog import info
-from . import hdf5, solverstate
+from . import allowed, hdf5, solverstate
 from .paths import Path, require_file
 from .stored import SolverState
 
@@ -20,11 +20,18 @@ if TYPE_CHECKING:
     from ..net import Net
 
 
+def stem_of(state: Path) -> str:
+    """What the names of a snapshot's files begin with, of the name of its solverstate."""
+    name = os.fspath(state)
+    return name[: name.rindex(".solverstate")] if ".solverstate" in name else name
+
+
 def check_writable(prefix: str, source: str) -> None:
-    """Raise ValueError unless files can be written to a snapshot_prefix.
+    """Raise ValueError unless files can be, and may be, written to a snapshot_prefix.
 
     The solver calls this before hours of training. `source` is the solver's file, for the error.
     """
+    require_allowed(prefix, source)
     folder = os.path.dirname(prefix) or "."
     try:
         with tempfile.TemporaryFile(dir=folder):
@@ -36,6 +43,14 @@ def check_writable(prefix: str, source: str) -> None:
         ) from error
 
 
+def require_allowed(prefix: str, source: str) -> None:
+    """Raise ValueError if a solver's file may not have files written at this snapshot_prefix."""
+    try:
+        allowed.to_write(prefix, os.path.dirname(os.path.abspath(source)))
+    except PermissionError as error:
+        raise ValueError(f"{source}: snapshot_prefix: {error}") from None
+
+
 def write(
     stem: str,
     net: "Net",
@@ -45,22 +60,25 @@ def write(
     *,
     as_hdf5: bool = False,
     write_diff: bool = False,
+    beside: Callable[[str], None] = lambda stem: None,
 ) -> None:
     """Write <stem>.caffemodel and <stem>.solverstate (or .caffemodel.h5 and .solverstate.h5).
 
-    Each file is written whole or not at all, the weights first, so a state never names weights that
-    are not there.
+    Each file is written whole or not at all, the state last, so that it never names weights that are
+    not there. `beside(stem)` writes what lies beside them.
     """
     if as_hdf5:
         model, state = stem + ".caffemodel.h5", stem + ".solverstate.h5"
         info("solver.cpp:474", f"Snapshotting to HDF5 file {model}")
         net.save_hdf5(model, write_diff)
+        beside(stem)
         info("sgd_solver.cpp:296", f"Snapshotting solver state to HDF5 file {state}")
         hdf5.write_state(state, iteration, model, current_step, history)
     else:
         model, state = stem + ".caffemodel", stem + ".solverstate"
         info("solver.cpp:464", f"Snapshotting to binary proto file {model}")
         net.save(model, write_diff)
+        beside(stem)
         info("sgd_solver.cpp:284", f"Snapshotting solver state to binary proto file {state}")
         solverstate.write_state(state, iteration, model, current_step, history)
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import NoReturn
 
+from ..names import as_text
+
 _TOKEN = re.compile(
     r"""(?P<ident>[A-Za-z_][A-Za-z0-9_]*)
       | (?P<integer>0[xX][0-9a-fA-F]+|0[0-9]+)
@@ -40,7 +42,7 @@ class Tokens:
         at = len(self.text.rstrip()) if at < 0 else at
         line = self.text.count("\n", 0, at) + 1
         column = at - self.text.rfind("\n", 0, at)
-        return f"{self.name}:{line}:{column}: {reason}"
+        return f"{self.name}:{line}:{column}: {as_text(reason)}"
 
     def next(self) -> None:
         """Go to the next token."""

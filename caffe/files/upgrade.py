@@ -10,6 +10,7 @@ from typing import Any
 
 from ..glog import info
 from ..proto import caffe_pb2
+from .prototxt import set_string
 from .spelling import respell_net, v2_name, v2_type
 from .upgrade_crop import upgrade_crops
 from .upgrade_v0 import upgrade_v0
@@ -105,6 +106,7 @@ def _v2_layer(old: Any, new: Any) -> None:
     elif old.HasField("other_type"):
         new.type = v2_name(old.other_type)
     new.unread.extend(old.unread)
+    new.unread_text.extend(old.unread_text)
     lists = {"name": old.param, "share_mode": old.blob_share_mode}
     lists |= {"lr_mult": old.blobs_lr, "decay_mult": old.weight_decay}
     for field, values in lists.items():
@@ -186,9 +188,10 @@ def upgrade_snapshot_prefix(
 
     Without a prefix it is that path less its ending; a folder is joined with the file's stem.
     """
-    stem = os.path.splitext(path)[0]
+    prefix, stem = os.fsdecode(param.snapshot_prefix), os.path.splitext(path)[0]
+    field = param.DESCRIPTOR.fields_by_name["snapshot_prefix"]
     if not param.HasField("snapshot_prefix"):
-        param.snapshot_prefix = stem
-    elif os.path.isdir(param.snapshot_prefix):
-        param.snapshot_prefix = os.path.join(param.snapshot_prefix, os.path.basename(stem))
+        set_string(param, field, stem)
+    elif os.path.isdir(prefix):
+        set_string(param, field, os.path.join(prefix, os.path.basename(stem)))
     return param

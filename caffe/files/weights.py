@@ -11,6 +11,7 @@ from typing import Any
 from ..blob import Blob
 from ..glog import warning
 from ..layer import MEANINGS, Layer, describe
+from ..names import as_text
 from ..proto import caffe_pb2
 from . import caffemodel, hdf5
 from .paths import Path, require_file
@@ -75,20 +76,22 @@ def _fill(layers: Sequence[Layer], shared: Shared, stored: StoredWeights, path: 
     if misfits:
         raise ValueError(f"{path}: {_misfits_in_words(layers, misfits, stored)}")
     for i, blobs in pairs:
-        for target, source in zip(layers[i].blobs, blobs):
-            if source is None:  # HDF5 stores a shared weight once, with the layer that owns it
+        for k, (target, source) in enumerate(zip(layers[i].blobs, blobs)):
+            # HDF5 stores a shared weight once, with the layer that owns it
+            if source is None or _stays(layers[i], k, source):
                 continue
             source.read_into(target.data)
             if source.has_diff:
                 source.read_diff_into(target.diff)
     report = _report(layers, shared, pairs, stored, path)
     if own_names and not any(blobs for _, blobs in pairs):
-        names = ", ".join(name for name, blobs in stored if blobs)
-        hint = "".join(f"; {mine} may be its {theirs}" for mine, theirs in report.proposed)
+        names = ", ".join(as_text(name) for name, blobs in stored if blobs)
+        mine = ", ".join(map(as_text, dict.fromkeys(own_names)))
+        hint = "".join(f"; {ours} may be its {theirs}" for ours, theirs in report.proposed)
         warning(
             "net.cpp:740",
             f"{path}: nothing was loaded: none of its layers with weights ({names}) "
-            f"has the name of one of the net's ({', '.join(dict.fromkeys(own_names))}){hint}",
+            f"has the name of one of the net's ({mine}){hint}",
         )
     return report
 
@@ -108,6 +111,7 @@ def _report(
         for i, blobs in pairs
         for k, (target, source) in enumerate(zip(layers[i].blobs, blobs))
         if source is not None and list(source.shape) != list(target.shape)
+        if not _stays(layers[i], k, source)
     ]
     own = [
         i for i, x in enumerate(layers) if any((i, k) not in shared for k in range(len(x.blobs)))
@@ -153,7 +157,7 @@ def _misfit(layer: Layer, shared: set[int], stored: Sequence[StoredBlob | None])
         if source is None:
             if i not in shared:
                 return f"{name}: parameter {i} is missing in the file"
-        elif not source.matches(target.shape):
+        elif not source.matches(target.shape) and i not in layer.keeps_its_shape:
             return (
                 f"{name}: parameter {i} has shape {list(target.shape)}, the file "
                 f"{list(source.shape)}: rename the layer to start it afresh; if only the axes "
@@ -162,6 +166,11 @@ def _misfit(layer: Layer, shared: set[int], stored: Sequence[StoredBlob | None])
                 f"other.params['{layer.layer_param.name}'][{i}].data.flat"
             )
     return None
+
+
+def _stays(layer: Layer, k: int, source: StoredBlob) -> bool:
+    """Whether a blob is left as it is, because the file's has another shape, which is allowed to it."""
+    return k in layer.keeps_its_shape and not source.matches(layer.blobs[k].shape)
 
 
 def _other_meanings(layer: Layer) -> str:
@@ -264,5 +273,6 @@ def _definition(layer: Layer) -> Any:
     """A layer's message without weights."""
     definition = caffe_pb2.LayerParameter()
     definition.CopyFrom(layer.layer_param)
-    definition.ClearField("blobs")
+    for field in ("blobs", "unread", "unread_text"):  # which no other Caffe knows
+        definition.ClearField(field)
     return definition

@@ -26,8 +26,20 @@ _SIGNATURES = [
     (b"PK", "a zip or .npz file (.npz and .pth: caffe.import_weights)"),
     (b"\x1f\x8b", "a gzip file"),
     (b"version https://git-lfs", "a Git LFS pointer; fetch the file it stands for"),
+    (b"\x93NUMPY", "a NumPy array (.npy; numpy.load reads it)"),
+    (b"\x89PNG", "a picture (PNG)"),
+    (b"\xff\xd8\xff", "a picture (JPEG)"),
+    (b"\x80\x02", "a pickle"),
     (b"<", "a web page"),
 ]
+
+
+def looks_like(start: bytes) -> str:
+    """What the beginning of a file that is none of Caffe's looks like, to end an error; or nothing."""
+    kind = next((kind for magic, kind in _SIGNATURES if start.startswith(magic)), None)
+    if kind is None and start and not any(b < 9 or 13 < b < 32 for b in start[:512]):
+        kind = "text (a prototxt?)"
+    return f"; it looks like {kind}" if kind else ""
 
 
 # -- reading --
@@ -83,11 +95,7 @@ class File:
 
     def fail(self, position: int, reason: str) -> NoReturn:
         """Raise ValueError: the file, the byte, the reason, and what kind of file this looks like."""
-        start = bytes(self.bytes[:512])
-        kind = next((kind for magic, kind in _SIGNATURES if start.startswith(magic)), None)
-        if kind is None and not any(b < 9 or 13 < b < 32 for b in start):
-            kind = "text (a prototxt?)"
-        hint = f"; it looks like {kind}" if kind and start else ""
+        hint = looks_like(bytes(self.bytes[:512]))
         raise ValueError(
             f"{self.path}: damaged or none of Caffe's, at byte {position}: {reason}{hint}"
         )

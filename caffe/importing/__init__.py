@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..files import weights
 from ..files.paths import Path, require_file
 from ..files.stored import CopyReport
+from ..glog import warning
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +54,14 @@ def plan(
     from . import match, read
 
     content = match.with_layout(net, read.read(path))
-    return content, match.pairs(net, content, path, by, names)
+    found = match.pairs(net, content, path, by, names)
+    if strided := match.strided_elsewhere(found):
+        warning(
+            "import_weights:0",
+            f"{path}: the weights fit, the net is another: torchvision's ResNets of 50 layers and more halve "
+            f"maps in a block's 3 x 3 layer, this one in {strided}: results will differ",
+        )
+    return content, found
 
 
 def is_caffes(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -70,14 +71,40 @@ def pairs(
         return _by_table(own, content, path, names)
     known = {key: target for target in own for key in (identifier(target.name), target.name)}
     named = [
-        Pair(stored, known.get(stored.name) or known[identifier(stored.name)])
+        _with_statistics(
+            stored, known.get(stored.name) or known[identifier(stored.name)], own, path
+        )
         for stored in content.layers
         if stored.name in known or identifier(stored.name) in known
     ]
     if by == "name" or by is None and 2 * len(named) >= len(content.layers):
         return named
     joined = any(s.is_batch_norm and "weight" in s.arrays for s in content.layers)
-    return _by_order(targets(net, joined), content, path)
+    own = targets(net, joined)
+    try:
+        return _by_order(own, content.layers, content, path, by)
+    except ValueError:
+        earlier = _shortcuts_first(content.layers)
+        if earlier == content.layers:
+            raise
+        with contextlib.suppress(ValueError):
+            return _by_order(own, earlier, content, path, by)
+        raise
+
+
+def _with_statistics(stored: Stored, target: Target, own: Sequence[Target], path: Path) -> Pair:
+    """A layer with the one of its name. Running statistics under the name of a Scale, as brocolli gives
+    it, go to the BatchNorm before that. ValueError where nothing takes them."""
+    if stored.is_batch_norm and len(target.layer.blobs) < 3:
+        before = next((each for each in own if each.scale is target.layer), None)
+        if before is None:
+            raise ValueError(
+                f"{path}: {stored.name} holds running statistics, which {target.name} of the net "
+                f"({target.layer.type}) does not take. Way out: by='order' (--by order), or names, a table "
+                "from the file's layers to the net's"
+            )
+        return Pair(stored, before)
+    return Pair(stored, target)
 
 
 def with_layout(net: Net, content: Content) -> Content:
@@ -113,10 +140,26 @@ def _by_table(
     return [Pair(stored[name], known[layer]) for name, layer in names.items()]
 
 
-def _by_order(own: Sequence[Target], content: Content, path: Path) -> list[Pair]:
+def _shortcuts_first(layers: list[Stored]) -> list[Stored]:
+    """The layers with torchvision's `downsample`, a block's shortcut, before the block's others, where
+    Caffe's ResNets have it."""
+    names = [layer.name for layer in layers]
+
+    def place(i: int) -> float:
+        block, shortcut, _ = names[i].partition("downsample.")
+        if not shortcut:
+            return i
+        return next(k for k, name in enumerate(names) if name.startswith(block)) - 0.5
+
+    return [layers[i] for i in sorted(range(len(layers)), key=place)]
+
+
+def _by_order(
+    own: Sequence[Target], layers: Sequence[Stored], content: Content, path: Path, by: str | None
+) -> list[Pair]:
     """One after the other, without layers whose shapes the other side does not have at all."""
-    mine = [t for t in own if any(fits(t, stored, content) for stored in content.layers)]
-    theirs = [s for s in content.layers if any(fits(t, s, content) for t in own)]
+    mine = [t for t in own if any(fits(t, stored, content) for stored in layers)]
+    theirs = [s for s in layers if any(fits(t, s, content) for t in own)]
     for i, (target, stored) in enumerate(zip(mine, theirs)):
         if not fits(target, stored, content):
             before = f" behind {mine[i - 1].name} and {theirs[i - 1].name}" if i else ""
@@ -133,7 +176,48 @@ def _by_order(own: Sequence[Target], content: Content, path: Path) -> list[Pair]
             f"{len(mine)} in the net, {len(theirs)} in the file. Way out: names, a table from the "
             "file's layers to the net's"
         )
+    if by is None and mine:
+        _check_same_net(own[: own.index(mine[-1])], mine, layers, theirs, path)
     return [Pair(stored, target) for stored, target in zip(theirs, mine)]
+
+
+def _check_same_net(
+    own: Sequence[Target],
+    mine: Sequence[Target],
+    layers: Sequence[Stored],
+    theirs: Sequence[Stored],
+    path: Path,
+) -> None:
+    """ValueError where both sides have layers without a counterpart before the last pair: of another net
+    the weights of some layers may fit by chance."""
+    names = {stored.name for stored in theirs}
+    last = next(i for i, stored in enumerate(layers) if stored.name == theirs[-1].name)
+    lacking = [target for target in own if target not in mine]
+    extra = [stored for stored in layers[:last] if stored.name not in names]
+    if lacking and extra:
+        raise ValueError(
+            f"{path}: by order and shape it is another net's: {lacking[0].name} of the net has "
+            f"{shapes_of(lacking[0])}, {extra[0].name} of the file {_stored_shapes(extra[0])}, and behind "
+            f"them others fit. Way out: by='order' (--by order) takes the {len(mine)} layers that do, or "
+            "names, a table from the file's layers to the net's"
+        )
+
+
+def strided_elsewhere(found: Sequence[Pair]) -> str:
+    """The first 1 x 1 layer with a stride that takes weights of torchvision's ResNets, which have strides in
+    3 x 3 layers and shortcuts; "" if there is none."""
+    if not any("downsample." in pair.stored.name for pair in found):
+        return ""
+    for stored, target in found:
+        array = stored.arrays.get("weight")
+        one = array is not None and array.ndim == 4 and array.shape[2:] == (1, 1)
+        if (
+            one
+            and "downsample." not in stored.name
+            and max(getattr(target.layer, "stride", [1])) > 1
+        ):
+            return target.name
+    return ""
 
 
 def fits(target: Target, stored: Stored, content: Content) -> bool:

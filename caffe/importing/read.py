@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..files import hdf5
+from ..files import hdf5, limits
 from ..files.paths import Path, require_file
 
 Items = list[tuple[str, np.ndarray]]
@@ -27,6 +27,8 @@ ROLES = {
     **dict.fromkeys(("num_batches_tracked", "N"), ""),  # no numbers of the net's
     "depthwise_kernel": "depthwise",
 }
+_DEPTH = 4  # of dictionaries in a checkpoint; one may hold itself
+_NOT_PLAIN = re.compile(r"Unsupported (?:global|class): (?:GLOBAL )?([\w.]+)")  # of torch.load
 _SHORT = re.compile(r"(.+)_(W|b|weights|biases|weight|bias|kernel)$")  # as in conv1_1_W
 
 
@@ -62,6 +64,8 @@ def read(path: Path) -> Content:
             if not layers:
                 raise ValueError(f"{path}: no arrays in it ({library})")
             return Content(library, layers, last)
+    if head.startswith(b"PK") and not zipfile.is_zipfile(path):
+        raise ValueError(f"{path}: cut off: a zip file, as .pth and .npz are, without its end")
     raise ValueError(
         f"{path}: not a state_dict of PyTorch, .npz, .safetensors or HDF5; what it is: caffe inspect"
     )
@@ -104,9 +108,14 @@ def _without_repeat(layer: str) -> str:
 
 def _state_dict(path: Path) -> tuple[Items, bool | None]:
     try:
+        if zipfile.is_zipfile(path):
+            limits.zipped(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
     except Exception as error:  # a dozen unrelated types, by what is wrong
-        text = str(error).partition("\n")[0]
+        wanted = _NOT_PLAIN.search(str(error))
+        text = f"it holds {wanted[1]}" if wanted else str(error).partition("\n")[0]
         raise ValueError(
             f"{path}: not a state_dict of PyTorch, and nothing else in such a file is run here: {text}; "
             "save it anew with torch.save(model.state_dict(), ...)"
@@ -119,25 +128,33 @@ def _state_dict(path: Path) -> tuple[Items, bool | None]:
     prefix = "module."  # of what trained on several GPUs
     if all(key.startswith(prefix) for key in found):
         found = {key.removeprefix(prefix): tensor for key, tensor in found.items()}
-    return [(key, tensor.float().numpy()) for key, tensor in found.items()], False
+    claimed = sum(4 * tensor.numel() for tensor in found.values())  # however little is stored
+    limits.require_plausible(path, claimed, f"{path}: what it holds")
+    try:
+        return [(key, tensor.detach().float().numpy()) for key, tensor in found.items()], False
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise ValueError(f"{path}: not plain tensors (sparse, quantized, ...): {error}") from None
 
 
-def _tensors(content: Any) -> dict[str, torch.Tensor] | None:
+def _tensors(content: Any, depth: int = 0) -> dict[str, torch.Tensor] | None:
     """The dictionary of tensors in what was saved: that itself, or an entry of a checkpoint."""
-    if not isinstance(content, Mapping):
+    if not isinstance(content, Mapping) or depth > _DEPTH:
         return None
     tensors = {str(k): v for k, v in content.items() if isinstance(v, torch.Tensor)}
     if tensors and len(tensors) == len(content):
         return tensors
-    inner = (_tensors(value) for value in content.values())
+    inner = (_tensors(value, depth + 1) for value in content.values())
     return next((found for found in inner if found), tensors or None)
 
 
 def _npz(path: Path) -> tuple[Items, bool | None]:
     try:
+        limits.zipped(path)
         with np.load(path, allow_pickle=False) as content:
             return [(key, content[key]) for key in content.files], None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # of NumPy, zipfile, zlib, and what reads the header
         raise ValueError(f"{path}: not a readable .npz file: {error}") from None
 
 
@@ -156,7 +173,8 @@ def _safetensors(path: Path) -> tuple[Items, bool | None]:
 
 def _hdf5(path: Path) -> tuple[Items, bool | None]:
     try:
-        with hdf5.h5py_library().File(path, "r") as file:
+        with hdf5.open_file(path) as file:
+            require_plausible(path, file)
             root = file.get("model_weights", file)
             if "layer_names" in root.attrs:
                 return list(_keras(root)), True
@@ -165,8 +183,20 @@ def _hdf5(path: Path) -> tuple[Items, bool | None]:
             numbered = [key for key in keys if "/vars/" in key]  # Keras 3
             items = [(key, root[key][()]) for key in sorted(numbered or keys, key=_natural)]
             return (_with_roles(items), True) if numbered else (items, None)
-    except (OSError, KeyError, RuntimeError) as error:
+    except (OSError, KeyError, RuntimeError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"{path}: damaged or foreign HDF5 file ({error})") from None
+
+
+def require_plausible(path: Path, file: Any) -> None:
+    """ValueError if an HDF5 file's datasets claim more than a file of its size may hold."""
+    sizes: list[int] = []
+
+    def add(key: str, item: Any) -> None:
+        if hasattr(item, "dtype"):
+            sizes.append(item.size * max(4, item.dtype.itemsize))
+
+    file.visititems(add)
+    limits.require_plausible(path, sum(sizes), f"{path}: what it holds")
 
 
 def _keras(root: Any) -> Iterator[tuple[str, np.ndarray]]:

@@ -14,7 +14,7 @@ Shapes = Mapping[str, Sequence[int]]
 
 # Kind of file -> (what it is called where it cannot be read, what reports on it)
 KINDS: dict[str, tuple[str, Callable[[str, Shapes], Report]]] = {
-    "archive": ("an archive", plain("an archive", "unpack it, and inspect what is in it")),
+    "archive": ("an archive", data.of_archive),
     "array": ("an array of NumPy", data.of_array),
     "caffemodel": ("a caffemodel", weights.of_caffemodel),
     "datum": ("a Datum", data.of_datum),

@@ -17,6 +17,20 @@ from .report import Report, count, listed, size
 _LOOKED_AT = 1000  # records of a database
 
 
+def of_archive(path: str, shapes: Mapping[str, Sequence[int]]) -> Report:
+    """Whole, to be unpacked, or cut off, to be had anew."""
+    if cut := kinds.is_cut_zip(path):
+        report = Report("a zip file that is cut off, as .pth and .npz are, too")
+        report.wrong.append("its end is missing, where its contents are listed")
+    else:
+        report = Report("an archive")
+    report.facts["size"] = f"{os.path.getsize(path):,} bytes"
+    report.next.append(
+        "download or copy it anew" if cut else "unpack it, and inspect what is in it"
+    )
+    return report
+
+
 def database(backend: str) -> Callable[[str, Mapping[str, Sequence[int]]], Report]:
     """What reports on a database of that kind."""
 

@@ -121,6 +121,12 @@ def _is_list(path: str, head: bytes) -> bool:
     return is_text(head) and bool(lines) and all(map(entry.fullmatch, lines))
 
 
+def is_cut_zip(path: str) -> bool:
+    """Whether a file begins as a zip file and has not its end."""
+    with open(path, "rb") as file:
+        return file.read(2) == b"PK" and not zipfile.is_zipfile(path)
+
+
 _TESTS: list[tuple[str, Test]] = [
     ("hdf5", lambda path, head: hdf5.is_hdf5(path)),
     ("lmdb", lambda path, head: head[16:20] == b"\xde\xc0\xef\xbe"),

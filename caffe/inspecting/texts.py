@@ -10,10 +10,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from .. import python_modules
 from ..commands.parse_log import read_log
 from ..exporting import deploy
 from ..files import read
-from ..layers.python import in_front_of_path
+from ..layer import LAYER_TYPES
+from ..layers.python import stand_in
 from ..net import Net
 from ..proto import caffe_pb2
 from .report import Report, count, listed, size
@@ -50,7 +52,9 @@ def of_net(path: str, shapes: Mapping[str, Sequence[int]]) -> Report:
     report.facts["of a fork"] = strange_types(kinds)
     report.missing += missing_files(net.layer, os.path.dirname(os.path.abspath(path)))
     _built(path, net, shapes, report)
-    unread = [(layer, text) for layer in net.layer for text in layer.unread]
+    # the settings of a type that is not built in are unknown, too
+    known = [layer for layer in net.layer if not layer.type or layer.type in LAYER_TYPES]
+    unread = [(layer, text) for layer in known for text in layer.unread]
     told = "".join(report.wrong)  # of a layer that is not built nothing is told yet
     report.wrong += [
         f"layer '{x.name}' ({x.type}): {text}" for x, text in unread if text not in told
@@ -94,7 +98,7 @@ def _built(path: str, param: Any, shapes: Mapping[str, Sequence[int]], report: R
     their tops and the numbers of parameters."""
     sizes: dict[str, tuple[str, str]] = {}
     try:
-        net, _ = deploy.of_file(path, shapes=shapes)
+        net = _net(path, shapes, report)
     except deploy.UnknownSize as error:
         report.facts["sizes"] = str(error)
     except deploy.NothingLeft:
@@ -116,6 +120,16 @@ def _built(path: str, param: Any, shapes: Mapping[str, Sequence[int]], report: R
         report.rows.append((*row, *sizes.get(x.name, ("", ""))) if sizes else row)
 
 
+def _net(path: str, shapes: Mapping[str, Sequence[int]], report: Report) -> Net:
+    """The net without its data; where it goes through Python layers, the part before them."""
+    try:
+        return deploy.of_file(path, shapes=shapes)[0]
+    except deploy.InTheWay as error:
+        net, _ = deploy.of_file(path, shapes=shapes, outputs=error.before)
+        report.facts["sizes"] = f"those before Python layers: {', '.join(error.before)}"
+        return net
+
+
 def _sizes(net: Net, blobs: Sequence[str]) -> str:
     return ", ".join(f"{name} {size(net.blobs[name].shape)}" for name in blobs)
 
@@ -130,13 +144,16 @@ def missing_files(layers: Sequence[Any], folder: str) -> Iterator[str]:
                     yield f"{file} ({message}.{name} of layer '{layer.name}')"
         module = layer.python_param.module
         if module and not _is_module(module, folder):
-            yield f"module {module} (of the Python layer '{layer.name}')"
+            there = stand_in(module, layer.python_param.layer)
+            instead = "; the built-in layer takes its place" if there else ""
+            yield f"module {module} (of the Python layer '{layer.name}'){instead}"
 
 
 def _is_module(name: str, folder: str) -> bool:
-    with in_front_of_path([folder, os.getcwd()]):
+    top = name.partition(".")[0]  # finding what is inside of it would run it
+    with python_modules.only_allowed(folder):
         try:
-            return importlib.util.find_spec(name) is not None
+            return importlib.util.find_spec(top) is not None
         except (ImportError, ValueError):
             return False
 

@@ -143,7 +143,7 @@ def fill(report: Report, layers: Sequence[Layer]) -> None:
 
 def of_hdf5(path: str, shapes: Mapping[str, Sequence[int]]) -> Report:
     """Weights, a solver state, data for an HDF5Data layer, or another library's weights."""
-    with hdf5.h5py_library().File(path, "r") as file:
+    with hdf5.open_file(path) as file:
         keys = set(file)
         numbered = all(
             key.isdigit() for group in file.get("data", {}) for key in _keys(file, group)

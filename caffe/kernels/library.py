@@ -1,4 +1,4 @@
-"""Compiles the C kernels at first use, for the machine that runs them, and loads them by ctypes.
+"""Loads the C kernels by ctypes; compiling.py compiles them at first use.
 
 Without a C compiler, or with CAFFE_KERNELS=0 in the environment, `available()` is False.
 """
@@ -7,25 +7,14 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
 import os
-import platform
-import shutil
-import stat
 import subprocess
-import sys
-import tempfile
 import threading
-import time
-from pathlib import Path
 
 import torch
 
 from ..glog import warning
-
-SOURCES = Path(__file__).parent
-FLAGS = ["-O3", "-march=native", "-std=gnu11", "-fopenmp", "-fPIC", "-shared"]
-UNUSED_DAYS = 30  # after which a library of other sources or another compiler is deleted
+from . import compiling
 
 _INT, _LONG, _FLOAT, _POINTER = ctypes.c_int, ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
 
@@ -129,7 +118,7 @@ def library() -> ctypes.CDLL | None:
     if os.environ.get("CAFFE_KERNELS") == "0":
         return None
     try:
-        loaded = ctypes.CDLL(os.fspath(_compiled()))
+        loaded = _loaded()
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # no home, no compiler
         reason = getattr(error, "stderr", "") or error
         warning(
@@ -138,72 +127,24 @@ def library() -> ctypes.CDLL | None:
             "C compiler with OpenMP (gcc), or name it in CC; CAFFE_KERNELS=0 silences this",
         )
         return None
+    return declared(loaded)
+
+
+def _loaded() -> ctypes.CDLL:
+    path = compiling.compiled()
+    try:
+        return ctypes.CDLL(os.fspath(path))
+    except OSError:  # a damaged file in the cache
+        path.unlink(missing_ok=True)
+        return ctypes.CDLL(os.fspath(compiling.compiled()))
+
+
+def declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
+    """A library of the kernels, with the types of its functions."""
     for name, (arguments, result) in SIGNATURES.items():
         function = getattr(loaded, name)
         function.argtypes, function.restype = arguments, result
     return loaded
-
-
-def _compiled() -> Path:
-    """The library, from the cache if this machine's compiler has compiled these sources before."""
-    compiler = os.environ.get("CC") or next(filter(shutil.which, ("gcc", "cc", "clang")), "gcc")
-    digest = hashlib.sha256(repr((compiler, FLAGS, platform.machine(), _processor())).encode())
-    digest.update(_version_of(compiler))
-    for path in sorted(SOURCES.glob("*.[ch]")):
-        digest.update(path.read_bytes())
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fcn-caffe")
-    target = folder / f"kernels-{digest.hexdigest()[:16]}.so"
-    if target.exists():
-        _require_own(target)
-        os.utime(target)  # used today: `_prune` spares it
-        return target
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _require_own(folder)
-    with tempfile.TemporaryDirectory(dir=folder) as work:  # several processes may be at it
-        built = Path(work, target.name)
-        sources = map(str, sorted(SOURCES.glob("*.c")))
-        command = [*compiler.split(), *FLAGS, *sources, "-o", str(built)]
-        subprocess.run(command, check=True, capture_output=True, text=True)
-        os.replace(built, target)
-    _prune(folder, target)
-    return target
-
-
-def _version_of(compiler: str) -> bytes:
-    """The first line of what a compiler says of its version; nothing if it does not run."""
-    try:
-        done = subprocess.run([*compiler.split(), "--version"], capture_output=True, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return b""
-    return done.stdout.partition(b"\n")[0]
-
-
-def _processor() -> str:
-    """What -march=native depends on."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() + sys.platform
-    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
-
-
-def _require_own(path: Path) -> None:
-    """Raise RuntimeError if somebody else could have put code there."""
-    status = path.stat()
-    mine = status.st_uid == os.getuid()
-    if not mine or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise RuntimeError(
-            f"{path} belongs to another user or may be written by others: chmod go-w it, or set "
-            "XDG_CACHE_HOME to a folder of your own"
-        )
-
-
-def _prune(folder: Path, keep: Path) -> None:
-    """Delete libraries that were not used for UNUSED_DAYS."""
-    oldest = time.time() - UNUSED_DAYS * 86400
-    for path in folder.glob("kernels-*.so"):
-        if path != keep and path.stat().st_mtime < oldest:
-            path.unlink(missing_ok=True)
 
 
 # ---- what every kernel's Python side needs

@@ -1,9 +1,10 @@
 """Layers that read pictures from files: Data, ImageData
 (src/caffe/layers/base_data_layer.cpp, data_layer.cpp, image_data_layer.cpp)."""
 
+import os
 import random
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,15 @@ import torch
 
 from .. import context
 from ..background import Background
+from ..blob import INT_MAX
+from ..files import allowed
 from ..files.database import Database
 from ..files.image_list import read_image_list
 from ..glog import info
 from ..io import datum_to_array
 from ..layer import Layer, register
 from ..proto import caffe_pb2
+from ..workers import solver_count, solver_rank
 from .transform import DataTransformer, decode_picture, read_picture, resize
 
 
@@ -39,7 +43,7 @@ class PrefetchingData(Layer):
         self.transform = DataTransformer(self, self.random)
         self.open()
         self.thread = Background(self.name)
-        self.upcoming = self.thread.submit(self.batch)
+        self.begin_batch()
         arrays = self.upcoming.result()
         for blob, array in zip(top, arrays):
             blob.set_shape(array.shape)
@@ -60,12 +64,17 @@ class PrefetchingData(Layer):
 
     def batch(self) -> tuple[np.ndarray, ...]:
         """The next batch: pictures (N, C, H, W) and labels (N), float32."""
-        labels = np.empty(self.batch_size, np.float32)
-        pictures = np.empty(0, np.float32)
+        labels = pictures = np.empty(0, np.float32)
         for i in range(self.batch_size):
-            picture, labels[i] = self.item()
+            picture, label = self.item()
             picture = self.transform(picture)
             if i == 0:
+                if self.batch_size * picture.size > INT_MAX:
+                    raise self.error(
+                        f"batch_size {self.batch_size}, of {list(picture.shape)} a picture: a blob holds "
+                        f"{INT_MAX} values at most"
+                    )
+                labels = np.empty(self.batch_size, np.float32)
                 pictures = np.empty((self.batch_size, *picture.shape), np.float32)
             if picture.shape != pictures.shape[1:]:
                 raise self.error(
@@ -73,22 +82,43 @@ class PrefetchingData(Layer):
                     f"and {list(picture.shape)}; give crop_size or resize them, or choose "
                     "batch_size 1"
                 )
-            pictures[i] = picture
+            pictures[i], labels[i] = picture, label
         return pictures, labels
 
     def read_picture(self, path: str, color: bool | None) -> np.ndarray:
         """A picture file as transform.read_picture gives it, or an error that names this layer."""
         try:
-            return read_picture(path, color)
+            return read_picture(allowed.to_read(path), color)
         except OSError as error:
             raise self.error(f"cannot read picture {path}: {error}") from error
 
     def reshape(self, bottom, top):
         pass
 
+    def begin_batch(self) -> None:
+        """Let the thread read the next batch, and note where that begins."""
+        self.before = {"random": self.random.getstate()} | self.position_state()
+        self.upcoming = self.thread.submit(self.batch)
+
+    def position_state(self) -> dict[str, Any]:
+        """Where the layer is in its data."""
+        return {}
+
+    def go_to(self, state: dict[str, Any]) -> None:
+        """Go where `position_state` was."""
+
+    def resume_state(self):
+        return self.before
+
+    def resume_from(self, state):
+        self.upcoming.result()
+        self.go_to(state)
+        self.random.setstate(state_of_json(state["random"]))
+        self.begin_batch()
+
     def forward(self, bottom, top):
         arrays = self.upcoming.result()
-        self.upcoming = self.thread.submit(self.batch)
+        self.begin_batch()
         for blob, array in zip(top, arrays):
             blob.set_shape(array.shape)
             if context.on_gpu():
@@ -100,6 +130,19 @@ class PrefetchingData(Layer):
         pass
 
 
+def state_of_json(state: Any) -> tuple[Any, ...]:
+    """The state of a random.Random, of which JSON has made lists."""
+    version, numbers, gauss = state
+    return version, tuple(numbers), gauss
+
+
+def permutation(order: Sequence[int], count: int) -> list[int]:
+    """An order of so many things; ValueError for one of others."""
+    if sorted(order) != list(range(count)):
+        raise ValueError(f"an order of {len(order)} pictures, for a list of {count}")
+    return list(order)
+
+
 @register
 class Data(PrefetchingData):
     """Datums from an LMDB or LevelDB, in the order of their keys; after the last the first again."""
@@ -107,29 +150,54 @@ class Data(PrefetchingData):
     kind: Any = caffe_pb2.Datum  # of the records
 
     def open(self) -> None:
-        """Open the database."""
+        """Open the database. Of several solvers each takes its own records of the one order."""
         p = self.param
+        train = self.phase == caffe_pb2.TRAIN
+        self.count, self.rank = (solver_count(), solver_rank()) if train else (1, 0)
+        records = self.begin()
+        skipped = self.random.randrange(p.rand_skip) if p.rand_skip else 0
+        for _ in range(skipped % (records or INT_MAX)):  # after the last comes the first
+            next(self.datums)
+
+    def begin(self) -> int | None:
+        """Read from the first record on; returns how many there are, if that is stated."""
+        p, self.read = self.param, 0
         backend = "lmdb" if p.backend == p.LMDB else "leveldb"
         try:
+            database = Database(backend, allowed.to_read(os.fsdecode(p.source)))
             # of a proxy: a layer that held itself would wait for the garbage collector
-            self.datums = type(self).endless(weakref.proxy(self), Database(backend, p.source))
+            self.datums = type(self).endless(weakref.proxy(self), database)
         except ImportError as error:
             raise self.error(
                 f"{error}; LevelDB is the default, state backend: LMDB if it is one"
             ) from error
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise self.error(str(error)) from error
-        for _ in range(self.random.randrange(p.rand_skip) if p.rand_skip else 0):
+        return database.count
+
+    def position_state(self):
+        return {"read": self.read}
+
+    def go_to(self, state):
+        self.begin()
+        while self.read < state["read"]:
+            before = self.read
             next(self.datums)
+            if self.read <= before:  # from the first again
+                raise ValueError(f"record {state['read']} of a database of {before}")
 
     def endless(self, database: Database) -> Iterator[Any]:
-        """All records of the database, again and again."""
+        """All records of the database that are this solver's, again and again."""
+        total = 0
         while True:
             empty = True
             try:
+                self.read = 0
                 for datum in database.datums(self.kind):
-                    empty = False
-                    yield datum
+                    self.read, empty = self.read + 1, False
+                    if total % self.count == self.rank:
+                        yield datum
+                    total += 1
             except ValueError as error:
                 raise self.error(str(error)) from error
             if empty:
@@ -139,15 +207,21 @@ class Data(PrefetchingData):
     def item(self) -> tuple[np.ndarray, int]:
         """The next datum's picture and label."""
         datum = next(self.datums)
-        return self.decoded(datum), datum.label
+        try:
+            return self.decoded(datum), datum.label
+        except (OSError, ValueError) as error:
+            raise self.error(f"a datum of {self.param.source}: {error}") from error
 
     def decoded(self, datum: caffe_pb2.Datum) -> np.ndarray:
         """A datum's picture (C, H, W)."""
-        if not datum.encoded:
-            return datum_to_array(datum)
         transform = self.layer_param.transform_param
         color = True if transform.force_color or self.param.force_encoded_color else None
-        return decode_picture(datum.data, False if transform.force_gray else color)
+        try:
+            if not datum.encoded:
+                return datum_to_array(datum)
+            return decode_picture(datum.data, False if transform.force_gray else color)
+        except (OSError, ValueError) as error:
+            raise self.error(f"{os.fsdecode(self.param.source)}: {error}") from error
 
 
 @register
@@ -164,31 +238,40 @@ class ImageData(PrefetchingData):
                 f"give both new_height and new_width, or neither; got {p.new_height} and "
                 f"{p.new_width}"
             )
-        info("image_data_layer.cpp:38", f"Opening file {p.source}")
+        source = os.fsdecode(p.source)
+        info("image_data_layer.cpp:38", f"Opening file {source}")
         try:
-            self.pictures = read_image_list(p.source)
+            self.pictures = read_image_list(source)
         except OSError as error:
             raise self.error(f"source, the list of pictures: {error}") from error
         except ValueError as error:
             raise self.error(str(error)) from error
         if not self.pictures:
-            raise self.error(f"{p.source} lists no pictures")
+            raise self.error(f"{source} lists no pictures")
+        self.order = list(range(len(self.pictures)))
         if p.shuffle:
             info("image_data_layer.cpp:53", "Shuffling data")
-            self.random.shuffle(self.pictures)
+            self.random.shuffle(self.order)
         info("image_data_layer.cpp:63", f"A total of {len(self.pictures)} images.")
         self.position = self.random.randrange(p.rand_skip) if p.rand_skip else 0
         if self.position >= len(self.pictures):
             raise self.error(f"rand_skip {p.rand_skip} skips all {len(self.pictures)} pictures")
 
+    def position_state(self):
+        return {"position": self.position, "order": list(self.order) if self.param.shuffle else []}
+
+    def go_to(self, state):
+        self.position = state["position"]
+        self.order = permutation(state["order"] or range(len(self.pictures)), len(self.pictures))
+
     def item(self) -> tuple[np.ndarray, int]:
         """The next picture of the list and its label."""
         p = self.param
-        path, label = self.pictures[self.position]
+        path, label = self.pictures[self.order[self.position]]
         self.position += 1
         if self.position == len(self.pictures):
             self.position = 0
             if p.shuffle:
-                self.random.shuffle(self.pictures)
-        picture = self.read_picture(p.root_folder + path, p.is_color)
+                self.random.shuffle(self.order)
+        picture = self.read_picture(os.fsdecode(p.root_folder) + path, p.is_color)
         return (resize(picture, p.new_height, p.new_width) if p.new_height else picture), label

@@ -1,17 +1,22 @@
 """HDF5Data and HDF5Output (src/caffe/layers/hdf5_data_layer.cpp, hdf5_output_layer.cpp)."""
 
+import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
 from .. import context
-from ..files.hdf5 import h5py_library
+from ..files import allowed, limits
+from ..files.hdf5 import h5py_library, is_hdf5, open_file
 from ..glog import info
 from ..layer import Layer, register
 from ..names import as_text
 
 _CLASSES = {"f": ("hdf5.cpp:33", "H5T_FLOAT"), "i": ("hdf5.cpp:36", "H5T_INTEGER")}
+# what h5py raises for damaged files, and for a group where a dataset is wanted
+_UNREADABLE = (OSError, ValueError, TypeError, AttributeError, KeyError, RuntimeError)
 _logged: set[str] = set()  # datatype classes: Caffe logs each once a process
 
 
@@ -42,10 +47,19 @@ class HDF5Data(Layer):
             raise self.error("batch_size must be given, and above 0")
         info("hdf5_data_layer.cpp:81", f"Loading list of HDF5 filenames from: {p.source}")
         try:
-            with open(p.source, encoding="utf-8", errors="surrogateescape") as file:
-                self.files = file.read().split()
+            source = allowed.to_read(os.fsdecode(p.source))
+            if is_hdf5(source):
+                raise self.error(
+                    f"source {source} is an HDF5 file itself: a text file that lists such files, one a "
+                    "line, is wanted"
+                )
+            with open(source, encoding="utf-8", errors="surrogateescape") as file:
+                lines = [(word, i) for i, line in enumerate(file, 1) for word in line.split()]
         except OSError as error:
             raise self.error(f"source, the list of HDF5 files: {error}") from error
+        self.files, self.lines = [word for word, _ in lines], [i for _, i in lines]
+        self.rows: list[tuple[int, ...]] = []  # shapes of a row, of the first file's datasets
+        self.first = ""
         if not self.files:
             raise self.error(f"{p.source} lists no HDF5 files")
         info("hdf5_data_layer.cpp:95", f"Number of HDF5 files: {len(self.files)}")
@@ -63,28 +77,57 @@ class HDF5Data(Layer):
 
     def load(self) -> None:
         """Read the current file's datasets."""
-        path = self.files[self.file_order[self.current]]
+        index = self.file_order[self.current]
+        path = self.files[index]
         try:
-            with h5py_library().File(path, "r") as file:
-                names = self.layer_param.top
-                missing = [name for name in names if name not in file]
-                if missing:
-                    raise self.error(
-                        f"{path} has no dataset '{missing[0]}', the name of a top; it has "
-                        f"{', '.join(map(as_text, file))}"
-                    )
-                for name in names:
-                    log_class(file[name].dtype.kind.replace("u", "i"))
-                self.arrays = [np.asarray(file[name], np.float32) for name in names]
-        except OSError as error:
-            raise self.error(f"cannot read {path}: {error}") from error
+            with open_file(allowed.to_read(path)) as file:
+                self.arrays = self.read(file)
+        except _UNREADABLE as error:
+            raise self.error(f"{self.where(index)}: cannot read {path}: {error}") from error
         rows = [array.shape[:1] for array in self.arrays]
         if rows != rows[:1] * len(rows) or not rows[0] or not rows[0][0]:
             raise self.error(
                 f"{path}: datasets must have as many rows, one at least, got shapes "
                 f"{[list(array.shape) for array in self.arrays]}"
             )
+        of_rows = [array.shape[1:] for array in self.arrays]
+        if not self.first:
+            self.first, self.rows = path, of_rows
+        for name, mine, other in zip(self.layer_param.top, of_rows, self.rows):
+            if mine != other:
+                raise self.error(
+                    f"{self.where(index)}: in {path} a row of '{name}' has shape {list(mine)}, in "
+                    f"{self.first} {list(other)}: all files must have one shape"
+                )
         self.row_order, self.row = self.order(rows[0][0]), 0
+
+    def resume_state(self):
+        files, rows = (list(order) for order in (self.file_order, self.row_order))
+        return {"files": files, "current": self.current, "rows": rows, "row": self.row}
+
+    def resume_from(self, state):
+        self.file_order, self.current = state["files"], state["current"]
+        with context.same_generators():  # whose state is restored besides
+            self.load()
+        self.row_order, self.row = state["rows"], state["row"]
+
+    def read(self, file: Any) -> list[np.ndarray]:
+        """The datasets of the tops' names, float32."""
+        names = self.layer_param.top
+        missing = [name for name in names if name not in file]
+        if missing:
+            there = ", ".join(map(as_text, file))
+            raise ValueError(f"it has no dataset '{missing[0]}', the name of a top; it has {there}")
+        datasets = [file[name] for name in names]
+        claimed = sum(each.size * max(4, each.dtype.itemsize) for each in datasets)
+        limits.require_plausible(file.filename, claimed, "what it holds")
+        for each in datasets:
+            log_class(each.dtype.kind.replace("u", "i"))
+        return [np.asarray(each, np.float32) for each in datasets]
+
+    def where(self, index: int) -> str:
+        """The list and the line that names a file."""
+        return f"{os.fsdecode(self.param.source)}, line {self.lines[index]}"
 
     def reshape(self, bottom, top):
         pass
@@ -122,10 +165,17 @@ class HDF5Output(Layer):
         if not self.param.file_name:
             raise self.error("hdf5_output_param.file_name must be given")
         try:
-            h5py_library().File(self.param.file_name, "w").close()
+            name = allowed.to_write(os.fsdecode(self.param.file_name))
+            self.require_replaceable(name)
+            h5py_library().File(name, "w").close()
         except OSError as error:
             raise self.error(f"cannot write {self.param.file_name}: {error}") from error
         self.written = False
+
+    def require_replaceable(self, path: str) -> None:
+        """Raise an error unless there is nothing to lose at `path`: no file, or one of HDF5."""
+        if os.path.exists(path) and os.path.getsize(path) and not is_hdf5(path):
+            raise self.error(f"{path} is there, and no HDF5 file: it is not written over")
 
     def reshape(self, bottom, top):
         pass
@@ -141,7 +191,7 @@ class HDF5Output(Layer):
             raise self.error(
                 f"data and label must have one first dimension, got {data} and {label}"
             )
-        with h5py_library().File(self.param.file_name, "a") as file:
+        with h5py_library().File(os.fsdecode(self.param.file_name), "a") as file:
             for name, blob, shape in zip(("data", "label"), bottom, (data, label)):
                 file.create_dataset(name, data=blob.x.cpu().numpy().reshape(shape))
         self.written = True

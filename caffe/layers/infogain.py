@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from .. import context
+from ..files import allowed
 from ..files.read import read_blob_proto
 from ..layer import register
 from .labels import Labels
@@ -26,14 +29,14 @@ class InfogainLoss(Loss):
 
     def read_matrix(self) -> torch.Tensor:
         """The infogain matrix in the file that `source` names, flat."""
-        source = self.param.source
+        source = os.fsdecode(self.param.source)
         if not source:
             raise self.error(
                 "an infogain matrix is needed: a third bottom or infogain_loss_param.source"
             )
         try:
-            proto = read_blob_proto(source)
-        except (RuntimeError, ValueError) as error:
+            proto = read_blob_proto(allowed.to_read(source))
+        except (OSError, RuntimeError, ValueError) as error:
             raise self.error(f"infogain matrix: {error}") from error
         values = list(proto.double_data or proto.data)
         return torch.tensor(values, dtype=torch.float32, device=context.CPU)

@@ -130,6 +130,12 @@ class MemoryData(Layer):
         top[1].set_shape(self.shape[:1])
         self.arrays, self.position = None, 0
 
+    def resume_state(self):
+        return self.position
+
+    def resume_from(self, state):
+        self.position = state
+
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         """Feed data (N, channels, height, width) and labels (N), both float32 and contiguous.
 

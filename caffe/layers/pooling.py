@@ -6,6 +6,7 @@ import torch
 
 from .. import context
 from ..blob import Blob
+from ..glog import warning
 from ..kernels import maxima as native_maxima
 from ..kernels import pool
 from ..kernels.pool import PoolWindows
@@ -71,10 +72,14 @@ class Pooling(Layer):
         kernel = (height, width) if self.param.global_pooling else self.kernel
         floor = self.param.round_mode == POOL.FLOOR
         self.windows = PoolWindows((height, width), kernel, self.stride, self.pad, floor)
-        if min(self.windows.counts) < 0:
-            raise self.error(
+        if min(self.windows.counts) < 1:
+            text = (
                 f"no window fits: kernel {kernel}, pad {self.pad} on a plane of {[height, width]}"
             )
+            if not floor or min(self.windows.counts) < 0:
+                raise self.error(text)
+            if top[0].shape[2:] != self.windows.counts:  # Caffe goes on with it, too
+                warning("pooling_layer.cpp:116", f"{self.error(text)}: the top is empty")
         for blob in top:
             blob.set_shape([*outer, *self.windows.counts])
 

@@ -50,6 +50,14 @@ class Recurrent(Layer):
         self.add_weights(rows, hidden)
         self.state = [Blob() for _ in range(self.states)]
 
+    def resume_state(self):
+        return [[list(blob.shape), blob.x.flatten().tolist()] for blob in self.state]
+
+    def resume_from(self, state):
+        for blob, (shape, values) in zip(self.state, state):
+            blob.set_shape(shape)
+            blob.x = torch.tensor(values, dtype=blob.x.dtype, device=blob.x.device).view(shape)
+
     def add_weights(self, rows: int, columns: int) -> None:
         """Add a filled matrix to the blobs."""
         add_filled(self, [rows, columns], self.param.weight_filler)

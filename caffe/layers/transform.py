@@ -3,6 +3,7 @@
 
 import contextlib
 import io
+import os
 import random
 import weakref
 from collections.abc import Iterator
@@ -10,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..files import allowed, limits
 from ..files.read import read_blob_proto
+from ..files.wire import looks_like
 from ..glog import info
 from ..io import blobproto_to_array
 from ..layer import Layer
@@ -80,10 +83,14 @@ class DataTransformer:
 
 def read_mean(layer: Layer, path: str) -> np.ndarray:
     """The picture (C, H, W) in a mean.binaryproto, float32; errors name the layer."""
+    path = os.fsdecode(path)
     info("data_transformer.cpp:25", f"Loading mean file from: {path}")
     try:
-        mean = blobproto_to_array(read_blob_proto(path)).astype(np.float32)
-    except (RuntimeError, ValueError) as error:
+        proto = read_blob_proto(allowed.to_read(path))
+        if not (proto.data or proto.double_data):
+            raise ValueError(f"{path}: no blob (.binaryproto) of Caffe's: it holds no values")
+        mean = blobproto_to_array(proto).astype(np.float32)
+    except (OSError, RuntimeError, ValueError) as error:
         raise layer.error(f"mean_file: {error}") from error
     return mean.reshape(mean.shape[-3:])
 
@@ -113,9 +120,23 @@ def decode_picture(data: bytes, color: bool | None = None) -> np.ndarray:
 def _readable(source: Any) -> Iterator[Image.Image]:
     try:
         with Image.open(source) as file:
+            limits.pixels(size_of(source), file)
             yield file
-    except (SyntaxError, Image.DecompressionBombError) as error:  # of a broken PNG, of a huge one
+    except UnidentifiedImageError as error:
+        if not isinstance(source, io.BytesIO):
+            raise
+        raise OSError(
+            f"an encoded Datum holds no picture{looks_like(source.getvalue())}"
+        ) from error
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # decoders raise a dozen types: of a broken PNG, of a huge one
         raise OSError(str(error)) from error
+
+
+def size_of(source: str | io.BytesIO) -> int:
+    """The size of a file, by its path or open in memory."""
+    return len(source.getbuffer()) if isinstance(source, io.BytesIO) else os.path.getsize(source)
 
 
 def _has_alpha(file: Image.Image) -> bool:

@@ -1,12 +1,14 @@
 """WindowData: windows of pictures, as R-CNN trains on them
 (src/caffe/layers/window_data_layer.cpp)."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ..c_math import c_round
+from ..files import allowed
 from ..layer import register
 from .data import PrefetchingData
 from .transform import read_mean, resize
@@ -45,8 +47,10 @@ class WindowData(PrefetchingData):
         self.foreground: list[Window] = []
         self.background: list[Window] = []
         try:
-            with open(p.source, encoding="utf-8", errors="surrogateescape") as file:
-                self.read_windows(iter(file.read().split()))
+            with open(
+                allowed.to_read(os.fsdecode(p.source)), encoding="utf-8", errors="surrogateescape"
+            ) as file:
+                self.read_windows(self.words_of(file))
         except OSError as error:
             raise self.error(f"source, the list of windows: {error}") from error
         if not (self.foreground and self.background):
@@ -67,6 +71,12 @@ class WindowData(PrefetchingData):
             return np.array(transform.mean_value, np.float32)[:, None, None]
         return None
 
+    def words_of(self, file: Iterable[str]) -> Iterator[str]:
+        """The words of the list; `line` is the number of the last one's line."""
+        self.line = 0
+        for self.line, text in enumerate(file, 1):
+            yield from text.split()
+
     def read_windows(self, words: Iterator[str]) -> None:
         """Read the list of windows, word by word."""
         try:
@@ -74,7 +84,7 @@ class WindowData(PrefetchingData):
                 if mark != "#":
                     raise ValueError(f"'#' expected, got '{mark}'")
                 next(words)
-                path = self.param.root_folder + next(words)
+                path = os.fsdecode(self.param.root_folder) + next(words)
                 for _ in range(3):  # channels, height, width: the picture itself has them
                     next(words)
                 for _ in range(int(next(words))):
@@ -82,7 +92,9 @@ class WindowData(PrefetchingData):
                     box = [int(next(words)) for _ in range(4)]
                     self.add_window(Window(path, label, box), overlap)
         except (ValueError, StopIteration) as error:
-            raise self.error(f"{self.param.source} is no list of windows: {error}") from error
+            reason = error if str(error) else "the list ends where a window should stand"
+            source = os.fsdecode(self.param.source)
+            raise self.error(f"{source}, line {self.line}: no list of windows: {reason}") from error
 
     def add_window(self, window: Window, overlap: float) -> None:
         """Add a window to foreground or background, as its overlap says."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -14,6 +11,7 @@ import torch
 from .. import context
 from ..blob import Blob
 from ..layer import is_built_in
+from ..machine_memory import device_memory as device_memory
 from ..proto import caffe_pb2
 from ..topology import Topology
 from .lifetimes import KeepAll
@@ -23,10 +21,6 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 STEP, SMALLEST = 0.98, 0.05  # of a picture's sides: how the search for one that fits goes down
-CONTAINER_LIMITS = (
-    "/sys/fs/cgroup/memory.max",
-    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-)
 
 
 class Need(NamedTuple):
@@ -166,34 +160,3 @@ def _scaled_by(scale: float) -> Callable[[Sequence[int]], Sequence[int]]:
         return [*shape[:2], *(max(1, round(size * scale)) for size in shape[2:])]
 
     return change
-
-
-def device_memory(where: torch.device | None = None) -> tuple[int, int]:
-    """(bytes that a device has, bytes of them that this process has or could have).
-
-    The default is the device that computes.
-    """
-    where = context.device() if where is None else where
-    if where.type == "cuda":
-        free, total = torch.cuda.mem_get_info(where)
-        return total, free + torch.cuda.memory_reserved(where)
-    if not hasattr(os, "sysconf"):  # Windows
-        return sys.maxsize, sys.maxsize
-    import resource  # not on Windows
-
-    lines = (line.partition(":") for line in _read("/proc/meminfo").splitlines())
-    known = {name: int(text.split()[0]) * 1024 for name, _, text in lines}
-    page = os.sysconf("SC_PAGE_SIZE")
-    total = page * os.sysconf("SC_PHYS_PAGES") + known.get("SwapTotal", 0)
-    limits = [resource.getrlimit(resource.RLIMIT_AS)[0]]
-    limits += [int(text) for text in map(_read, CONTAINER_LIMITS) if text.strip().isdigit()]
-    total = min(total, *(limit for limit in limits if limit > 0), total)
-    mine = int((_read("/proc/self/statm").split() or [0, 0])[1]) * page
-    return total, min(total, known.get("MemAvailable", total) + mine)
-
-
-def _read(path):
-    try:
-        return Path(path).read_text()
-    except OSError:
-        return ""

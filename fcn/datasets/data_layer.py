@@ -23,6 +23,8 @@ from fcn.datasets.dataset import VOID
 from fcn.datasets.masks import BadLabel, Fault
 from fcn.wording import counted, first_few
 
+load_mat = getattr(caffe.io, "load_mat", scipy.io.loadmat)  # BVLC's pycaffe has none
+
 
 def reading_ahead(name: str) -> ThreadPoolExecutor:
     """A thread for a layer of that name; one that a forked process goes on with, if `caffe` has it."""
@@ -72,7 +74,11 @@ class SegDataLayer(caffe.Layer):
         self.random = "train" in self.split and bool(params.get("randomize", True))
         self.seed = params.get("seed")
         self.rng = random.Random(self.seed)
-        self.idx = self.draw() if self.random else 0
+        # Of several workers that train together each takes its own pictures of the one order.
+        dealt = getattr(self, "phase", caffe.TEST) == caffe.TRAIN and hasattr(caffe, "solver_rank")
+        self.stride, self.place = (caffe.solver_count(), caffe.solver_rank()) if dealt else (1, 0)
+        self.drawn_from = self.rng.getstate()  # before the current pictures' positions were drawn
+        self.idx = self.dealt() if self.random else self.place % len(self.indices)
         self.background = reading_ahead(type(self).__name__)
         # index -> future of the current picture or of the next
         self.pending: dict[int, Future[list[np.ndarray]]] = {}
@@ -89,13 +95,29 @@ class SegDataLayer(caffe.Layer):
         """Copy the current picture to the tops and begin to read the next."""
         for blob, array in zip(top, self.arrays):
             blob.data[...] = array
-        self.idx = self.draw() if self.random else (self.idx + 1) % len(self.indices)
+        self.idx = self.dealt() if self.random else (self.idx + self.stride) % len(self.indices)
         self.pending = {self.idx: self.background.submit(self.load_all, self.indices[self.idx])}
 
     def backward(
         self, top: Sequence[Any], propagate_down: Sequence[bool], bottom: Sequence[Any]
     ) -> None:
         """Nothing: there is no bottom."""
+
+    def resume_state(self) -> dict[str, Any]:
+        """Where the layer is in its order, the same for all workers."""
+        return {"random": self.drawn_from, "next": (self.idx - self.place) % len(self.indices)}
+
+    def resume_from(self, state: dict[str, Any]) -> None:
+        """Go on there."""
+        version, numbers, gauss = state["random"]
+        self.rng.setstate((version, tuple(numbers), gauss))
+        self.idx = self.dealt() if self.random else (state["next"] + self.place) % len(self.indices)
+        self.pending = {}
+
+    def dealt(self) -> int:
+        """The next random position that is this worker's: every `stride`-th that is drawn."""
+        self.drawn_from = self.rng.getstate()
+        return [self.draw() for _ in range(self.stride)][self.place]
 
     def draw(self) -> int:
         """The next random position, as Python 2's randint drew it. Python 3's draws others."""
@@ -246,9 +268,10 @@ class SegDataLayer(caffe.Layer):
         if not path.is_file():
             raise self.missing(f"{path.absolute()} is not there")
         try:
-            content = scipy.io.loadmat(path)
+            content = load_mat(path)
         except Exception as error:  # scipy raises half a dozen unrelated types on a broken file
-            raise self.failure(ValueError, f"{path}: not a readable .mat file: {error}") from error
+            why = str(error).removeprefix(f"{path}: not a readable .mat file: ")
+            raise self.failure(ValueError, f"{path}: not a readable .mat file: {why}") from error
         if key not in content:
             has = ", ".join(name for name in content if not name.startswith("__"))
             raise self.failure(ValueError, f"{path}: no variable {key!r} (it has {has or 'none'})")

@@ -19,12 +19,16 @@ from fcn.datasets.dataset import DataError, Source
 from fcn.datasets.registry import PUBLISHED, named
 from fcn.downloads import Checksum, check_sum, obtain
 
+LEAST, FOLD = 1 << 30, 100  # bytes that any archive may hold, and how many times its own size
 
-def fetch(name: str, folder: Path, archives: Sequence[str | Path] = ()) -> None:
+
+def fetch(
+    name: str, folder: Path, archives: Sequence[str | Path] = (), unchecked: bool = False
+) -> None:
     """Bring the files of one data set under `folder`.
 
-    A file of the same name among `archives` is used instead of a download. DataError says what
-    failed, at which address, and what to do about it.
+    A file of the same name among `archives` is used instead of a download; `unchecked` allows
+    downloads that nothing protects. DataError says what failed, at which address, and what to do.
     """
     folder = Path(folder)
     sources = named(name, PUBLISHED).sources
@@ -44,7 +48,7 @@ def fetch(name: str, folder: Path, archives: Sequence[str | Path] = ()) -> None:
                 raise DataError(f"no archive {archive.absolute()}")
             check_sum(archive, checksum_of(source))
         else:
-            obtain(source.urls, archive, checksum_of(source))
+            obtain(source.urls, archive, checksum_of(source), unchecked)
         if source.holds:
             unpack(archive, source.holds, place)
         else:
@@ -87,17 +91,28 @@ def unpack(archive: Path, holds: str, place: Path) -> None:
 
 def extract(archive: Path, folder: str) -> None:
     """Extract a tar or zip archive below `folder`; paths that lead out of it are refused."""
+    size = archive.stat().st_size
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as content:
+            require_plausible(size, sum(member.file_size for member in content.infolist()))
             for member in tqdm(content.infolist(), desc=f"unpacking {archive.name}", unit=""):
                 content.extract(member, folder)  # drops leading slashes and '..' itself
         return
     with tarfile.open(archive) as content:
         # Pythons before 3.11.4 have no filter "data"; the others are told that require_inside does it
         content.extraction_filter = lambda member, _: member
+        total = 0
         for member in tqdm(content, desc=f"unpacking {archive.name}", unit=""):
+            total += member.size
+            require_plausible(size, total)
             require_inside(member, Path(folder).resolve())
             content.extract(member, folder)
+
+
+def require_plausible(packed: int, unpacked: int) -> None:
+    """Raise TarError for an archive that would fill the disk: pictures are packed to a tenth at best."""
+    if unpacked > max(LEAST, FOLD * packed):
+        raise tarfile.TarError(f"its {packed:,} bytes claim to hold {unpacked:,}")
 
 
 def require_inside(member: tarfile.TarInfo, folder: Path) -> None:
@@ -118,6 +133,6 @@ def require_inside(member: tarfile.TarInfo, folder: Path) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fetch one data set; returns the exit code."""
-    fetch(args.name, args.to, args.archive)
+    fetch(args.name, args.to, args.archive, args.unchecked)
     print(f"next: fcn data prepare {args.name}")
     return 0

@@ -1,6 +1,7 @@
 """Lists of pictures and label files, for data layers that read those: ImageSegData of DeepLab."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -17,12 +18,12 @@ def write_list(sbdd_dir: Path, split: str, path: Path) -> None:
     The labels, which SBD stores as MATLAB files, are written as palette pictures. FileNotFoundError for
     what is not there. The list is written last, so that it is there only if all labels are.
     """
-    reader = SBDDSegDataLayer.reader(sbdd_dir=str(sbdd_dir), split=split, mean=MEAN)
+    reader: Any = SBDDSegDataLayer.reader(sbdd_dir=str(sbdd_dir), split=split, mean=MEAN)
     lines = []
     for id in tqdm(reader.read_split(), desc="label files", unit="", disable=None):
         labels = sbdd_dir / LABELS / f"{id}.png"
         labels.parent.mkdir(parents=True, exist_ok=True)
-        save_classes(np.asarray(reader.load_label(id))[0], labels)
+        save_classes(np.asarray(reader.load("label", id))[0], labels)
         picture = Path(reader.path("data", id))
         lines.append(f"{picture.relative_to(sbdd_dir)} {labels.relative_to(sbdd_dir)}\n")
     path.write_text("".join(lines))

@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 import caffe
-from fcn.datasets.data_layer import SegDataLayer
+from fcn.datasets.data_layer import SegDataLayer, load_mat
 from fcn.datasets.dataset import (
     SEED,
     DataError,
@@ -161,8 +161,8 @@ def convert(root: Path, labelled: Path, mapping: Path, split_lists: Path) -> Non
     for path in (mapping, split_lists):
         if not path.is_file():
             raise DataError(f"no {path.absolute()}: see data/nyud/README.md")
-    classes = np.concatenate([[0], scipy.io.loadmat(mapping)["mapClass"].ravel()]).astype(np.uint8)
-    lists = scipy.io.loadmat(split_lists)
+    classes = np.concatenate([[0], load_mat(mapping)["mapClass"].ravel()]).astype(np.uint8)
+    lists = load_mat(split_lists)
     for folder in ("data/images", "data/depth", "segmentation"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     with h5py.File(labelled) as content:

@@ -9,6 +9,7 @@ ONE_PICTURE = (
     "a batch holds one picture, because pictures differ in size; iter_size in solver.prototxt sums "
     "the gradients of several"
 )
+LONGEST = 100_000  # characters; what nests deeper than Python's parser goes is an error, too
 WHOLE = "pictures are read whole and as they are"
 # What users of other data layers look for -> what does it here
 INSTEAD = {
@@ -25,10 +26,12 @@ INSTEAD = {
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The dict that a param_str states; ValueError if it is none."""
+    """The dict that a param_str states; ValueError if it is none. Nothing in it is run."""
+    if len(text) > LONGEST:
+        raise ValueError(f"param_str has {len(text):,} characters; {LONGEST:,} are the most")
     try:
         params = ast.literal_eval(text or "None")
-    except (ValueError, SyntaxError) as error:
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise ValueError(f"param_str is not a Python literal: {error}") from None
     if not isinstance(params, dict):
         raise ValueError(f"param_str must be a dict, got {text!r}")

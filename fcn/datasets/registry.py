@@ -1,6 +1,5 @@
 """All data sets by name, or by a user's own model folder, and the data layers that read them."""
 
-import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -101,8 +100,7 @@ def own_readers(folder: Path) -> list[SplitReader]:
         found: dict[str, SplitReader] = {}
         for net in prototxts.nets_of(place).values():
             for layer, params in prototxts.data_layers(net):
-                python = layer.python_param
-                kind = getattr(importlib.import_module(python.module), python.layer)
+                kind = prototxts.layer_kind(layer)
                 if issubclass(kind, SegDataLayer):
                     reader = kind.reader(**located(params, place))
                     found.setdefault(repr(params), SplitReader(reader.split, reader))

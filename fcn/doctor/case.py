@@ -1,7 +1,5 @@
 """The case that is looked at: a model folder with its recipe, and its nets as far as they are built."""
 
-import ast
-import importlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from typing import Any
 import caffe
 from caffe.proto import caffe_pb2
 from fcn import models, prototxts
+from fcn.datasets import param_str
 from fcn.datasets.data_layer import SegDataLayer
 from fcn.findings import REFUSE, Finding
 from fcn.tasks import Task, class_list, task_of
@@ -139,18 +138,16 @@ class Source:
     def params(self) -> dict[str, Any]:
         """param_str as a dict; {} if it is none."""
         try:
-            params = ast.literal_eval(self.layer.python_param.param_str or "None")
-        except (ValueError, SyntaxError):
+            return param_str.parse(self.layer.python_param.param_str)
+        except ValueError:
             return {}
-        return params if isinstance(params, dict) else {}
 
     @cached_property
     def kind(self) -> type[SegDataLayer] | None:
         """The layer's class, if it reads segmentations file by file; None for any other."""
         try:
-            module = importlib.import_module(self.layer.python_param.module)
-            kind = getattr(module, self.layer.python_param.layer)
-        except (ImportError, AttributeError):
+            kind = prototxts.layer_kind(self.layer)
+        except ImportError:
             return None
         return kind if isinstance(kind, type) and issubclass(kind, SegDataLayer) else None
 

@@ -21,13 +21,18 @@ def run(args: argparse.Namespace) -> int:
     """Print what is found; returns the exit code: 0 if nothing is wrong, 1 if something is."""
     caffe.init_log(2)  # the net's own log is no finding
     name = models.model_name(args.model)
-    recipe = recipe_in(models.folder(name).resolve())
+    home = models.folder(name).resolve()
+    recipe = recipe_in(home)
+    prototxts.allow_own_layers(home)
     folder = models.folder(name, args.sample).resolve()
     if not (folder / "solver.prototxt").is_file():
         raise FileNotFoundError(f"{folder} is no model folder: it has no solver.prototxt")
     args.weights = [path.absolute() for path in args.weights or []]
     os.chdir(folder)  # paths in prototxts are relative to the model's folder
     devices.use(args)
+    if recipe and recipe.prepare:
+        with contextlib.suppress(FileNotFoundError):  # what is missing is told by the checks
+            recipe.prepare(folder)
     case, unbuilt = make_case(folder, recipe, args)
     found = list(doctor.findings(case, lambda title: print(f"looking at {title}", flush=True)))
     told = case.refused("data.", "labels.")  # what a data layer raised is said with the data

@@ -247,14 +247,11 @@ def check_filled(case: Case) -> Iterator[Finding]:
     file = case.start[0][1]
     held = layers_in(case, file)
     kinds = {layer.name: layer for layer in case.nets[TRAIN].layer}
-    learned = [
-        name
-        for name in case.net.params
-        if name in kinds and kinds[name].type in FILLED and rate(kinds[name]) > 0
-    ]
+    filled = [name for name in case.net.params if name in kinds and kinds[name].type in FILLED]
+    learned = [name for name in filled if rate(kinds[name]) > 0]
     absent = [name for name in learned if name not in held]
     drawn = [name for name in absent if case.net.params[name][0].data.any()]
-    if held and len(absent) > len(learned) / 2:
+    if held and len(absent) > len(filled) / 2:
         what = (
             f"{file} fills {len(learned) - len(absent)} of {counted(len(learned), 'learned layer')}"
         )

@@ -60,4 +60,5 @@ def only_model(args: argparse.Namespace, option: str) -> Segmenter:
     if len(names) != 1 or len(files) != 1:
         raise ValueError(f"{option} looks into one model; --models names it, --weights its file")
     devices.use(args)
-    return Segmenter(names[0], weights=files[0], sample=args.sample, max_pixels=args.max_pixels)
+    more = dict(max_pixels=args.max_pixels, any_weights=args.any_weights)
+    return Segmenter(names[0], weights=files[0], sample=args.sample, **more)

@@ -38,7 +38,7 @@ def compare(args: argparse.Namespace) -> bool:
             f"got {len(args.truth)}"
         )
     pictures, truths = readable(args.images, args.truth or [])
-    columns = segmented(names, files, args.sample, pictures, args.max_pixels)
+    columns = segmented(names, files, args.sample, pictures, args.max_pixels, args.any_weights)
     titled = [(Path(name).name, column) for name, column in zip(names, columns)]
     write_comparison(args.out, pictures, titled, truths, args.show)
     return len(pictures) == len(args.images)
@@ -91,6 +91,7 @@ def segmented(
     sample: bool,
     pictures: Sequence[np.ndarray],
     max_pixels: int = MAX_PIXELS,
+    any_weights: bool = False,
 ) -> list[list[Segmentation]]:
     """Each model's answer to each picture. One net is in memory at a time.
 
@@ -99,7 +100,9 @@ def segmented(
     found: list[list[Segmentation]] = []
     with tqdm(total=len(names) * len(pictures), unit="picture", disable=None, leave=False) as bar:
         for name, file in zip(names, files):
-            model = Segmenter(name, weights=file, sample=sample, max_pixels=max_pixels)
+            model = Segmenter(
+                name, weights=file, sample=sample, max_pixels=max_pixels, any_weights=any_weights
+            )
             found.append(answers(model, pictures, bar))
             if found[-1][0].names != found[0][0].names:
                 raise ValueError(f"{names[0]} and {name} have different classes")

@@ -33,13 +33,23 @@ class Coco:
         try:
             categories = sorted(content["categories"], key=lambda each: each["id"])
             self.names = {each["id"]: str(each["name"]) for each in categories}
+            for record in self.images:
+                self.known(record)
             for region in sorted(content["annotations"], key=lambda each: not each.get("iscrowd")):
                 self.regions.setdefault(region["image_id"], []).append(region)
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path}: a category or an annotation is not whole: {error}") from None
+            raise ValueError(
+                f"{path}: a picture, a category or an annotation is not whole: {error}"
+            ) from None
         if content["annotations"] and not any("segmentation" in r for r in content["annotations"]):
             raise ValueError(f"{path} has boxes alone: no annotation has a segmentation")
         self.records: dict[str, dict] = {}  # id of a pair -> the file's record of the picture
+
+    def known(self, record: Any) -> None:
+        """Raise KeyError or TypeError unless a picture's record names its file and its number."""
+        hash(record["id"])
+        if not isinstance(record["file_name"], str):
+            raise TypeError(f"file_name is {record['file_name']!r}")
 
     @property
     def order(self) -> list[str]:
@@ -78,7 +88,7 @@ class Coco:
     def read(self, pair: Pair, size: tuple[int, int]) -> Mask:
         """The mask of a picture; ValueError, which names picture and annotation, if it cannot be drawn."""
         record = self.records[pair.id]
-        height, width = record.get("height") or size[0], record.get("width") or size[1]
+        height, width = labelme.stated_size(record.get("height"), record.get("width"), size)
 
         def which(region: dict[str, Any]) -> str:
             return f"annotation {region.get('id', 'without an id')} of {record['file_name']}"

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from fcn import pictures
 from fcn.new import shapes
 from fcn.new.stored import LABELS, Mask
 
 MALFORMED = (LookupError, TypeError, AttributeError)  # of JSON that is not what it should be
+MOST_PIXELS = 1 << 27
 BACKGROUND = "background"  # the label of what no shape covers
 ALSO_BACKGROUND = ("_background_", "__background__")
 
@@ -26,13 +28,24 @@ def read(path: Path, size: tuple[int, int]) -> Mask:
     drawn = content.get("shapes")
     if not isinstance(drawn, list):
         raise ValueError("no annotation of LabelMe's: it has no list of shapes")
-    height = content.get("imageHeight") or size[0]
-    width = content.get("imageWidth") or size[1]
+    height, width = stated_size(content.get("imageHeight"), content.get("imageWidth"), size)
     labelled = [
         (label := str(shape.get("label")), f"shape {number} ({label})", shape)
         for number, shape in enumerate(drawn, 1)
     ]
     return draw(labelled, inside, height, width)
+
+
+def stated_size(height: Any, width: Any, size: tuple[int, int]) -> tuple[int, int]:
+    """The height and width that annotations state, or those of the picture, `size`.
+
+    ValueError for what is no size, and for one that no picture has.
+    """
+    height, width = height or size[0], width or size[1]
+    whole = all(isinstance(side, int) and side > 0 for side in (height, width))
+    if not whole or height * width > MOST_PIXELS:
+        raise ValueError(f"it states a picture of height {height!r} and width {width!r}")
+    return height, width
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -59,7 +72,7 @@ def draw(labelled: list[tuple[str, str, Any]], area: Any, height: int, width: in
         name = BACKGROUND if label in ALSO_BACKGROUND else label
         try:
             covered = area(shape, height, width)
-        except (*MALFORMED, ValueError, OSError) as error:
+        except (*MALFORMED, *pictures.UNREADABLE_ERRORS, ArithmeticError) as error:
             why = f"it has no {error}" if isinstance(error, KeyError) else error
             raise ValueError(f"{called} cannot be drawn: {why}") from error
         if covered is None:

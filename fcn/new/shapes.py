@@ -12,6 +12,8 @@ def polygon(points: Sequence[Sequence[float]], height: int, width: int) -> np.nd
     """The pixels inside of a polygon of (x, y) corners, H x W bool; even-odd where it crosses itself."""
     inside = np.zeros((height, width), bool)
     corners = np.asarray(points, float).reshape(-1, 2)
+    if not np.isfinite(corners).all():
+        raise ValueError("a corner's position is no number")
     if len(corners) < 3:
         return inside
     x0, y0 = corners.T

@@ -15,3 +15,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to", type=Path, default=places.data_folder(), help="default: %(default)s"
     )
+    text = "fetch also what is neither encrypted nor has a published checksum"
+    parser.add_argument("--unchecked", action="store_true", help=text)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fcn.options import device
+from fcn.options import any_file, device
 from fcn.options.numbers import at_least_one
 
 
@@ -46,3 +46,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="segment larger pictures at a smaller scale (%(default)s)",
     )
     device.add_options(parser)
+    any_file.add_option(parser)

@@ -14,3 +14,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     text = "take this file instead of downloading it: the caffemodel, or a copy of another format"
     parser.add_argument("--from", dest="file", type=Path, metavar="FILE", help=text)
+    text = "fetch also what is neither encrypted nor has a published checksum"
+    parser.add_argument("--unchecked", action="store_true", help=text)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fcn.options import crf, device
+from fcn.options import any_file, crf, device, jobs
 
 IMAGE = (
     "a picture; a folder: the pictures in it and in its folders; a pattern, in quotes or not; "
@@ -56,6 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=positive, metavar="N", help=text)
     crf.add_options(parser)
     device.add_options(parser)
+    any_file.add_option(parser)
+    jobs.add_options(parser)
 
 
 def positive(text: str) -> int:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fcn.options import crf, device
+from fcn.options import any_file, crf, device, jobs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,3 +19,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--leakage", action="store_true", help="score training pictures, too")
     crf.add_options(parser)
     device.add_options(parser)
+    any_file.add_option(parser)
+    jobs.add_options(parser)

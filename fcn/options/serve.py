@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fcn.options import device
+from fcn.options import any_file, device
 from fcn.options.numbers import at_least_one, at_least_zero
 
 
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help = f"{text} (%(default)s)"
         parser.add_argument(name, type=kind, default=value, metavar="N", help=help)
     device.add_options(parser)
+    any_file.add_option(parser)
 
 
 def port(text: str) -> int:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fcn.options import device
+from fcn.options import any_file, device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +17,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("old_gpu", nargs="?", type=int, metavar="GPU", help="as --gpu")
     device.add_options(parser)
+    any_file.add_option(parser)
     add("--weights", nargs="+", type=Path, help="start from these files")
     add("--run", metavar="NAME", help="the run's name (default: the next number)")
     add(
@@ -26,6 +27,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="STATE",
         help="go on from this .solverstate (default: the newest whole one of the last run, or of --run)",
     )
+    add("--keep", type=int, metavar="N", help="keep the newest N snapshots (default: all)")
+    text = (
+        "a snapshot that cannot be written, for the disk is full say: train on (default), or stop"
+    )
+    add("--unsaved", choices=("go-on", "stop"), default="go-on", help=text)
     add("--rounds", type=int, help="rounds of steps and scoring (as published)")
     add("--steps", type=int, help="steps a round (as published)")
     add("--set", nargs="+", metavar="FIELD=VALUE", default=[], help="change fields of the solver")
@@ -33,5 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--sample", action="store_true", help="on the embedded task")
     text = "use less memory: compute maps again in backward, which takes a third more time"
     add("--recompute", action="store_true", help=text)
+    text = "with several workers: send gradients in bf16, half as many bytes"
+    add("--compress", action="store_true", help=text)
     add("--leakage", action="store_true", help="score training pictures, too")
     add("--anyway", action="store_true", help="train although the checks found it to be in vain")

@@ -27,9 +27,14 @@ def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C, whose exit code is 130."""
     caffe.init_log(1)  # warnings, not how the net is built
     warnings.simplefilter("error", Image.DecompressionBombWarning)
+    Image.MAX_IMAGE_PIXELS = args.refuse_pixels  # one limit, also for what a file has inside
     devices.use(args)
     model = Segmenter(
-        args.model, weights=args.weights, sample=args.sample, max_pixels=args.max_pixels
+        args.model,
+        weights=args.weights,
+        sample=args.sample,
+        max_pixels=args.max_pixels,
+        any_weights=args.any_weights,
     )
     name = model.about.model
 

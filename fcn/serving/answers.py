@@ -1,10 +1,12 @@
 """Pictures segmented one at a time, and the answers as the page takes them."""
 
 import base64
+import contextlib
 import io
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -32,23 +34,47 @@ class Limits(NamedTuple):
 
 
 class Service:
-    """Segments pictures, one at a time; as many as the limits say wait."""
+    """Segments pictures, one at a time; as many as the limits say wait.
+
+    A client has one of these places at most, whatever it sends at once: its other pictures wait for
+    its first, and nobody else does.
+    """
 
     def __init__(self, segment: Segment, limits: Limits) -> None:
         """By a function from a picture, H x W x 3 uint8 RGB, to a net's answers."""
         self.segment, self.limits = segment, limits
         self.places = threading.BoundedSemaphore(1 + limits.waiting)
+        self.asking: Counter[str] = Counter()  # requests of each client
+        self.served: set[str] = set()  # clients whose turn it is
+        self.changed = threading.Condition()
         # Always the same thread: OpenMP keeps its own threads for each one that has ever computed.
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="net")
 
-    def __enter__(self) -> "Service":
-        """Take a place in the queue; Refused if there is none."""
-        if not self.places.acquire(blocking=False):
-            raise Refused(503, "Too many pictures wait already. Try again soon.")
-        return self
+    @contextlib.contextmanager
+    def turn(self, client: str) -> Iterator[None]:
+        """Wait for the client's earlier pictures, then take a place in the queue.
 
-    def __exit__(self, *error: object) -> None:
-        self.places.release()
+        Refused if there is none, or if as many of the client's own wait.
+        """
+        with self.changed:
+            if self.asking[client] > self.limits.waiting:
+                raise Refused(503, "Too many of your pictures wait already. Try again soon.")
+            self.asking[client] += 1
+            self.changed.wait_for(lambda: client not in self.served)
+            self.served.add(client)
+        try:
+            if not self.places.acquire(blocking=False):
+                raise Refused(503, "Too many pictures wait already. Try again soon.")
+            try:
+                yield
+            finally:
+                self.places.release()
+        finally:
+            with self.changed:
+                self.served.discard(client)
+                self.asking[client] -= 1
+                self.asking += Counter()  # forgets those that ask nothing
+                self.changed.notify_all()
 
     def answer(self, data: bytes) -> dict[str, Any]:
         """The answer to a file's bytes, for JSON; Refused for one that cannot be segmented."""

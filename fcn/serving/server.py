@@ -5,7 +5,9 @@ import json
 import secrets
 import socket
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,6 +37,7 @@ POLICY = "; ".join(
         *("base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"),
     )
 )
+MOST_OF_ONE, MOST_OF_ALL = 32, 256  # connections
 LINGER = 3  # seconds in which the rest of a refused upload is thrown away
 
 
@@ -56,8 +59,27 @@ class Server(ThreadingHTTPServer):
         """Listen at (host, port); port 0 is any that is free. OSError if that is not possible."""
         host, port = address
         self.address_family, self.service, self.render = family_of(host, port), service, render
+        self.connections: Counter[str] = Counter()  # that are open, by address
+        self.counting = threading.Lock()
         self.names = {"localhost", *(name.lower() for name in names)}
         super().__init__(address, Handler)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Whether a connection is taken: not while its client has many, or all have too many."""
+        with self.counting:
+            mine = self.connections[client_address[0]]
+            fits = mine < MOST_OF_ONE and self.connections.total() < MOST_OF_ALL
+            self.connections[client_address[0]] += fits
+        return fits
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection, and count it no longer."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self.counting:
+                self.connections[client_address[0]] -= 1
+                self.connections += Counter()  # forgets those that have none
 
     def server_bind(self) -> None:
         """Bind, without asking the network for a name of this machine as the base class does."""
@@ -114,7 +136,11 @@ class Handler(BaseHTTPRequestHandler):
         except (ConnectionError, TimeoutError):
             raise
         except Exception as error:
-            self.refuse(500, f"This should not happen: {type(error).__name__}: {error}")
+            about = (
+                f"{self.client_address[0]}: this should not happen: {type(error).__name__}: {error}"
+            )
+            print(about, file=sys.stderr, flush=True)
+            self.refuse(500, "This should not happen; where fcn serve was started it says more.")
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = handle_request
 
@@ -145,7 +171,7 @@ class Handler(BaseHTTPRequestHandler):
         """Send the answer to the picture that is the request's body."""
         service = self.server.service
         length = length_of(self.headers, service.limits.bytes)
-        with service:
+        with service.turn(self.client_address[0]):
             data = read_body(self.rfile.read1, length)
             self.unread = False
             answer = service.answer(data)

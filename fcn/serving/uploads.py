@@ -8,7 +8,7 @@ from email.message import Message
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from fcn.pictures import rgb, stored_orientation
+from fcn.pictures import can_read_heic, is_heic, rgb, stored_orientation
 
 # Formats that are read. Not EPS, for which Pillow runs Ghostscript on what a stranger has written.
 FORMATS = (
@@ -81,19 +81,23 @@ def read_picture(data: bytes, most_pixels: int) -> np.ndarray:
     Refused for what is no picture, is damaged, or has over `most_pixels`: that is read in the header,
     before anything is decoded, since a file of a few kilobytes may claim any size.
     """
+    if is_heic(data[:12]) and not can_read_heic():
+        raise Refused(
+            415, "The file is HEIC, which is not read here (pi-heif is missing): send a JPEG."
+        )
     Image.init()
     known = [name for name in FORMATS if name in Image.OPEN]
     try:
         image = Image.open(io.BytesIO(data), formats=known)
     except BOMBS as error:
-        raise Refused(413, f"The picture is too large: {error}") from error
+        raise too_large(most_pixels) from error
     except UnidentifiedImageError as error:
         listed = ", ".join(name for name in known if name != "MPO")
         raise Refused(
             415, f"The file is no picture of a kind that is read here: {listed}."
         ) from error
     except Exception as error:  # whatever a decoder raises for a header that makes no sense
-        raise Refused(422, f"The picture is damaged: {error}") from error
+        raise damaged(error) from error
     width, height = image.size
     if width * height > most_pixels:
         raise Refused(
@@ -105,8 +109,21 @@ def read_picture(data: bytes, most_pixels: int) -> np.ndarray:
         image.load()
         return rgb(image if stored_orientation(image) == 1 else ImageOps.exif_transpose(image))
     except BOMBS as error:
-        raise Refused(413, f"The picture is too large: {error}") from error
+        raise too_large(most_pixels) from error
     except MemoryError:
         raise
     except Exception as error:  # decoders raise a dozen types on damaged files
-        raise Refused(422, f"The picture is damaged: {error}") from error
+        raise damaged(error) from error
+
+
+def too_large(most_pixels: int) -> Refused:
+    """The refusal of what Pillow does not open for its size."""
+    most = min(most_pixels, Image.MAX_IMAGE_PIXELS or most_pixels)
+    return Refused(413, f"The picture has too many pixels; up to {most:,} are taken.")
+
+
+def damaged(error: Exception) -> Refused:
+    """The refusal of what a decoder cannot read, or does not unpack."""
+    if "too large" in str(error).lower():  # Pillow's, which names its own modules
+        return Refused(413, "The picture's text or colour profile unpacks to more than is taken.")
+    return Refused(422, f"The picture is damaged: {error}")

@@ -56,6 +56,10 @@ class Snapshots:
         self.past: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
         self._looks = 0
 
+    def spared(self) -> str:
+        """The solverstate that must not be removed: that of the newest good snapshot."""
+        return self.good.state if self.good else ""
+
     def written(self, snapshot: Snapshot) -> None:
         """A snapshot was written; no loss was computed from it yet."""
         self.doubtful.append(snapshot)

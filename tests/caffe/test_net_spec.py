@@ -9,6 +9,7 @@ import pytest
 from google.protobuf import text_format
 from places import GOLDEN
 
+import caffe.build  # noqa: F401  the types, which say which blocks they read
 from caffe.net_spec import NetSpec, assign_proto, param_name_dict, to_proto
 from caffe.net_spec import layers as L
 from caffe.net_spec import params as P
@@ -177,3 +178,16 @@ def test_a_spec_can_be_copied_and_asked():
     assert hasattr(n, "d") and not hasattr(n, "nope")
     again = copy.copy(n)
     assert again.keys() == ["d"]
+
+
+def test_a_setting_of_a_block_with_another_name_is_said_with_it():
+    data = L.Input(shape=dict(dim=[1, 2, 8, 8]))
+    for function, settings, said in (
+        ("Deconvolution", {"num_output": 3}, "write convolution_param=dict(num_output=3)"),
+        ("SoftmaxWithLoss", {"ignore_label": 255}, "write loss_param=dict(ignore_label=255)"),
+        ("ImageData", {"mean_value": 1}, "write transform_param=dict(mean_value=1)"),
+        ("LSTM", {"num_output": 3}, "write recurrent_param=dict(num_output=3)"),
+    ):
+        with pytest.raises(AttributeError) as caught:
+            to_proto(getattr(L, function)(data, **settings))
+        assert said in str(caught.value) and f"({function})" in str(caught.value)

@@ -47,6 +47,7 @@ def run_in_process(args, **kwargs):
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("caffe.python_modules._allowed", {str(tmp_path): None})  # a script's folder
     monkeypatch.setattr(subprocess, "run", run_in_process)
     before = set(sys.modules)
     yield tmp_path
@@ -77,7 +78,16 @@ def test_pycaffe_fact(row, folder):
     if row["id"] == "constants":  # the recording build had no OpenCV: no ImageData, no WindowData
         forks = {name for name, cls in caffe.layer.LAYER_TYPES.items() if cls.fork}
         result["types"] -= len({"ImageData", "WindowData"} | forks)
-    assert json.loads(json.dumps(result, default=str)) == row["result"]
+    assert of_caffe(json.loads(json.dumps(result, default=str))) == row["result"]
+
+
+def of_caffe(result):
+    """A result without the files that lie beside Caffe's two of a snapshot."""
+    if isinstance(result, dict):
+        return {key: of_caffe(value) for key, value in result.items()}
+    if isinstance(result, list):
+        return [of_caffe(value) for value in result if not str(value).endswith(".position.json")]
+    return result
 
 
 @pytest.mark.parametrize("row", rows("errors"))

@@ -189,7 +189,7 @@ def test_test_nets_see_the_trained_weights(solver_of, monkeypatch):
     for name in ("data", "target"):
         test.blobs[name].data[...] = solver.net.blobs[name].data
     shown = []
-    monkeypatch.setattr("caffe.solver.info", lambda where, text: shown.append(text))
+    monkeypatch.setattr("caffe.solver_nets.info", lambda where, text: shown.append(text))
     solver.step(3)
     weight, bias = (b.data for b in solver.net.params["ip"])
     scores = [t for t in shown if "Test net output" in t]

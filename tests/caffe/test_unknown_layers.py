@@ -21,7 +21,7 @@ def test_one_error_names_all_of_them_with_their_forks(net_of):
         "  layer 'c' (CenterLoss): caffe-face has it",
         "  layer 'q' (Quux): unknown layer type; no fork known here has it",
         "write such a layer in Python: `caffe new_layer CenterLoss` prints one to fill in, "
-        "and its lines for the prototxt",
+        "registered for the type (@caffe.register_layer), so that the prototxt stays as it is",
     ]
 
 
@@ -57,6 +57,29 @@ def test_a_field_of_a_known_layer_is_named_with_its_place(net_of):
     assert (
         "layer 's' (TanH): " in found
         and "'engine' is one of DEFAULT, CAFFE, CUDNN, got FAST" in found
+    )
+
+
+@pytest.mark.parametrize(
+    "field, said",
+    [
+        ("quantization_param { bw: 8 }", "has no field 'quantization_param'; Ristretto has it"),
+        ("center_loss_param { a: 1 }", "has no field 'center_loss_param'; caffe-face has it"),
+        (
+            "relu_param { forward_type: 1 }",
+            "ReLUParameter has no field 'forward_type'; NVCaffe has",
+        ),
+        ("blobs_lr: 1", "'blobs_lr'; of the old format, today param { lr_mult: ... }"),
+        ("relu_parm { }", "has no field 'relu_parm'; did you mean 'relu_param'?"),
+        ("my_param { }", "has no field 'my_param'\ntake them out"),
+    ],
+)
+def test_a_fork_s_field_names_the_fork(field, said, net_of):
+    with pytest.raises(ValueError) as caught:
+        net_of(f'{DATA} layer {{ name: "r" type: "ReLU" bottom: "d" top: "r" {field} }}')
+    assert said in str(caught.value)
+    assert str(caught.value).endswith(
+        "registered for the type (@caffe.register_layer), is given them"
     )
 
 

@@ -38,12 +38,12 @@ RUN = {
     rf"fcn train {OWN}": "--cpu --rounds 1 --steps 2 --anyway",
     rf"fcn doctor {STAGE}": "--sample",
     rf"fcn doctor {OWN}": "",
-    rf"fcn score --model {STAGE}(?!.*--server)": "--sample --cpu",
+    rf"fcn score --model {STAGE}(?!.*--(server|jobs))": "--sample --cpu",
     rf"fcn score --model {OWN}": "--cpu",
     rf"fcn report {STAGE}": "--sample",
     rf"fcn report {OWN}": "",
     rf"fcn explain ({STAGE}|{OWN})": "",
-    r"fcn infer (?!.*--model)": "--sample --cpu",
+    r"fcn infer (?!.*--(model|jobs))": "--sample --cpu",
     rf"fcn infer .*--model (deploy.prototxt|{OWN})": "--cpu",
     r"fcn figure\b": "--cpu",
     r"fcn results$": "",
@@ -67,16 +67,18 @@ PARSED = {
     r"fcn score --model (nyud|siftflow|pascalcontext)": DATA,
     r"fcn score .*--server": "is for VOC's classes; tests/fcn/test_score_command.py runs it",
     rf"fcn infer .*--model {PUBLISHED}": WEIGHTS,
+    r"fcn (infer|score) .*--jobs": "starts processes; tests/fcn/test_together.py runs them",
     r"fcn crf-search": "takes minutes; tests/fcn/test_crf.py runs it on a tiny net",
     r"fcn serve": "serves until it is ended; tests/fcn/serving/ run it",
     r"fcn demo": ELSEWHERE,
     r"python ilsvrc-nets/convert.py(?! --sample)": WEIGHTS,
+    r"torchrun ": "starts processes; tests/fcn/test_together.py starts them as it does",
     r"make |pip |python3 -m venv|\. \.venv/": ELSEWHERE,
 }
 FIRST = "docs/training.md"  # other pages do not run again what this one runs
 CODES = {"doctor": (0, 1)}  # 1: it has found something
 # What else than exit codes is no shell command of ours, but there where the manual is read
-TOOLS = ("make", "pip", "python3", ".")
+TOOLS = ("make", "pip", "python3", "torchrun", ".")
 
 COMMANDS_OF = {page: [s for s in pages.steps(page) if s.kind == "command"] for page in pages.PAGES}
 ALL = sorted({step.text for steps in COMMANDS_OF.values() for step in steps})

@@ -14,7 +14,7 @@ from caffe.layer import Layer
 from caffe.layers.neuron import inside
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
-CLASS, ROW, DECLARATIONS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+CLASS, ROW, DECLARATIONS, OWN_TYPE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 TEXT = """
 force_backward: true
 layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 dim: 20 dim: 20 } } }
@@ -88,6 +88,29 @@ def test_its_declarations_are_layer_s_and_all_are_named(softsign):
         assert hasattr(Layer, trait), trait
     declared = set(vars(softsign)) - {"__module__", "__doc__", "num_bottom", "num_top"}
     assert all(hasattr(Layer, name) for name in declared if not name.startswith("__"))
+
+
+def test_a_type_of_one_s_own(net_of, monkeypatch):
+    monkeypatch.setitem(caffe.layer.OWN_TYPES, "CenterLoss", None)  # for this test
+    exec(OWN_TYPE, {})
+    text = """force_backward: true layer { name: "x" type: "Input" top: "features" top: "label"
+      input_param { shape { dim: 3 dim: 2 } shape { dim: 3 } } }"""
+    net = net_of(text + re.search(r"```\n(layer .*?)```", PAGE, re.DOTALL)[1], caffe.TRAIN)
+    draw = np.random.default_rng(0)
+    (centres,) = net.params["centers"]
+    assert list(centres.shape) == [10, 2]
+    features, centres.data[...] = draw.standard_normal((3, 2)), draw.standard_normal((10, 2))
+    label = np.array([4, 7, 4])
+    distance = features - centres.data[label]
+    loss = net.forward(features=features, label=label)["centers"]
+    np.testing.assert_allclose(loss, (distance**2).sum() / 6, rtol=1e-5)
+    net.backward()
+    gradient = 0.01 * distance / 3
+    np.testing.assert_allclose(net.blobs["features"].diff, gradient, rtol=1e-5)
+    wanted = np.zeros((10, 2))
+    for row, one in zip(label, gradient):
+        wanted[row] -= one
+    np.testing.assert_allclose(centres.diff, wanted, rtol=1e-5)
 
 
 def test_the_page_names_files_that_exist():

@@ -11,13 +11,12 @@ from places import ROOT
 import caffe
 
 MKDOCS = shutil.which("mkdocs")
-# Not on the page of caffe's names: one class under several names, what several GPUs would need, and
-# what `caffe time` measures with
+# Not on the page of caffe's names: one class under several names, and what
+# `caffe time` measures with
 ELSEWHERE = {
     *("SGDSolver", "NesterovSolver", "AdaGradSolver", "RMSPropSolver", "AdaDeltaSolver"),
     *("AdamSolver", "Tally", "TRAIN", "TEST", "layers", "params", "layer_type_list"),
-    *("NCCL", "has_nccl", "set_multiprocess", "set_solver_count", "set_solver_rank"),
-    *("solver_count", "solver_rank", "roofline"),
+    "roofline",
 }
 # What a browser fetches by itself to show a page
 FETCHED = re.compile(

@@ -84,3 +84,30 @@ def test_disk_full_while_writing(server, tmp_path, monkeypatch):
         DownloadError, match="cannot write .*file.bin.part: No space left on device"
     ):
         download(server.url, tmp_path / "file.bin", CHECKSUM)
+
+
+def test_what_anybody_on_the_way_could_change_is_not_fetched(tmp_path, monkeypatch):
+    """By http and without a checksum: neither at once, nor where a redirection leads."""
+    asked = []
+
+    def transfer(url, part):
+        asked.append(url)
+        if url.startswith("https://moved"):
+            part.write_bytes(BODY)
+            return "http://plain.example/f"
+        raise ConnectionError("no such place")
+
+    monkeypatch.setattr(downloads, "transfer", transfer)
+    path = tmp_path / "f"
+    with pytest.raises(
+        DownloadError, match="plain.example/f: not fetched, since it is not encrypted"
+    ):
+        downloads.obtain(["http://plain.example/f"], path, None)
+    assert set(asked) == {"https://plain.example/f"}  # which was tried instead
+    with pytest.raises(DownloadError, match="http://plain.example/f: not fetched"):
+        downloads.obtain(["https://moved.example/f"], path, None)
+    assert not list(tmp_path.iterdir())
+    downloads.obtain(["https://moved.example/f"], path, CHECKSUM)  # the file itself is known
+    path.unlink()
+    downloads.obtain(["https://moved.example/f"], path, None, unchecked=True)
+    assert path.read_bytes() == BODY

@@ -72,7 +72,11 @@ def rows_of(path):
 
 
 def saved(folder):
-    return sorted(path.name for path in folder.glob("train_iter_*"))
+    """Caffe's two files of each snapshot; a third lies beside them."""
+    found = sorted(path.name for path in folder.glob("train_iter_*"))
+    stems = {name.removesuffix(".position.json") for name in found if name.endswith(".json")}
+    assert all(f"{stem}.caffemodel" in found for stem in stems)
+    return [name for name in found if not name.endswith(".json")]
 
 
 @pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])

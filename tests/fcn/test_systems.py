@@ -1,17 +1,23 @@
 """`fcn systems`: which trainings it makes, what a record says, and the table of them."""
 
 import json
+import runpy
+import sys
 
+import numpy as np
 import pytest
 
-from fcn import cli, models, systems
+from fcn import cli, models, prototxts, systems, weights
 from fcn.systems import Step
+from fcn.tasks import task_of
 
 STEPS = (
     Step("one", "the first", "voc-fcn16s"),
     Step("two", "the second", "systems/one", title="two, plain"),
     Step("two", "the second, more", "systems/one", ("--run", "more"), "two, more"),
 )
+
+FOLDERS = models.system_folders()
 
 
 def record(name, seed, own, other):
@@ -27,6 +33,48 @@ def test_a_step_that_is_listed_is_a_folder_that_trains_on_the_embedded_task():
         assert models.folder(step.against, sample=True).is_dir()
     listed = {step.system for step in systems.STEPS}
     assert listed == {path.name for path in models.system_folders()}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_a_system_is_a_whole_model_folder(folder):
+    """Its start is there, its task is VOC's, its README names the command that shows that it works."""
+    recipe = runpy.run_path(str(folder / "solve.py"))["RECIPE"]
+    for start in recipe.starts:
+        assert models.prototxt_of(start).is_file() and models.prototxt_of(start, True).is_file()
+    name = models.model_name(str(folder))
+    assert name == f"systems/{folder.name}" and name in weights.NAMES
+    assert task_of(name).classes == 21 and task_of(name, True).classes == 11
+    readme = (folder / "README.md").read_text()
+    assert f"fcn systems {folder.name}" in readme and len(readme.splitlines()) <= 60
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_prototxts_are_what_net_py_writes(folder, tmp_path, monkeypatch, capsys):
+    script = tmp_path / "net.py"
+    script.write_text((folder / "net.py").read_text())
+    for inner in ("", "sample"):
+        monkeypatch.setattr(sys, "argv", ["net.py"] + ["--sample"] * bool(inner))
+        runpy.run_path(str(script), run_name="__main__")
+        written = {path.name for path in (tmp_path / inner).glob("*.prototxt")}
+        found = {path.name for path in (folder / inner).glob("*.prototxt")}
+        assert written == found - {"solver.prototxt"} and written
+        for name in written:
+            assert (tmp_path / inner / name).read_text() == (folder / inner / name).read_text()
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_segments_a_picture_of_any_size(folder):
+    """In the form of the embedded task, whose weights are as the fillers make them."""
+    net = prototxts.build(folder / "sample/val.prototxt")
+    for size in ((37, 52), (5, 1)):
+        net.blobs["data"].reshape(1, 3, *size)
+        net.blobs["data"].data[...] = np.random.RandomState(0).normal(0, 50, (1, 3, *size))
+        net.forward()
+        assert net.blobs["score"].data.shape == (1, 11, *size)
+        assert np.isfinite(net.blobs["score"].data).all()
+    assert prototxts.scored(prototxts.read_net(folder / "sample/val.prototxt")) == {
+        "score": "label"
+    }
 
 
 def test_names_choose_steps(monkeypatch):

@@ -66,9 +66,11 @@ def test_the_names_of_older_editions_and_original_scripts(net, path, project, mo
 def test_sha1_is_checked_and_said(tmp_path, monkeypatch, capsys):
     path = tmp_path / "fcn8s-heavy-pascal.caffemodel"
     path.write_bytes(b"abc")
-    weights.check(path)
     sha1 = "a9993e364706816aba3e25717850c26c9cd0d89d"  # of "abc"
-    assert "warning" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=f"sha1 is {sha1}, the published .* --any-weights"):
+        weights.check(path)
+    weights.check(path, any_weights=True)
+    assert f"warning: {path}: sha1 is {sha1}, the published" in capsys.readouterr().out
     monkeypatch.setitem(weights.SHA1, path.name, sha1)
     weights.check(path)
     assert f"sha1 {sha1}, as published" in capsys.readouterr().out
@@ -122,7 +124,7 @@ def run(folder, *steps, how="done", time="2026-01-01T10:00:00", record=True):
 
 @pytest.fixture
 def fcn8s(project, monkeypatch):
-    monkeypatch.setattr(weights, "check", lambda path: None)
+    monkeypatch.setattr(weights, "check", lambda path, any_weights: None)
     (project / "voc-fcn8s/snapshot").mkdir(parents=True)
     return project / "voc-fcn8s"
 

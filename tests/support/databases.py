@@ -1,5 +1,7 @@
 """Databases read with the library alone."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ def records(path):
 def write(path, value=0, **options):
     """An LMDB of three datums of one value, 1x2x2, labels 0 to 2; `options` are lmdb.open's."""
     with (
-        lmdb.open(str(path), map_size=1 << 24, **options) as database,
+        lmdb.open(os.fsencode(path), map_size=1 << 24, **options) as database,
         database.begin(write=True) as transaction,
     ):
         for label in range(3):

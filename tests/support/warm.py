@@ -27,11 +27,12 @@ ENVIRONMENT = {"PYTHONPATH": str(ROOT), "GLOG_minloglevel": "0"}
 class Process:
     """A script that runs, with subprocess.Popen's methods. Its output is text."""
 
-    def __init__(self, server, words, cwd):
+    def __init__(self, server, words, cwd, environment):
         self.returncode = None
         ours, theirs = socket.socketpair()
         pipes = [os.pipe(), os.pipe()]
-        request = json.dumps({"words": [str(word) for word in words], "cwd": str(cwd)})
+        wanted = {"words": [str(word) for word in words], "cwd": str(cwd)}
+        request = json.dumps(wanted | {"environment": environment})
         socket.send_fds(server, [request.encode()], [theirs.fileno(), *(w for _, w in pipes)])
         for _, write in pipes:
             os.close(write)
@@ -83,9 +84,9 @@ class Process:
         return found[0], found[1]
 
 
-def start(words, cwd):
-    """Start a script, whose path and arguments are `words`."""
-    return Process(_server(), words, cwd)
+def start(words, cwd, **environment):
+    """Start a script, whose path and arguments are `words`; more variables may be set for it."""
+    return Process(_server(), words, cwd, {name: str(each) for name, each in environment.items()})
 
 
 @cache
@@ -146,6 +147,7 @@ def run(request, descriptors):
         os.close(descriptor)
     for name in ("stdout", "stderr"):
         getattr(sys, name).reconfigure(line_buffering=True)
+    os.environ |= request["environment"]
     os.chdir(request["cwd"])
     sys.argv = request["words"]
     sys.path[0] = os.path.dirname(sys.argv[0])

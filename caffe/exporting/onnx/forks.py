@@ -18,6 +18,11 @@ def dropout(g: Graph, layer: Any, x: Bottoms) -> str:
     return scaled(g, x[0], layer.factor)
 
 
+def lone_eltwise(g: Graph, layer: Any, x: Bottoms) -> str:
+    """`Mul`"""
+    return scaled(g, x[0], layer.coeff[0])
+
+
 def relu6(g: Graph, layer: Any, x: Bottoms) -> str:
     """`Clip`"""
     return g.op("Clip", x[0], 0.0, float(layer.param.threshold))
@@ -212,6 +217,7 @@ FORKS: dict[str, Writer] = {
     "HardSwish": one_op("HardSwish"),
     "Interp": interp,
     "ItemNormalize": item_normalize,
+    "LoneEltwise": lone_eltwise,
     "MaskPooling": product,
     "MaskUpsample": mask_upsample,
     "PSPNetBN": batch_norm,

@@ -57,11 +57,13 @@ class Graph:
         self.constants: dict[str, np.ndarray] = {}
         self.scope = ""  # the layer whose nodes are added
         self._count = 0
+        self._begun: dict[str, int] = {}  # a layer's name -> how many layers had it
         self._known: dict[Any, str] = {}  # what a constant or a Shape was made of -> its name
 
     def begin(self, layer: str) -> None:
-        """The nodes from here on are of a layer."""
-        self.scope, self._count = layer, 0
+        """The nodes from here on are of a layer. Of layers of one name the second is name@2."""
+        times = self._begun[layer] = self._begun.get(layer, 0) + 1
+        self.scope, self._count = f"{layer}@{times}" if times > 1 else layer, 0
 
     def fresh(self, what: str) -> str:
         """A name that no value has."""

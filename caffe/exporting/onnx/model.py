@@ -42,7 +42,7 @@ class Exported:
                 else f"{top}@{step.layer.name}"
                 for top in step.tops
             ]
-            made = self._write(step.layer, bottoms, wanted)
+            made = self._write(step, bottoms, wanted)
             named |= zip(step.tops, made)
             self.tops[step.at] = made
         self.graph.begin("outputs")
@@ -53,11 +53,11 @@ class Exported:
     def _value(self, blob: str, name: str) -> Value:
         return Value(name, self.sizes.base[blob], frozenset(self.sizes.free[blob]))
 
-    def _write(self, layer: Any, bottoms: Sequence[Value], wanted: Sequence[str]) -> list[str]:
+    def _write(self, step: Any, bottoms: Sequence[Value], wanted: Sequence[str]) -> list[str]:
         """Add a layer's nodes; returns the names of its tops."""
         g, since = self.graph, len(self.graph.nodes)
-        g.begin(layer.name)
-        made = reasons.writer(WRITERS, layer, "ONNX")(g, layer, bottoms)
+        g.begin(step.layer.name)
+        made = reasons.writer(WRITERS, step, "ONNX")(g, step.layer, bottoms)
         made = [made] if isinstance(made, str) else list(made)
         for i, name in enumerate(wanted):
             if g.rename(made[i], name, since):

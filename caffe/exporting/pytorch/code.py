@@ -17,7 +17,8 @@ from torch import nn
 from ..sizes import FixedSize
 
 _HOLE = "\0"  # around a bottom in an expression, until it is known what is written there
-_IMPORTED = ("F", "Path", "load", "nn", "self", "torch")
+# Names that a file has for itself
+_IMPORTED = ("Callable", "F", "Path", "Tensor", "load", "math", "nn", "runpy", "self", "torch")
 
 
 class Value(NamedTuple):
@@ -186,10 +187,11 @@ def variables(parts: Sequence[str]) -> Names:
     return Names([*_IMPORTED, *parts, *dir(builtins)])
 
 
-def class_name(net: str) -> str:
-    """The name of the class for a net's name: VocFcn8s for voc-fcn8s."""
+def class_name(net: str, parts: Iterable[str] = ()) -> str:
+    """The name of the class for a net's name: VocFcn8s for voc-fcn8s; not one that the file needs."""
     words = "".join(word[:1].upper() + word[1:] for word in re.split(r"[\W_]+", net))
-    return words if words and not words[0].isdigit() else f"Net{words}"
+    taken = {"", *_IMPORTED, *parts, *dir(builtins)}
+    return f"Net{words}" if words in taken or words[0].isdigit() else words
 
 
 def plain(text: str) -> str:

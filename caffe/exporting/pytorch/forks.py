@@ -24,6 +24,11 @@ def dropout(c: Code, layer: Any, x: Bottoms) -> str:
     return f"{c.module(layer, made)}({x[0]})"
 
 
+def lone_eltwise(c: Code, layer: Any, x: Bottoms) -> str:
+    """`*`"""
+    return f"{number(layer.coeff[0])} * {x[0]}"
+
+
 def relu6(c: Code, layer: Any, x: Bottoms) -> str:
     """`F.hardtanh`"""
     return f"F.hardtanh({x[0]}, 0.0, {number(layer.param.threshold)})"
@@ -192,6 +197,7 @@ FORKS: dict[str, Callable[[Code, Any, Bottoms], str]] = {
     "HardSwish": hard_swish,
     "Interp": interp,
     "ItemNormalize": item_normalize,
+    "LoneEltwise": lone_eltwise,
     "MaskPooling": product,
     "MaskUpsample": mask_upsample,
     "PSPNetBN": batch_norm,

@@ -75,9 +75,10 @@ class Exported:
                 Code.bottom(f"<{name}>", sizes.base[name], sizes.free[name])
                 for name in step.bottoms
             ]
-            write = reasons.writer(WRITERS, step.layer, self.library)
+            write = reasons.writer(WRITERS, step, self.library)
             lines.append((step, write(self.code, step.layer, bottoms)))
-        self.names = variables([*self.code.parts, class_name(net.name)])
+        self.class_name = class_name(net.name, self.code.parts)
+        self.names = variables([*self.code.parts, self.class_name])
         for step, expression in lines:
             for name in step.bottoms:
                 expression = expression.replace(f"<{name}>", self.names.of(name))
@@ -89,7 +90,7 @@ class Exported:
     def text(self, module: str, weights: str, traced: bool = False) -> str:
         """The file's text; with `traced`, forward keeps every layer's tops."""
         library, read = _READ[os.path.splitext(weights)[1]]
-        name = class_name(self.net.name)
+        name = self.class_name
         results = [self.names.of(blob) for blob in self.outputs]
         lines = ["self.trace = trace = {}"] * traced + self.code.forward(traced)
         single = len(results) == 1

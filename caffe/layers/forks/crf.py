@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import torch
 
 from ...crf import Kernel, kernel_of_colours, kernel_of_positions, mean_field, positions
+from ...files import allowed
+from ...files.paths import read_bytes
 from ...layer import Blobs, Layer, meaning, register
 from ...proto import caffe_pb2
 from ..loss import FLT_MIN
@@ -207,8 +209,7 @@ class MultiStageMeanfield(Layer):
         )
         if not text and os.path.isfile(f"{kind}.par"):
             where = f"the file {kind}.par"
-            with open(f"{kind}.par") as file:
-                text = file.read()
+            text = os.fsdecode(read_bytes(allowed.to_read(f"{kind}.par")))
         if not text:
             return [getattr(self.param, f"{kind}_filter_weight")] * classes
         try:

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 from PIL import Image
 
+from ...files import allowed, limits
+from ...files.prototxt import set_string
 from ...glog import info
 from ...layer import register
 from ...proto import caffe_pb2
-from ..data import PrefetchingData
+from ..data import PrefetchingData, permutation
 from ..transform import resize
 
 # rows and columns to keep of a picture and of its labels
@@ -31,7 +35,9 @@ class LabelledPictures(PrefetchingData):
         """Read the list of pictures."""
         info("image_data_layer.cpp:38", f"Opening file {self.param.source}")
         try:
-            with open(self.param.source, encoding="utf-8", errors="surrogateescape") as file:
+            with open(
+                allowed.to_read(self.param.source), encoding="utf-8", errors="surrogateescape"
+            ) as file:
                 self.lines = [line.split() for line in file if line.strip()]
         except OSError as error:
             raise self.error(f"source, the list of pictures: {error}") from error
@@ -44,8 +50,9 @@ class LabelledPictures(PrefetchingData):
                     f"got '{' '.join(words)}'"
                 )
         self.train = self.phase == caffe_pb2.TRAIN
+        self.order = list(range(len(self.lines)))
         if self.param.shuffle:
-            self.random.shuffle(self.lines)
+            self.random.shuffle(self.order)
         self.position = self.random.randrange(self.param.rand_skip) if self.param.rand_skip else 0
         if self.position >= len(self.lines):
             raise self.error(
@@ -58,21 +65,29 @@ class LabelledPictures(PrefetchingData):
 
     def next_line(self) -> list[str]:
         """The next line of the list; after the last the first again."""
-        words = self.lines[self.position]
+        words = self.lines[self.order[self.position]]
         self.position += 1
         if self.position == len(self.lines):
             self.position = 0
             if self.param.shuffle:
-                self.random.shuffle(self.lines)
+                self.random.shuffle(self.order)
         return words
+
+    def position_state(self):
+        return {"position": self.position, "order": list(self.order) if self.param.shuffle else []}
+
+    def go_to(self, state):
+        self.position = state["position"]
+        self.order = permutation(state["order"] or range(len(self.lines)), len(self.lines))
 
     def labels_of(self, path: str) -> np.ndarray:
         """A map of labels (1, H, W) from a picture file: gray values, or a palette's numbers."""
         try:
-            with Image.open(path) as file:
+            with Image.open(allowed.to_read(path)) as file:
+                limits.pixels(path, file)
                 numbers = file.mode == "P" or file.mode.startswith("I")  # of 16 or 32 bits
                 values = np.asarray(file if numbers else file.convert("L"))
-        except (OSError, SyntaxError) as error:
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise self.error(f"cannot read labels {path}: {error}") from error
         if values.max(initial=0) > 255:
             raise self.error(f"labels {path} go up to {values.max()}: eight bits hold them all")
@@ -81,7 +96,7 @@ class LabelledPictures(PrefetchingData):
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """The next picture (C, H, W) and its labels (1, H, W), as read."""
         path, labels, *_ = self.next_line()
-        folder = self.param.root_folder
+        folder = os.fsdecode(self.param.root_folder)
         picture = self.read_picture(folder + path, self.param.is_color)
         return self.fitting(picture, self.labels_of(folder + labels), path)
 
@@ -173,7 +188,7 @@ class ImageSegData(LabelledPictures):
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """The next picture and its labels; a map of ignore_label where the labels are no map."""
         path, *rest = self.next_line()
-        p, folder = self.param, self.param.root_folder
+        p, folder = self.param, os.fsdecode(self.param.root_folder)
         picture = self.read_picture(folder + path, p.is_color)
         if p.new_height:
             picture = resize(picture, p.new_height, p.new_width)
@@ -240,7 +255,8 @@ class DenseImageData(LabelledPictures):
                 "transform_param's would not reach the labels"
             )
         if own.mean_file and not transform.mean_file:
-            transform.mean_file = own.mean_file
+            field = transform.DESCRIPTOR.fields_by_name["mean_file"]
+            set_string(transform, field, os.fsdecode(own.mean_file))
         super().setup(bottom, top)
 
     def cut_size(self) -> tuple[int, int]:

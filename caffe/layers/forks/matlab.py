@@ -5,8 +5,12 @@ A file holds one array, `data`, whose axes are width, height, channels and items
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
+from ...files import allowed
+from ...files.mat import read_mat
 from ...layer import Layer, register
 
 
@@ -22,7 +26,9 @@ class MatFiles(Layer):
         if strip < 0:
             raise self.error(f"strip must not be negative, got {strip}")
         try:
-            with open(self.param.source, encoding="utf-8", errors="surrogateescape") as file:
+            with open(
+                allowed.to_read(self.param.source), encoding="utf-8", errors="surrogateescape"
+            ) as file:
                 lines = [line.strip() for line in file if line.strip()]
         except OSError as error:
             raise self.error(f"source, the list of names: {error}") from error
@@ -32,7 +38,7 @@ class MatFiles(Layer):
 
     def path(self, name: str, number: int) -> str:
         """The file of a name and of a blob's number."""
-        return f"{self.param.prefix}{name}_blob_{number}.mat"
+        return f"{os.fsdecode(self.param.prefix)}{name}_blob_{number}.mat"
 
 
 @register
@@ -46,6 +52,11 @@ class MatWrite(MatFiles):
         if self.param.period < 1:
             raise self.error(f"period must be above 0, got {self.param.period}")
         self.names = self.read_names() if self.param.source else []
+        try:
+            for name in self.names or ["iter_0"]:
+                allowed.to_write(self.path(name, 0))
+        except OSError as error:
+            raise self.error(str(error)) from error
         self.passes = 0
 
     def reshape(self, bottom, top):
@@ -95,11 +106,9 @@ class MatRead(MatFiles):
 
     def read(self, path: str) -> np.ndarray:
         """The array of a file, (N, C, H, W)."""
-        import scipy.io  # takes a while, and few nets have such a layer
-
         try:
-            values = np.asarray(scipy.io.loadmat(path)["data"], np.float32)
-        except (OSError, KeyError, ValueError, NotImplementedError) as error:
+            values = np.asarray(read_mat(allowed.to_read(path))["data"], np.float32)
+        except (OSError, KeyError, ValueError, TypeError) as error:
             raise self.error(f"cannot read {path}, with `data` in it: {error}") from error
         return values.reshape(values.shape + (1,) * (4 - values.ndim)).transpose(3, 2, 1, 0)
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ...blob import Blob
+from ...files import allowed
 from ...layer import Blobs, meaning, register
 from ..loss import FLT_MIN, MODE, Loss, SoftmaxWithLoss, divisor
 from .meanings import given
@@ -59,7 +60,7 @@ class ForkSoftmaxWithLoss(SoftmaxWithLoss):
     def read_weights(self, path: str) -> list[float]:
         """The numbers in a file of class weights."""
         try:
-            with open(path) as file:
+            with open(allowed.to_read(path)) as file:
                 return [float(word) for word in file.read().split()]
         except (OSError, ValueError) as error:
             raise self.error(f"weight_source {path}: {error}") from error

@@ -3,9 +3,12 @@ forks; Faster R-CNN has it in Python, lib/rpn)."""
 
 from __future__ import annotations
 
+import ast
+
 import numpy as np
 
 from ...layer import Layer, register
+from ...proto import caffe_pb2
 from .boxes import suppress
 
 
@@ -92,3 +95,29 @@ class Proposal(Layer):
         for blob, propagates in zip(bottom, propagate_down):
             if propagates:
                 blob.dx.zero_()
+
+
+class ProposalLayer(Proposal):
+    """Proposal under the name of py-faster-rcnn's Python layer, rpn.proposal_layer.ProposalLayer, where
+    that is not there: `feat_stride` and `scales` of its param_str, the numbers of its cfg."""
+
+    def __init__(self, layer_param):
+        super().__init__(layer_param)
+        self.param = caffe_pb2.ProposalParameter()
+
+    def setup(self, bottom, top):
+        text = self.layer_param.python_param.param_str.strip()
+        try:
+            settings = ast.literal_eval(text if text.startswith("{") else f"{{{text}}}")
+            self.param.feat_stride = settings.pop("feat_stride")
+            self.param.scale.extend(settings.pop("scales", ()))
+        except (SyntaxError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self.error(
+                f"param_str must state 'feat_stride': 16 or the like, and may state 'scales': [8, 16, 32], "
+                f"got {text!r} ({error!r})"
+            ) from None
+        if settings:
+            raise self.error(f"param_str: unknown {', '.join(map(repr, settings))}")
+        if self.phase == caffe_pb2.TRAIN:
+            self.param.pre_nms_topn, self.param.post_nms_topn = 12000, 2000
+        super().setup(bottom, top)

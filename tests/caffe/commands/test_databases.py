@@ -105,3 +105,28 @@ def test_extract_features(folder, capfd):
     tanh = np.array([caffe.io.datum_to_array(datum) for datum in records("db2").values()])
     assert tanh.shape == (6, 3, 1, 2)
     assert len(np.unique(tanh)) == tanh.size
+
+
+@pytest.mark.parametrize(
+    "flags, listed, message",
+    [
+        ([], "none.png 0\n", "no picture of list.txt could be read"),
+        (["-check_size"], "a 1.png 0\nlarger.png 1\n", "values, the first picture has"),
+        (["-encode_type", "foo"], "a 1.png 0\n", "Pillow writes no such files"),
+    ],
+)
+def test_a_conversion_that_fails_leaves_nothing(flags, listed, message, pictures, folder, capfd):
+    Image.new("RGB", (9, 9)).save(folder / "root" / "larger.png")
+    (folder / "list.txt").write_text(listed)
+    assert main(["convert_imageset", *flags, "root/", "list.txt", "db"]) == 1
+    assert message in capfd.readouterr().err
+    assert not (folder / "db").exists()
+
+
+def test_what_was_written_before_a_failure_is_said(pictures, folder, capfd, monkeypatch):
+    monkeypatch.setattr("caffe.commands.convert_imageset._BATCH", 1)
+    Image.new("RGB", (9, 9)).save(folder / "root" / "larger.png")
+    (folder / "list.txt").write_text("a 1.png 0\nlarger.png 1\n")
+    assert main(["convert_imageset", "-check_size", "root/", "list.txt", "db"]) == 1
+    assert "db is not complete: it holds 1 record\n" in capfd.readouterr().err
+    assert len(records("db")) == 1

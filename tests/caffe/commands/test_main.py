@@ -38,7 +38,7 @@ def test_module_exit_codes_and_environment(training):
         (["train", "-solver=s", "-snapshot=a", "-weights=b"], "not both"),
         (["train", "-solver=s", "-sigint_effect=die"], "one of snapshot, stop, none, got 'die'"),
         (["train", "-solver=solver.prototxt", "-snapshot=no"], "Could not open file no"),
-        (["train", "-solver=solver.prototxt", "-gpu=0,1"], "several GPUs is not available"),
+        (["train", "-solver=solver.prototxt", "-gpu=0,1"], "GPU 0"),
         (["train", "-solver=solver.prototxt", "-precision=tf32"], "has float32"),
         (["time", "-model=net.prototxt", "-precision=fp16"], "float32, tf32, bf16, got 'fp16'"),
         (["train", "-solver=net.prototxt"], "SolverParameter has no field 'name'"),
@@ -75,7 +75,9 @@ def test_mistakes_get_one_sentence_and_exit_code_1(training, capfd, arguments, w
     assert said[0].startswith("caffe")
 
 
-def test_errors_of_a_python_layer_tell_where(folder, capfd):
+def test_errors_of_a_python_layer_tell_where(folder, capfd, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.syspath_prepend(folder)
     (folder / "faulty.py").write_text(
         "import caffe\nclass Faulty(caffe.Layer):\n    def setup(self, bottom, top):\n"
         "        raise ValueError('no such split')\n    def reshape(self, bottom, top): pass\n"

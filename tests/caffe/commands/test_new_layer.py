@@ -8,6 +8,7 @@ import pytest
 
 import caffe
 from caffe.__main__ import main
+from caffe.layer import OWN_TYPES
 
 
 @pytest.mark.parametrize(
@@ -18,14 +19,23 @@ from caffe.__main__ import main
         ("nms", "nms_layer"),
     ],
 )
-def test_the_printed_layer_runs(name, module, capsys, net_of, tmp_path, monkeypatch):
+@pytest.mark.parametrize("how", ["registered", "Python"])
+def test_the_printed_layer_runs(how, name, module, capsys, net_of, tmp_path, monkeypatch):
     assert main(["new_layer", name]) == 0
     text = capsys.readouterr().out
     (tmp_path / f"{module}.py").write_text(text)
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    monkeypatch.setattr("caffe.python_modules._allowed", {str(tmp_path): None})
+    monkeypatch.setitem(OWN_TYPES, name, None)  # for this test
     lines = re.search(r"    layer \{.*?\n    \}", text, re.DOTALL)[0]
     for field, value in (("name", "l"), ("bottom", "x"), ("top", "y")):
         lines = lines.replace(f'{field}: "..."', f'{field}: "{value}"')
+    if how == "Python":
+        block = re.search(r"\w+_param \{.*\}", lines)[0]
+        param = f"module: '{module}' layer: '{name}' param_str: \"{{'factor': 2.0}}\""
+        lines = lines.replace(block, f"python_param {{ {param} }}").replace(f'"{name}"', '"Python"')
+    else:
+        monkeypatch.setenv("CAFFE_LAYERS", module)
     net = net_of(
         'force_backward: true layer { name: "x" type: "Input" top: "x" '
         f"input_param {{ shape {{ dim: 2 dim: 3 }} }} }}\n{lines}",

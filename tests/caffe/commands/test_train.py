@@ -34,8 +34,9 @@ class Signal(caffe.Layer):
         ("SIGHUP", ["-sighup_effect", "stop"], True, [3]),
     ],
 )
-def test_signals(folder, capfd, name, arguments, stopped, snapshots):
+def test_signals(folder, capfd, monkeypatch, name, arguments, stopped, snapshots):
     """SIGINT stops after a snapshot, SIGHUP snapshots, or as the flags say."""
+    monkeypatch.setattr("caffe.python_modules._allowed", {str(folder): None})
     (folder / "signalling.py").write_text(SIGNALLING)
     sys.modules.pop("signalling", None)
     (folder / "net.prototxt").write_text(

@@ -159,3 +159,56 @@ def test_parts_stand_alone():
         for alias in node.names
     }
     assert imported == {"math", "collections.abc", "torch", "torch.nn"}
+
+
+BN = layer("bn", "BN", ["conv"], "bn", 'bn_param { scale_filler { type: "gaussian" } }')
+MASKED = layer("pool", "Pooling", ["data"], "pool", "pooling_param { kernel_size: 2 stride: 2 }")
+MASKED = MASKED.replace('top: "pool"', 'top: "pool" top: "mask"')
+MASKED += layer("up", "Upsample", ["pool", "mask"], "up", "upsample_param { scale: 2 }")
+
+
+def test_pooling_that_chose_its_neighbour_hides_nothing_behind_it(net_of, tmp_path, monkeypatch):
+    """In a plane of 400 x 400 the places are large numbers: one more is one part in 100,000."""
+    net = net_of(DATA.replace("8", "400") + MASKED + layer("abs", "AbsVal", ["up"], "abs"))
+    rng = np.random.default_rng(0)
+    inputs = {"data": rng.standard_normal((1, 3, 400, 400), np.float32)}
+    check.feed(net, inputs)
+    own = {step.at: tops for step, tops in check.own_tops(net, inputs)}
+
+    class Other:
+        library = "another"
+        bias = 0.0
+
+        def run(self, inputs):
+            return {"abs": self.trace(inputs)[3][0]}
+
+        def trace(self, inputs):
+            pooled, mask = own[1][0], own[1][1].copy()
+            mask[0, 0, 199, 199] += 1 if mask[0, 0, 199, 199] % 2 == 0 else -1
+            up = np.zeros_like(inputs["data"])
+            for c in range(3):
+                up[0, c].flat[mask[0, c].astype(int)] = pooled[0, c]
+            return {1: [pooled, mask], 2: [up], 3: [np.abs(up) + self.bias]}
+
+    other = Other()
+    (trial,) = check.agree(net, ["abs"], [inputs], other)
+    assert trial.off > 1e-5 and trial.chosen == ("pool",)
+    assert "for pool chose otherwise between nearly equal values" in str(trial)
+    other.bias = 1e-3
+    with pytest.raises(ValueError, match=r"layer 'abs' \(AbsVal\)"):
+        check.agree(net, ["abs"], [inputs], other)
+
+
+def test_outputs_that_are_all_0_are_said_to_be(net_of, tmp_path):
+    zero = "convolution_param { num_output: 2 kernel_size: 1 }"
+    report = caffe.export(
+        net_of(DATA + layer("zero", "Convolution", ["data"], "zero", zero)), tmp_path / "net.py"
+    )
+    assert str(report).count("but all outputs are 0: no weights?") == 3
+
+
+def test_a_gradient_that_is_rounding_alone(net_of, tmp_path):
+    """Of a bias before batch statistics, which are subtracted again."""
+    text = DATA.replace("dim: 1 ", "dim: 2 ", 1) + BODY[: BODY.index("layer", 5)]
+    report = caffe.export(net_of(text + BN), tmp_path / "net.py")
+    assert report.gradients.startswith("off by")

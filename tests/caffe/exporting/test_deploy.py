@@ -156,3 +156,49 @@ def test_layers_of_a_training_alone_are_not_there(tmp_path):
     path.write_text(DATA + BODY + train)
     net, _ = deploy.of_file(path)
     assert "drop" not in net.layer_dict
+
+
+TRAINED = """layer { name: "d" type: "HDF5Data" top: "data" top: "label" include { phase: TRAIN }
+  hdf5_data_param { source: "none" } }
+"""
+
+
+def test_a_net_for_training_alone(tmp_path):
+    """Its data are there in phase TRAIN only, and what they feed in both."""
+    path = tmp_path / "net.prototxt"
+    loss = layer("loss", "SoftmaxWithLoss", ["conv", "label"], "loss", "include { phase: TRAIN }")
+    accuracy = layer("accuracy", "Accuracy", ["conv", "label"], "accuracy")
+    for judged in (loss, loss + accuracy, accuracy):
+        path.write_text(TRAINED + BODY + judged)
+        with pytest.raises(ValueError, match="size of input 'data' is not known.*--shape data="):
+            deploy.of_file(path)
+        net, _ = deploy.of_file(path, shapes={"data": [1, 3, 4, 4]})
+        assert net.inputs == ["data"] and net.outputs == ["conv"]
+
+
+def test_a_blob_that_no_layer_makes_is_named(tmp_path):
+    path = tmp_path / "net.prototxt"
+    path.write_text(DATA + BODY.replace('bottom: "data"', 'bottom: "dat"'))
+    with pytest.raises(ValueError, match=r"layer 'conv' \(Convolution\).*no blob 'dat'"):
+        deploy.of_file(path)
+
+
+def test_what_is_read_for_a_loss_alone_does_not_hide_an_output(deployed):
+    """FlowNet shrinks the truth to the size of what it predicts."""
+    one = "convolution_param { num_output: 1 kernel_size: 1 }"
+    more = layer("flow", "Convolution", ["conv"], "flow", one)
+    more += layer("small", "Downsample", ["label", "flow"], "small")
+    more += layer("loss", "L1Loss", ["flow", "small"], "loss")
+    assert deployed(BODY + more) == (["data"], ["conv", "relu", "flow"], ["flow"], ["loss"])
+
+
+def test_a_file_tells_the_sizes_of_blobs_in_the_middle(tmp_path):
+    path = tmp_path / "net.prototxt"
+    path.write_text(DATA + BODY + layer("prob", "Softmax", ["conv"], "prob"))
+    net, _ = deploy.of_file(path, inputs=["conv"], outputs=["prob"])
+    assert net.inputs == ["conv"] and list(net.blobs["conv"].shape) == [2, 2, 8, 8]
+    path.write_text(
+        DATA + BODY + python_layer(["conv"], "half") + layer("p", "Softmax", ["half"], "p")
+    )
+    with pytest.raises(ValueError, match="size of input 'half' is not known.*--shape half="):
+        deploy.of_file(path, inputs=["half"], outputs=["p"])

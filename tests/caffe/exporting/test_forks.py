@@ -1,8 +1,9 @@
 """The forks' layers through both targets; each is written, left out, or has its reason."""
 
 import pytest
+from places import ROOT
 
-from caffe.exporting import export, reasons
+from caffe.exporting import deploy, export, reasons
 from caffe.exporting.onnx.writers import WRITERS as ONNX
 from caffe.exporting.pytorch.writers import WRITERS as PYTORCH
 from caffe.net import Net
@@ -35,3 +36,24 @@ def test_fork_layer(name, ending, tmp_path):
     assert ending == ".onnx" or report.gradients.startswith(("off by", "there are none")), (
         report.gradients
     )
+
+
+# What goes to other libraries of nets that find boxes: all but the choice among them
+PARTS = {
+    "faster_rcnn": ({"outputs": ["rpn_bbox_pred", "rpn_cls_prob_reshape"]}, 2),
+    "ssd": ({"outputs": ["mbox_loc", "mbox_conf_flatten", "mbox_priorbox"]}, 3),
+    "segnet": ({"inputs": ["pool1", "pool1_mask"], "outputs": ["score"]}, 1),
+}
+WHOLE = ["deeplab_v1", "hed", "pspnet", "small_nets"]
+
+
+@pytest.mark.parametrize("ending", [".onnx", ".py"])
+@pytest.mark.parametrize("name", [*PARTS, *WHOLE])
+def test_nets_of_forks(name, ending, tmp_path):
+    if ending == ".onnx":
+        pytest.importorskip("onnx")
+        pytest.importorskip("onnxruntime")
+    options, count = PARTS.get(name, ({}, 0))
+    net, _ = deploy.of_file(ROOT / f"tests/caffe/fork_nets/{name}.prototxt", **options)
+    report = export(net, tmp_path / f"net{ending}", gradients=False)
+    assert len(report.outputs) >= count and max(trial.off for trial in report.trials) <= 1e-5

@@ -120,3 +120,13 @@ def test_a_plane_that_only_pyramids_fix(exported):
     text = layer("spp", "SPP", ["data"], "spp", "spp_param { pool: AVE pyramid_height: 2 }")
     model, _ = exported(text)
     assert dims(model.graph.input[0]) == ["batch", 3, 9, 12]
+
+
+def test_layers_of_one_name(exported):
+    """HED's five crops are all called crop."""
+    up = layer("up", "Deconvolution", ["data"], "up", CONV % (3, 4, 2, 0))
+    up += layer("crop", "Crop", ["up", "data"], "a", "crop_param { axis: 2 offset: 1 }")
+    up += layer("crop", "Crop", ["up", "data"], "b", "crop_param { axis: 2 offset: 2 }")
+    model, _ = exported(up)
+    names = [node.name for node in model.graph.node]
+    assert kinds(model).count("Slice") == 2 and len(set(names)) == len(names)

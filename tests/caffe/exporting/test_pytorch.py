@@ -150,3 +150,10 @@ def test_batch_normalization_in_training(exported):
     _, load = exported(layer("bn", "BatchNorm", ["data"], "bn", frozen), name="frozen")
     net = load()
     assert torch.equal(net(x), net.train()(x))
+
+
+@pytest.mark.parametrize("name", ["F", "tensor", "nn", "path", "exception"])
+def test_a_net_called_as_what_the_file_needs(net_of, tmp_path, name):
+    net = net_of(f'name: "{name}"\n{DATA}' + layer("relu", "ReLU", ["data"], "relu"))
+    caffe.export(net, tmp_path / "net.py")
+    assert "class Net" in (text := (tmp_path / "net.py").read_text()) or "class Nn(" in text

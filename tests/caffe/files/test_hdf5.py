@@ -83,3 +83,22 @@ def test_hdf5_behind_a_user_block(tmp_path):
     with h5py.File(path, "w", userblock_size=1024) as file:
         file.create_group("data")
     assert hdf5.is_hdf5(path) and hdf5.read_weights(path) == []
+
+
+def test_damage_anywhere_is_an_error_of_the_file(tmp_path):
+    """Found by fuzzing: h5py raised a SystemError out of a visit that had failed."""
+    path = tmp_path / "w.h5"
+    with h5py.File(path, "w") as file:
+        file["data/conv/0"] = np.zeros((2, 3), np.float32)
+    whole = path.read_bytes()
+    for at in range(8, len(whole), 13):
+        raw = bytearray(whole)
+        raw[at : at + 2] = b"\xff\xfe"
+        path.write_bytes(raw)
+        try:
+            for _, blobs in hdf5.read_weights(path):
+                for blob in blobs:
+                    if blob is not None and blob.count == 6:
+                        blob.read_into(np.zeros(6, np.float32))
+        except ValueError as error:
+            assert str(path) in str(error)

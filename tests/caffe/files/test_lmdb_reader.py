@@ -97,3 +97,23 @@ def test_a_damaged_one_ends_in_a_sentence(tmp_path):
             assert "bad" in str(error)
             refused += 1
     assert refused > 100
+
+
+def test_a_tree_that_reads_its_pages_again_and_again_is_refused(tmp_path):
+    """Each level of pages that all lead to one page multiplies what is read; no record is there."""
+    path, file = str(tmp_path / "db"), tmp_path / "db" / "data.mdb"
+    with lmdb.open(path, map_size=1 << 27) as database, database.begin(write=True) as records:
+        for i in range(2000):
+            records.put(b"%07d" % i, bytes(100))
+    found, raw = LmdbFile(path), bytearray(file.read_bytes())
+    size, nodes = found._page_size, found._nodes(found._root)[1]
+    root, (leaf, branch, *_) = found._root, map(found._child, nodes)
+    raw[leaf * size + 12 : leaf * size + 14] = (16).to_bytes(2, "little")  # without records
+    raw[branch * size : (branch + 1) * size] = raw[root * size : (root + 1) * size]
+    for page, to in ((root, branch), (branch, leaf)):
+        for node in nodes:
+            at = node + (page - root) * size
+            raw[at : at + 6] = to.to_bytes(6, "little")
+    file.write_bytes(raw)
+    with pytest.raises(ValueError, match="its tree has more than the file's [0-9]+ pages"):
+        list(LmdbFile(path).records())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caffe.files import caffemodel, hdf5
+from caffe.files.paths import replacing
 from caffe.proto import caffe_pb2
 
 
@@ -34,3 +35,9 @@ def test_a_file_is_written_whole_or_not_at_all(module, tmp_path):
 
 def _arguments(module, path, layers):
     return (path, "n", layers) if module is caffemodel else (path, layers)
+
+
+def test_a_folder_is_not_replaced(tmp_path):
+    with pytest.raises(IsADirectoryError, match="it is a folder"), replacing(tmp_path):
+        pass
+    assert not list(tmp_path.parent.glob(".*.part"))

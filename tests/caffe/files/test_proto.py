@@ -197,7 +197,6 @@ def test_text_is_taken_or_refused_as_by_caffe(row):
         'näme: "n"',
         "force_backward: 00002",
         "layer { phase: 1.0 }",
-        'name: "\\377"',  # not UTF-8: no Python string
     ],
 )
 def test_more_text_that_is_refused(text):

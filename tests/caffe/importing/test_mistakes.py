@@ -124,3 +124,21 @@ def test_safetensors_without_their_library(nets, tmp_path, monkeypatch):
 def test_no_file(nets):
     with pytest.raises(RuntimeError, match="Could not open file nowhere.pth"):
         caffe.import_weights(nets[0], "nowhere.pth")
+
+
+def test_files_that_are_cut_off(nets, tmp_path):
+    torch.save(tensors(nets[0]), tmp_path / "net.pth")
+    np.savez(tmp_path / "net.npz", a=np.ones(3))
+    for name in ("net.pth", "net.npz"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[:-60])
+        with pytest.raises(ValueError, match=f"{name}: cut off: a zip file"):
+            caffe.import_weights(nets[0], tmp_path / name)
+
+
+def test_a_whole_module_is_named_by_its_class(nets, tmp_path):
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "net.pth")
+    with pytest.raises(
+        ValueError, match=r"run here: it holds torch.nn.modules.linear.Linear; save it"
+    ):
+        caffe.import_weights(nets[0], tmp_path / "net.pth")

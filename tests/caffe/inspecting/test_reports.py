@@ -1,5 +1,6 @@
 """What is said of each kind: facts, what looks wrong, what is missing, what comes next."""
 
+import io
 import shutil
 
 import numpy as np
@@ -264,3 +265,31 @@ def test_a_folder(net, folder):
 def test_a_picture(folder):
     Image.new("L", (7, 5)).save("p.png")
     assert "a picture (PNG)" in text_of("p.png") and "size: 7 x 5, L" in text_of("p.png")
+
+
+def test_a_net_through_a_python_layer(said):
+    """Its module is missing, which says nothing of the layers before."""
+    half = layer(
+        "half", "Python", ["conv"], "half", 'python_param { module: "nowhere" layer: "H" }'
+    )
+    found = said(INPUT + CONV + half + layer("prob", "Softmax", ["half"], "prob"))
+    assert "missing: module nowhere (of the Python layer 'half')" in found and "wrong" not in found
+    assert "gives: conv 1x4x6x6" in found and "sizes: those before Python layers: conv" in found
+
+
+def test_settings_of_an_unknown_type_are_not_called_wrong(said):
+    found = said(INPUT + layer("x", "Accumulate", ["data"], "x", "accumulate_param { size: 3 }"))
+    assert "not built in" in found and "has no field" not in found
+
+
+def test_a_zip_file_that_is_cut_off(said):
+    content = io.BytesIO()
+    torch.save({"a": torch.ones(9)}, content)
+    found = said(content.getvalue()[:-50])
+    assert "a zip file that is cut off" in found and "next: download or copy it anew" in found
+
+
+def test_sizes_of_a_blob_that_is_not_there(said):
+    assert "no blob 'dta' in the net; did you mean 'data'?" in said(
+        INPUT + CONV, shapes={"dta": [1]}
+    )

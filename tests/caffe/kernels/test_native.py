@@ -1,7 +1,5 @@
 """The C kernels against PyTorch's, each alone, and how they are compiled and guarded."""
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -186,42 +184,3 @@ def test_pytorch_counts_what_a_kernel_writes(arguments):
     before = arguments[3]._version
     winograd.convolve(*arguments)
     assert arguments[3]._version > before
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """An empty folder for compiled libraries; the loaded one is forgotten, before and after."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    library.library.cache_clear()
-    yield tmp_path / "fcn-caffe"
-    monkeypatch.undo()
-    library.library.cache_clear()
-
-
-@pytest.mark.skipif(not library.available(), reason="no C compiler here")
-def test_the_cache_is_private_and_pruned(cache, monkeypatch):
-    cache.mkdir(mode=0o700)
-    old, other = cache / "kernels-old.so", cache / "kernels-other.so"
-    for path in (old, other):
-        path.write_bytes(b"")
-    os.utime(old, (0, 0))
-    assert library.available()
-    (made,) = set(cache.glob("kernels-*.so")) - {old, other}
-    assert not old.exists() and other.exists()
-    compiled = made.stat().st_mtime_ns
-    library.library.cache_clear()
-    assert library.available() and set(cache.glob("*.so")) == {made, other}  # not compiled again
-    monkeypatch.setattr(library, "_version_of", lambda compiler: b"another compiler")
-    library.library.cache_clear()
-    assert library.available() and len(set(cache.glob("*.so"))) == 3
-    assert compiled
-
-
-@pytest.mark.skipif(not library.available(), reason="no C compiler here")
-def test_a_library_that_others_may_write_is_not_loaded(cache, monkeypatch):
-    said = []
-    monkeypatch.setattr(library, "warning", lambda where, text: said.append(text))
-    cache.mkdir()
-    cache.chmod(0o777)
-    assert not library.available()
-    assert "written by others" in said[0] and str(cache) in said[0]

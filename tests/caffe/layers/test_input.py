@@ -171,7 +171,8 @@ def test_hdf5_errors(files, tmp_path):
         hdf5(files, "")
 
 
-def test_hdf5_output_holds_one_batch(tmp_path):
+def test_hdf5_output_holds_one_batch(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "out.h5"
     run = Layers(
         f'type: "HDF5Output" hdf5_output_param {{ file_name: "{path}" }}',

@@ -1,6 +1,7 @@
 """Pooling and SPP."""
 
 import math
+import sys
 from functools import partial
 
 import numpy as np
@@ -92,10 +93,16 @@ def test_a_window_that_starts_outside_has_no_maximum():
     np.testing.assert_array_equal(run.bottom[0].diff[0, 0], [[1, 0]])
 
 
-def test_no_window_with_floor_gives_an_empty_top():
+def test_no_window_with_floor_gives_an_empty_top(monkeypatch):
+    """As in Caffe; it is said."""
+    said = []
+    monkeypatch.setattr(
+        sys.modules["caffe.layers.pooling"], "warning", lambda where, text: said.append(text)
+    )
     text = 'type: "Pooling" pooling_param { kernel_size: 3 round_mode: FLOOR }'
     run = Layers(text, [(1, 1, 2, 2)])
     assert run.forward()[0].shape == (1, 1, 0, 0)
+    assert len(said) == 1 and "on a plane of [2, 2]: the top is empty" in said[0]
     run.backward([True])
     assert not run.bottom[0].diff.any()
 
@@ -111,6 +118,8 @@ def test_no_window_with_floor_gives_an_empty_top():
         ("kernel_size: 2 kernel_h: 2 kernel_w: 2", "either kernel_size, or kernel_h and kernel_w"),
         ("kernel_h: 2", "either kernel_size, or kernel_h and kernel_w"),
         ("kernel_size: 9", "no window fits"),
+        ("kernel_size: 5", r"no window fits: kernel \(5, 5\), pad \(0, 0\) on a plane of \[4, 5\]"),
+        ("pool: AVE kernel_size: 7 pad: 1", "no window fits"),
     ],
 )
 def test_bad_settings(text, message):

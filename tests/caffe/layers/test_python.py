@@ -47,14 +47,16 @@ DATA = 'layer { name: "data" type: "Input" top: "x" input_param { shape { dim: 2
 
 
 @pytest.fixture
-def module(tmp_path):
-    """Writes modules beside the net of `net_of`; they are forgotten afterwards."""
+def module(tmp_path, monkeypatch):
+    """Writes modules beside the net of `net_of`, which is allowed; they are forgotten afterwards."""
+    monkeypatch.setattr("caffe.python_modules._allowed", {})
     before = set(sys.modules)
 
     def write(name, text=MODULE):
         (tmp_path / f"{name}.py").write_text(text)
         return name
 
+    caffe.allow_python_layers(tmp_path)
     yield write
     for name in set(sys.modules) - before:
         del sys.modules[name]
@@ -77,16 +79,8 @@ def test_a_layer_beside_its_prototxt(net_of, module, monkeypatch, tmp_path):
     assert (net.forward()["y"] == 6).all()
     net.blobs["y"].diff[...] = 1
     np.testing.assert_array_equal(net.backward()["x"], np.full((2, 3), 2))
+    assert net.layers[-1].param_str == net.layers[-1].param_str_ == "k"
     assert net.layers[-1].seen == ("k", caffe.TRAIN, "RawBlobVec", "Python", "BoolVec")
-
-
-def test_a_layer_in_the_working_directory(net_of, module, monkeypatch, tmp_path):
-    folder = tmp_path / "work"
-    folder.mkdir()
-    (folder / "pl_work.py").write_text(MODULE)
-    monkeypatch.chdir(folder)
-    net = net_of(net_text("pl_work", "Double", ""))
-    assert net.layers[-1].param_str == net.layers[-1].param_str_ == ""
 
 
 def test_a_module_may_import_its_neighbours(net_of, module):
@@ -141,3 +135,25 @@ def test_a_layers_own_exceptions_come_through(net_of, module):
     net = net_of(net_text(module("pl_fails"), "Fails"))
     with pytest.raises(KeyError, match="bad forward"):
         net.forward()
+
+
+def test_a_module_of_a_published_net_is_named_with_its_home(net_of):
+    """One that is there is taken, whatever else is missing."""
+    param = 'python_param { module: "%s" layer: "RoIDataLayer" } }'
+    text = 'layer { name: "l" type: "Python" top: "y" ' + param
+    with pytest.raises(
+        PythonLayerError, match="belongs to py-faster-rcnn, whose lib folder must be"
+    ):
+        net_of(text % "roi_data_layer.layer")
+    with pytest.raises(PythonLayerError) as error:
+        net_of(text % "nowhere.layer")
+    assert "belongs to" not in str(error.value)
+
+
+def test_a_module_that_lacks_another_has_no_stand_in(net_of, module, tmp_path):
+    (tmp_path / "rpn").mkdir()
+    (tmp_path / "rpn" / "proposal_layer.py").write_text("import fast_rcnn.config")
+    text = 'layer { name: "l" type: "Python" bottom: "x" top: "y" python_param {'
+    text += ' module: "rpn.proposal_layer" layer: "ProposalLayer" } }'
+    with pytest.raises(PythonLayerError, match="No module named 'fast_rcnn'"):
+        net_of(DATA + text)

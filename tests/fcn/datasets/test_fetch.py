@@ -155,3 +155,20 @@ def test_sources_are_whole():
             for place, inside in tree.folders.values():
                 assert place in brought or f"{place}/{inside}" in brought
         assert all(url.endswith("/" + source.file) for source in found for url in source.urls)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_an_archive_that_would_fill_the_disk(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("fcn.datasets.fetch.LEAST", 1 << 20)
+    archive, zeros = tmp_path / f"bomb.{kind}", bytes(4 << 20)
+    if kind == "zip":
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as content:
+            content.writestr("JPEGImages/a", zeros)
+    else:
+        with tarfile.open(archive, "w:gz") as content:
+            entry = member("JPEGImages/a")
+            entry.size = len(zeros)
+            content.addfile(entry, io.BytesIO(zeros))
+    with pytest.raises(DataError, match="bytes claim to hold 4,194,304"):
+        unpack(archive, "JPEGImages", tmp_path / "place")
+    assert not (tmp_path / "place").exists()

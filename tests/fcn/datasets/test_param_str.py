@@ -8,6 +8,7 @@ from trees import build, fails, voc_params
 
 from caffe.proto import caffe_pb2
 from fcn import prototxts
+from fcn.datasets import param_str
 from fcn.datasets.nyud import NYUDSegDataLayer
 from fcn.datasets.pascalcontext import PASCALContextSegDataLayer
 from fcn.datasets.sample.layers import DigitCropDataLayer
@@ -43,7 +44,8 @@ def made(kind, params):
 
 def test_every_prototxt_of_the_project_states_known_keys():
     count = 0
-    for path in [*ROOT.glob("*/*.prototxt"), *ROOT.glob("*-*/sample/*.prototxt")]:
+    patterns = ("*/*.prototxt", "*-*/sample/*.prototxt", "systems/**/*.prototxt")
+    for path in [path for pattern in patterns for path in ROOT.glob(pattern)]:
         if path.name == "solver.prototxt":
             continue
         for layer in prototxts.read_net(path).layer:
@@ -104,3 +106,21 @@ def test_the_classifier_s_layer_has_batches():
     params = ast.literal_eval("{'role': 'val', 'seed': 1, 'batch_size': 8}")
     with pytest.raises(KeyError, match="did you mean batch?"):
         made(DigitCropDataLayer, params).setup([], [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__import__('os').system('true')",
+        "{'a': open('x')}",
+        "{**{}, 'a': [i for i in (1,)]}",
+        "(" * 5_000,
+        "-" * 50_000 + "1",
+        "[" * 300 + "]" * 300,
+        "{{}: 1}",
+        "{'a': '" + "x" * 100_001 + "'}",
+    ],
+)
+def test_nothing_but_a_short_literal_is_read(text):
+    with pytest.raises(ValueError, match="param_str"):
+        param_str.parse(text)

@@ -251,7 +251,8 @@ def test_kernels_by_axis_and_global_pooling(capsys, file):
     )
 
 
-def test_behind_a_layer_of_ones_own_code(capsys, file, tmp_path):
+def test_behind_a_layer_of_ones_own_code(capsys, file, tmp_path, monkeypatch):
+    monkeypatch.setattr("caffe.python_modules._allowed", {str(tmp_path): None})
     (tmp_path / "mine.py").write_text(
         "import caffe\n\n\nclass Mine(caffe.Layer):\n"
         "    def reshape(self, bottom, top):\n        top[0].reshape(*bottom[0].data.shape)\n\n"

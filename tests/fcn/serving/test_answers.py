@@ -140,9 +140,42 @@ def test_a_full_queue_is_told(scene, serve):
         go_on.set()
         thread.join()
         assert status == 503 and headers["Retry-After"] == "5"
-        assert b"Too many pictures wait already. Try again soon." in body
+        assert b"Too many of your pictures wait already. Try again soon." in body
         assert first[0][0] == 200
         assert client.upload(encoded(scene))[0] == 200  # the place is free again
+
+
+def test_a_client_has_one_place_and_the_others_go_on():
+    service = Service(lambda image: [], Limits(10**6, 10**6, 1))
+    order, entered, leave = [], threading.Event(), threading.Event()
+
+    def ask(name, client):
+        with service.turn(client):
+            order.append(name)
+            entered.set()
+            assert leave.wait(10)
+
+    threads = [threading.Thread(target=ask, args=("first", "greedy"))]
+    threads[0].start()
+    assert entered.wait(10)
+    threads.append(threading.Thread(target=ask, args=("second", "greedy")))
+    threads[1].start()
+    while service.asking["greedy"] < 2:
+        time.sleep(0.001)
+    with pytest.raises(Refused, match="Too many of your pictures"), service.turn("greedy"):
+        pass
+    threads.append(threading.Thread(target=ask, args=("other's", "modest")))
+    threads[2].start()
+    while len(order) < 2:
+        time.sleep(0.001)
+    with pytest.raises(Refused, match="Too many pictures wait already"), service.turn("third"):
+        pass
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert order == ["first", "other's", "second"]
+    assert not service.asking and not service.served  # nothing is kept of who has asked
+    service.close()
 
 
 def test_a_server_that_is_being_ended_says_so(scene, serve):
@@ -167,7 +200,11 @@ def test_a_server_that_is_being_ended_says_so(scene, serve):
             "not enough memory for this picture: needs 9 GiB. A smaller",
         ),
         (MemoryError(), 413, "There is not enough memory for this picture. A smaller one may do."),
-        (KeyError("x"), 500, "This should not happen: KeyError: 'x'"),
+        (
+            KeyError("/secret"),
+            500,
+            "This should not happen; where fcn serve was started it says more.",
+        ),
     ],
 )
 def test_a_net_that_fails_is_told_and_the_next_picture_is_segmented(

@@ -1,6 +1,7 @@
 """What a server does not serve: strangers' pages, and uploads that are no picture, huge, bombs or cut off."""
 
 import contextlib
+import http.client
 import io
 import json
 import re
@@ -39,6 +40,20 @@ def whole(kind="PNG", size=(64, 48)):
     return buffer.getvalue()
 
 
+def text_bomb():
+    """A PNG whose text unpacks to 64 MB."""
+    packed = zlib.compress(b"Comment" * (64 << 17))
+    data = b"Comment\0\0" + packed
+    chunk = (
+        struct.pack(">I", len(data))
+        + b"zTXt"
+        + data
+        + struct.pack(">I", zlib.crc32(b"zTXt" + data))
+    )
+    start = png(8, 8)
+    return start[:33] + chunk + start[33:]
+
+
 SIDES = struct.pack("<HH", 65535, 65535)
 GIF = b"GIF89a" + SIDES + b"\0\0\0,\0\0\0\0" + SIDES + b"\0\2\2L\1\0;"
 UPLOADS = {
@@ -48,10 +63,11 @@ UPLOADS = {
     "cut jpeg": (whole("JPEG")[:900], 422, "The picture is damaged: "),
     "no content": (png(8, 8), 422, "The picture is damaged: "),
     "header alone": (whole()[:20], 422, "The picture is damaged: "),
-    "bomb": (png(60_000, 60_000, b"\0" * 9999), 413, "too large"),
-    "smaller bomb": (png(20_000, 9_000), 413, "too large"),
+    "bomb": (png(60_000, 60_000, b"\0" * 9999), 413, "too many pixels; up to 1,000,000 are taken"),
+    "smaller bomb": (png(20_000, 9_000), 413, "too many pixels; up to 1,000,000 are taken"),
+    "text bomb": (text_bomb(), 413, "The picture's text or colour profile unpacks to more than is"),
     "above the limit": (png(1000, 1001), 413, "1000x1001 = 1,001,000 pixels; up to 1,000,000 are"),
-    "gif bomb": (GIF, 413, "too large"),
+    "gif bomb": (GIF, 413, "too many pixels"),
     "too long": (b"\0" * 1_000_001, 413, "The file has 1 MB; up to 1 MB are taken."),
     "empty": (b"", 400, "The file is empty."),
 }  # fmt: skip
@@ -143,6 +159,47 @@ def test_an_upload_that_trickles(monkeypatch):
 def test_a_client_that_is_still_sending_gets_the_answer(client):
     status, answer = client.upload(b"\0" * 8_000_000)
     assert status == 413 and "8 MB" in answer["error"]
+
+
+def test_heic_is_named_where_it_is_not_read(client, monkeypatch):
+    monkeypatch.setattr("fcn.pictures.HEIC_READERS", ("no_such_reader",))
+    for brand in (b"heic", b"mif1"):
+        status, answer = client.upload(b"\0\0\0\x18ftyp" + brand + b"\0" * 90)
+        assert (
+            status == 415 and "The file is HEIC, which is not read here (pi-heif" in answer["error"]
+        )
+
+
+def test_connections_of_one_client_are_few(client, monkeypatch):
+    monkeypatch.setattr("fcn.serving.server.MOST_OF_ONE", 3)
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(socket.create_connection(("127.0.0.1", client.port)))
+        time.sleep(0.2)
+        with pytest.raises(OSError):
+            client.ask("GET")
+        other = http.client.HTTPConnection(
+            "127.0.0.1", client.port, source_address=("127.0.0.2", 0)
+        )
+        with contextlib.closing(other):
+            other.request("GET", "/")
+            assert other.getresponse().status == 200
+    end = time.monotonic() + 10
+    while True:
+        with contextlib.suppress(OSError):
+            assert client.ask("GET")[0] == 200
+            break
+        assert time.monotonic() < end
+
+
+def test_an_error_that_nobody_expected_shows_nothing_of_the_machine(serve, capsys):
+    def fails(image):
+        raise KeyError("/home/me/secret.prototxt")
+
+    with serve.serving(fails) as client:
+        status, answer = client.upload(whole())
+    assert status == 500 and "secret" not in answer["error"]
+    assert "KeyError: '/home/me/secret.prototxt'" in capsys.readouterr().err
 
 
 def test_a_client_that_has_gone_is_no_error(client, capsys):

@@ -8,6 +8,12 @@ from gradient_check import Layers
 VALUES = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
 
 
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """Nets write below the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def names(tmp_path):
     path = tmp_path / "names.txt"

@@ -5,6 +5,7 @@ import pytest
 from gradient_check import Case, Layers, check_gradient, check_reference
 from naive_boxes import overlap
 
+import caffe
 from caffe.layers.forks.proposal import anchors
 
 PUBLISHED = [
@@ -78,3 +79,48 @@ def test_reference(case):
 def test_bad_settings(text, shapes, says):
     with pytest.raises(ValueError, match=says):
         Layers(text, shapes)
+
+
+RPN = """layer { name: "b" type: "Input" top: "s" top: "d" top: "im_info" input_param {
+  shape { dim: 1 dim: 18 dim: 3 dim: 4 } shape { dim: 1 dim: 36 dim: 3 dim: 4 } shape { dim: 1 dim: 3 } } }
+layer { name: "proposal" bottom: "s" bottom: "d" bottom: "im_info" top: "rois" %s }
+"""
+PYTHON = """type: "Python" python_param { module: "rpn.proposal_layer" layer: "ProposalLayer"
+  param_str: "%s" }"""
+
+
+def proposed(net_of, text, phase=caffe.TEST):
+    net = net_of(RPN % text, phase)
+    generator = np.random.default_rng(0)
+    for name in "sd":
+        net.blobs[name].data[...] = generator.uniform(-0.3, 0.3, net.blobs[name].shape)
+    net.blobs["im_info"].data[...] = [[48, 64, 1]]
+    net.forward()
+    return net.blobs["rois"].data.copy(), net.layers[-1]
+
+
+@pytest.mark.parametrize(
+    "text", ["'feat_stride': 16", "{'feat_stride': 16, 'scales': [8, 16, 32]}"]
+)
+def test_the_python_layer_of_py_faster_rcnn_where_it_is_not_there(net_of, text):
+    found, _ = proposed(net_of, PYTHON % text)
+    wanted, _ = proposed(net_of, 'type: "Proposal"')
+    assert len(found) > 1 and np.array_equal(found, wanted)
+
+
+def test_more_are_kept_in_training(net_of):
+    _, layer = proposed(net_of, PYTHON % "'feat_stride': 16", caffe.TRAIN)
+    assert (layer.param.pre_nms_topn, layer.param.post_nms_topn) == (12000, 2000)
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("", "param_str must state 'feat_stride'"),
+        ("'feat_stride': x", "param_str must state 'feat_stride'"),
+        ("'feat_stride': 16, 'ratio': 2", "param_str: unknown 'ratio'"),
+    ],
+)
+def test_bad_param_str(net_of, text, says):
+    with pytest.raises(ValueError, match=rf"'proposal' \(Python\): {says}"):
+        net_of(RPN % (PYTHON % text))
