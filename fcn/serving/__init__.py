@@ -51,7 +51,10 @@ def run(args: argparse.Namespace) -> int:
             print(f"{name} at {address}\n{reach(server)}\nCtrl-C ends it", flush=True)
             if args.open:
                 webbrowser.open(address)
-            server.serve_forever()
+            try:
+                server.serve_forever()
+            finally:
+                server.let_answers_end()
     finally:
         service.close()
     return 0

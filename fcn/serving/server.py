@@ -41,6 +41,9 @@ MOST_OF_ONE, MOST_OF_ALL = 32, 256  # connections
 LINGER = 3  # seconds in which the rest of a refused upload is thrown away
 
 
+LAST_WORDS = 2.0  # seconds that answers have to end in
+
+
 class Server(ThreadingHTTPServer):
     """Serves the page, and segments what it sends, by a Service.
 
@@ -63,6 +66,12 @@ class Server(ThreadingHTTPServer):
         self.counting = threading.Lock()
         self.names = {"localhost", *(name.lower() for name in names)}
         super().__init__(address, Handler)
+
+    def let_answers_end(self) -> None:
+        """Wait a little for answers on their way: a thread that prints while Python ends aborts it."""
+        end = time.monotonic() + LAST_WORDS
+        while self.connections.total() and time.monotonic() < end:
+            time.sleep(0.02)
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Whether a connection is taken: not while its client has many, or all have too many."""
