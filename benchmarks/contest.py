@@ -40,16 +40,16 @@ class Target(NamedTuple):
     peers: tuple = ()
 
 
-def timed(call, *args):
-    """Seconds that a call takes, and its result."""
-    begin = time.perf_counter()
+def timed(call, *args, clock=time.perf_counter):
+    """Seconds that a call takes by a clock, and its result."""
+    begin = clock()
     result = call(*args)
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
-    return time.perf_counter() - begin, result
+    return clock() - begin, result
 
 
-def alternate(contestants, items):
+def alternate(contestants, items, clock=time.perf_counter):
     """Yield ({contestant: seconds}, {contestant: result}) for each item: everybody runs it once.
 
     Who begins changes from item to item. A result may be a view, which the next item overwrites.
@@ -60,18 +60,18 @@ def alternate(contestants, items):
         for contestant in [*contestants[first:], *contestants[:first]]:
             contestant.ready()
             time.sleep(PAUSE)
-            seconds[contestant], results[contestant] = timed(contestant.run, item)
+            seconds[contestant], results[contestant] = timed(contestant.run, item, clock=clock)
         yield seconds, results
 
 
-def compete(contestants, items, warm=0, reduce=median, difference=None):
+def compete(contestants, items, warm=0, reduce=median, difference=None, clock=time.perf_counter):
     """Rows of a table: each contestant's times, reduced, the first `warm` items not counted.
 
     `difference(result, reference)` says how far a result is off; the largest is in the row.
     """
     times = {c: [] for c in contestants}
     differs = {c: [] for c in contestants}
-    turns = alternate(contestants, tqdm(items, leave=False, disable=None))
+    turns = alternate(contestants, tqdm(items, leave=False, disable=None), clock)
     for turn, (seconds, results) in enumerate(turns):
         for c in contestants:
             if turn >= warm:
