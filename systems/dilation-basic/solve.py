@@ -8,7 +8,7 @@ RECIPE = Recipe(
     rounds=15,
     steps=4000,
     initialize=start_as_identity,
-    sample=Schedule(rounds=3, steps=400),
+    sample=Schedule(rounds=3, steps=200),
 )
 
 if __name__ == "__main__":
