@@ -1,7 +1,7 @@
 """python -m benchmarks.scale: training by 1, 2 and 4 workers on this machine's CPU, and a model of it.
 
-Each worker has one thread. Measured are a step of a narrow FCN-32s (alone, joined, with gradients that
-travel while others are computed or afterwards) and the sums alone, by which the model is judged that
+Each worker has one thread. Measured are a step of a narrow FCN-32s (alone, joined by itself, with gradients
+that travel while others are computed or afterwards) and the sums alone, by which the model is judged that
 docs/scale.md draws for GPUs. Writes benchmarks/results/scale-cpu.json.
 """
 
@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 
 import caffe
+from caffe import nccl
 
 from . import fcn8s
 from .__main__ import RESULTS, machine
@@ -61,43 +63,46 @@ def seconds_of_step(
 
 
 def work(folder: Path) -> None:
-    """Measure as one of several workers; worker 0 prints a line of JSON."""
-    count = int(os.environ["WORLD_SIZE"])
-    group = caffe.workers.join() if count > 1 else None
+    """Measure as one of several workers, or of one; worker 0 prints a line of JSON."""
+    group = caffe.workers.join()
     found: dict[str, float] = {}
-    if group:
+    if group.count > 1:
         for name, size in TIMED.items():
             flat = torch.zeros(size // 4)
-            found[name] = timed(lambda flat=flat: group.wait([group.sum(flat)]), 10)
-    for name in ("after", "overlapping") if group else ("alone",):
-        solver = fcn8s.solver(*SIZE, NARROW)
-        solver.net.blobs["data"].data[...] = np.random.default_rng(0).uniform(
-            -99, 99, (1, 3, *SIZE)
-        )
-        if group:
-            joined = caffe.NCCL(solver)
-            joined.bcast()
-            solver.add_callback(joined)
-            if name == "overlapping":
-                solver.net.after_backward(joined)
-            found["messages"] = len(joined.buckets)
-        found[name] = timed(lambda solver=solver: solver.step(1), STEPS)
-        found["bytes"] = 4 * sum(blob.count for blob in solver.net.learnable_params)
-    if group:
-        group.gather(None)
-        group.leave()
+            found[name] = timed([lambda flat=flat: group.wait([group.sum(flat)])], 10)[0]
+    ways = ("after", "overlapping") if group.count > 1 else ("alone", "joined")
+    solvers = {name: solver_of(name) for name in ways}
+    found |= dict(zip(ways, timed([lambda s=s: s.step(1) for s in solvers.values()], STEPS)))
+    found["bytes"] = 4 * sum(blob.count for blob in solvers[ways[0]].net.learnable_params)
+    found["messages"] = len(nccl._buckets(solvers[ways[0]].net))
+    group.gather(None)
+    group.leave()
     if os.environ["RANK"] == "0":
-        (folder / f"{count}.json").write_text(json.dumps(found))
+        (folder / f"{group.count}.json").write_text(json.dumps(found))
 
 
-def timed(call, times: int) -> float:
-    """Median seconds of a call, the first ones left out."""
-    seconds = []
+def solver_of(way: str) -> caffe.SGDSolver:
+    """A solver with a picture: alone, or joined to the others in one of the ways."""
+    solver = fcn8s.solver(*SIZE, NARROW)
+    solver.net.blobs["data"].data[...] = np.random.default_rng(0).uniform(-99, 99, (1, 3, *SIZE))
+    if way != "alone":
+        joined = caffe.NCCL(solver)
+        joined.bcast()
+        solver.add_callback(joined)
+        if way != "after":
+            solver.net.after_backward(joined)
+    return solver
+
+
+def timed(calls: Sequence[Callable[[], object]], times: int) -> list[float]:
+    """Median seconds of each of the calls, made by turns, the first ones left out."""
+    seconds: list[list[float]] = [[] for _ in calls]
     for _ in range(times + WARM):
-        begin = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - begin)
-    return median(seconds[WARM:])
+        for call, taken in zip(calls, seconds):
+            begin = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - begin)
+    return [median(taken[WARM:]) for taken in seconds]
 
 
 # ---- the run
@@ -146,6 +151,8 @@ def tell(rows: list[dict]) -> None:
         cells = [step, row.get("overlapping by model"), row.get("after"), row.get("after by model")]
         shown = " | ".join("" if each is None else f"{1e3 * each:.0f}" for each in cells)
         print(f"| {row['count']} | {shown} | {row['count'] / step:.2f} |")
+    share = rows[0]["joined"] / rows[0]["alone"] - 1
+    print(f"\nA step of one worker that is joined to itself takes {share:+.1%} of one alone.")
 
 
 def tell_scale() -> None:

@@ -244,6 +244,13 @@ def set_generator_states(states: dict[str, str]) -> None:
             generator(where).set_state(state)
 
 
+def set_generators_apart(number: int) -> None:
+    """Let the generators go on differently for each number, for workers that had one state."""
+    for each in _generators.values():
+        drawn = torch.empty((), dtype=torch.int64, device=each.device).random_(generator=each)
+        each.manual_seed((int(drawn) + number) % 2**63)
+
+
 @contextlib.contextmanager
 def same_generators() -> Iterator[None]:
     """Whatever is drawn inside, what is drawn afterwards is the same."""

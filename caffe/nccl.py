@@ -39,7 +39,7 @@ class NCCL:
             self.group = workers.join(url, workers.solver_rank(), workers.solver_count())
         self.solver, self.bf16 = solver, bf16
         self.group.require_same("the net or the solver", _digest(solver))
-        self.buckets = _buckets(solver.net)
+        self.buckets = _buckets(solver.net) if self.group.count > 1 else []
         self._pass = 0  # of the iter_size passes of an iteration
         self._last_layer = 0
         self._begun: list[tuple[Any, torch.Tensor, list[Blob]]] = []

@@ -15,6 +15,7 @@ from . import context
 from .files.paths import Path, write_bytes
 from .files.snapshot import stem_of
 from .glog import info
+from .workers import solver_rank
 
 ENDING = ".position.json"
 FORMAT = 1
@@ -97,6 +98,8 @@ def read(solver: Any, state: Path) -> str:
         smoothing = record["smoothed_loss"]
         solver._resumed = None if smoothing is None else Smoothing(*smoothing)
         context.set_generator_states(record["generators"])
+        if rank := solver_rank():  # worker 0 wrote them
+            context.set_generators_apart(rank)
     except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is damaged, or of another net: {error}") from error
     if silent:

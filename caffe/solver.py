@@ -46,8 +46,7 @@ class Solver:
         if self.param.snapshot:
             snapshot.check_writable(os.fsdecode(self.param.snapshot_prefix), self.source)
         if self.param.random_seed >= 0:
-            # workers draw other random numbers, as Caffe's do
-            context.set_random_seed(self.param.random_seed + workers.solver_rank())
+            context.set_random_seed(workers.own_seed(self.param.random_seed))
         self.iter: int = 0
         self.current_step: int = 0  # steps that the learning-rate policy has taken
         self._smoothed = SmoothedLoss()

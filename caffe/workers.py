@@ -28,6 +28,7 @@ _POLL = 2e-4  # seconds between two looks at whether the others have come
 
 _here: Group | None = None  # what this process belongs to
 _stated = [1, 0]  # count and rank that pycaffe's scripts set before there is a group
+_common_seed = 0
 
 
 class WorkerLost(RuntimeError):
@@ -277,6 +278,18 @@ def set_solver_rank(rank: int) -> None:
             f"the solver's rank is {rank}, of {_stated[0]}: set_solver_count comes first"
         )
     _stated[1] = rank
+
+
+def own_seed(seed: int) -> int:
+    """The seed of this worker's random numbers, of the one that all were given, as Caffe's are."""
+    global _common_seed
+    _common_seed = seed
+    return seed + solver_rank()
+
+
+def common_seed() -> int:
+    """The seed of what all workers have to draw alike, such as the order of pictures."""
+    return _common_seed
 
 
 def is_first() -> bool:

@@ -4,7 +4,7 @@
 import os
 import random
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ from ..glog import info
 from ..io import datum_to_array
 from ..layer import Layer, register
 from ..proto import caffe_pb2
-from ..workers import solver_count, solver_rank
+from ..workers import solver_rank
+from .picture_order import PictureOrder, share, state_of_json
 from .transform import DataTransformer, decode_picture, read_picture, resize
 
 
@@ -114,6 +115,8 @@ class PrefetchingData(Layer):
         self.upcoming.result()
         self.go_to(state)
         self.random.setstate(state_of_json(state["random"]))
+        if rank := solver_rank():  # the first wrote this, and others draw other crops
+            self.random.seed(self.random.getrandbits(64) + rank)
         self.begin_batch()
 
     def forward(self, bottom, top):
@@ -130,19 +133,6 @@ class PrefetchingData(Layer):
         pass
 
 
-def state_of_json(state: Any) -> tuple[Any, ...]:
-    """The state of a random.Random, of which JSON has made lists."""
-    version, numbers, gauss = state
-    return version, tuple(numbers), gauss
-
-
-def permutation(order: Sequence[int], count: int) -> list[int]:
-    """An order of so many things; ValueError for one of others."""
-    if sorted(order) != list(range(count)):
-        raise ValueError(f"an order of {len(order)} pictures, for a list of {count}")
-    return list(order)
-
-
 @register
 class Data(PrefetchingData):
     """Datums from an LMDB or LevelDB, in the order of their keys; after the last the first again."""
@@ -152,8 +142,7 @@ class Data(PrefetchingData):
     def open(self) -> None:
         """Open the database. Of several solvers each takes its own records of the one order."""
         p = self.param
-        train = self.phase == caffe_pb2.TRAIN
-        self.count, self.rank = (solver_count(), solver_rank()) if train else (1, 0)
+        self.count, self.rank = share(self)
         records = self.begin()
         skipped = self.random.randrange(p.rand_skip) if p.rand_skip else 0
         for _ in range(skipped % (records or INT_MAX)):  # after the last comes the first
@@ -248,30 +237,20 @@ class ImageData(PrefetchingData):
             raise self.error(str(error)) from error
         if not self.pictures:
             raise self.error(f"{source} lists no pictures")
-        self.order = list(range(len(self.pictures)))
         if p.shuffle:
             info("image_data_layer.cpp:53", "Shuffling data")
-            self.random.shuffle(self.order)
         info("image_data_layer.cpp:63", f"A total of {len(self.pictures)} images.")
-        self.position = self.random.randrange(p.rand_skip) if p.rand_skip else 0
-        if self.position >= len(self.pictures):
-            raise self.error(f"rand_skip {p.rand_skip} skips all {len(self.pictures)} pictures")
+        self.order = PictureOrder(self, self.random, len(self.pictures))
 
     def position_state(self):
-        return {"position": self.position, "order": list(self.order) if self.param.shuffle else []}
+        return self.order.state()
 
     def go_to(self, state):
-        self.position = state["position"]
-        self.order = permutation(state["order"] or range(len(self.pictures)), len(self.pictures))
+        self.order.go_to(state)
 
     def item(self) -> tuple[np.ndarray, int]:
         """The next picture of the list and its label."""
         p = self.param
-        path, label = self.pictures[self.order[self.position]]
-        self.position += 1
-        if self.position == len(self.pictures):
-            self.position = 0
-            if p.shuffle:
-                self.random.shuffle(self.order)
+        path, label = self.pictures[self.order.next()]
         picture = self.read_picture(os.fsdecode(p.root_folder) + path, p.is_color)
         return (resize(picture, p.new_height, p.new_width) if p.new_height else picture), label

@@ -1,6 +1,7 @@
 """HDF5Data and HDF5Output (src/caffe/layers/hdf5_data_layer.cpp, hdf5_output_layer.cpp)."""
 
 import os
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from ..files.hdf5 import h5py_library, is_hdf5, open_file
 from ..glog import info
 from ..layer import Layer, register
 from ..names import as_text
+from ..workers import common_seed
+from .picture_order import share, state_of_json
 
 _CLASSES = {"f": ("hdf5.cpp:33", "H5T_FLOAT"), "i": ("hdf5.cpp:36", "H5T_INTEGER")}
 # what h5py raises for damaged files, and for a group where a dataset is wanted
@@ -58,6 +61,8 @@ class HDF5Data(Layer):
         except OSError as error:
             raise self.error(f"source, the list of HDF5 files: {error}") from error
         self.files, self.lines = [word for word, _ in lines], [i for _, i in lines]
+        self.count, self.rank = share(self)
+        self.draws = random.Random(common_seed())  # of what several solvers draw alike
         self.rows: list[tuple[int, ...]] = []  # shapes of a row, of the first file's datasets
         self.first = ""
         if not self.files:
@@ -72,6 +77,8 @@ class HDF5Data(Layer):
         """The order in which to read `count` things: shuffled if asked for."""
         if not self.param.shuffle:
             return range(count)
+        if self.count > 1:
+            return self.draws.sample(range(count), count)
         generator = context.generator(context.CPU)
         return torch.randperm(count, generator=generator, device=context.CPU).tolist()
 
@@ -103,13 +110,16 @@ class HDF5Data(Layer):
 
     def resume_state(self):
         files, rows = (list(order) for order in (self.file_order, self.row_order))
-        return {"files": files, "current": self.current, "rows": rows, "row": self.row}
+        place = {"files": files, "current": self.current, "rows": rows, "row": self.row}
+        return place | ({"draws": self.draws.getstate()} if self.count > 1 else {})
 
     def resume_from(self, state):
         self.file_order, self.current = state["files"], state["current"]
         with context.same_generators():  # whose state is restored besides
             self.load()
         self.row_order, self.row = state["rows"], state["row"]
+        if self.count > 1 and "draws" in state:
+            self.draws.setstate(state_of_json(state["draws"]))
 
     def read(self, file: Any) -> list[np.ndarray]:
         """The datasets of the tops' names, float32."""
@@ -134,10 +144,12 @@ class HDF5Data(Layer):
 
     def forward(self, bottom, top):
         for i in range(self.param.batch_size):
-            row = self.row_order[self.row]
-            for blob, array in zip(top, self.arrays):
-                blob.data[i] = array[row : row + 1][0]
-            self.advance()
+            for taker in range(self.count):  # of several solvers each takes its own row
+                row = self.row_order[self.row]
+                if taker == self.rank:
+                    for blob, array in zip(top, self.arrays):
+                        blob.data[i] = array[row : row + 1][0]
+                self.advance()
 
     def advance(self) -> None:
         """Go to the next row, in the next file if this one ends."""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 
 import numpy as np
@@ -223,6 +224,15 @@ def test_one_that_does_not_come(folder, monkeypatch):
     monkeypatch.setattr(workers, "PATIENCE", 1.0)
     with pytest.raises(workers.WorkerLost, match="worker 0: the others did not come to tcp://"):
         workers.Group(caffe.NCCL.new_uid().decode(), 0, 2)
+
+
+def test_a_port_in_use():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(workers.WorkerLost, match=f"worker 0: the port of tcp://.*{port} is in"):
+            workers.Group(f"tcp://127.0.0.1:{port}", 0, 2)
 
 
 def test_counts_and_ranks_that_cannot_be():

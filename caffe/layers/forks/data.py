@@ -13,7 +13,8 @@ from ...files.prototxt import set_string
 from ...glog import info
 from ...layer import register
 from ...proto import caffe_pb2
-from ..data import PrefetchingData, permutation
+from ..data import PrefetchingData
+from ..picture_order import PictureOrder
 from ..transform import resize
 
 # rows and columns to keep of a picture and of its labels
@@ -50,14 +51,7 @@ class LabelledPictures(PrefetchingData):
                     f"got '{' '.join(words)}'"
                 )
         self.train = self.phase == caffe_pb2.TRAIN
-        self.order = list(range(len(self.lines)))
-        if self.param.shuffle:
-            self.random.shuffle(self.order)
-        self.position = self.random.randrange(self.param.rand_skip) if self.param.rand_skip else 0
-        if self.position >= len(self.lines):
-            raise self.error(
-                f"rand_skip {self.param.rand_skip} skips all {len(self.lines)} pictures"
-            )
+        self.order = PictureOrder(self, self.random, len(self.lines))
 
     def words(self) -> int:
         """How many words a line has at least."""
@@ -65,20 +59,13 @@ class LabelledPictures(PrefetchingData):
 
     def next_line(self) -> list[str]:
         """The next line of the list; after the last the first again."""
-        words = self.lines[self.order[self.position]]
-        self.position += 1
-        if self.position == len(self.lines):
-            self.position = 0
-            if self.param.shuffle:
-                self.random.shuffle(self.order)
-        return words
+        return self.lines[self.order.next()]
 
     def position_state(self):
-        return {"position": self.position, "order": list(self.order) if self.param.shuffle else []}
+        return self.order.state()
 
     def go_to(self, state):
-        self.position = state["position"]
-        self.order = permutation(state["order"] or range(len(self.lines)), len(self.lines))
+        self.order.go_to(state)
 
     def labels_of(self, path: str) -> np.ndarray:
         """A map of labels (1, H, W) from a picture file: gray values, or a palette's numbers."""
