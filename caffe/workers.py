@@ -43,9 +43,11 @@ class Group:
     def __init__(self, url: str, rank: int = -1, count: int = -1) -> None:
         """Meet the others at `url`, tcp://HOST:PORT or env:// (torchrun's variables).
 
-        Raises WorkerLost if they do not come within PATIENCE, or if the port is in use.
+        Raises WorkerLost if they do not come within PATIENCE, or if the port is in use; ValueError
+        for a rank that is not below the count.
         """
         patience = datetime.timedelta(seconds=PATIENCE)
+        _require_place(url, rank, count)
         try:
             self.store, self.rank, self.count = next(
                 dist.rendezvous(url, rank, count, timeout=patience)
@@ -219,6 +221,19 @@ class Group:
         return time.time() - float(moment), bool(int(waits))
 
 
+def _require_place(url: str, rank: int, count: int) -> None:
+    """Raise ValueError unless rank and count, or torchrun's variables, say who this is of how many."""
+    if url.startswith("env://") and rank < 0:
+        given = {name: os.environ.get(name, "") for name in ("RANK", "WORLD_SIZE", "MASTER_PORT")}
+        if wrong := [f"{name} is '{text}'" for name, text in given.items() if not text.isdecimal()]:
+            raise ValueError(f"{', '.join(wrong)}: torchrun sets these variables to numbers")
+        if not os.environ.get("MASTER_ADDR"):
+            raise ValueError("MASTER_ADDR is not set: torchrun sets it to the first machine's name")
+        rank, count = int(given["RANK"]), int(given["WORLD_SIZE"])
+    if not 0 <= rank < count:
+        raise ValueError(f"worker {rank} of {count}: ranks go from 0 to {count - 1}")
+
+
 def _named(rank: int) -> str:
     return "the workers" if rank < 0 else f"worker {rank}"
 
@@ -251,7 +266,7 @@ def join(url: str = "env://", rank: int = -1, count: int = -1) -> Group:
 
 def started_together() -> bool:
     """Whether torchrun has started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE") or 1) > 1
+    return os.environ.get("WORLD_SIZE", "1").strip() not in ("", "0", "1")
 
 
 def solver_count() -> int:

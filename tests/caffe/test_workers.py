@@ -226,6 +226,23 @@ def test_one_that_does_not_come(folder, monkeypatch):
         workers.Group(caffe.NCCL.new_uid().decode(), 0, 2)
 
 
+@pytest.mark.parametrize(
+    "variables, said",
+    [
+        ({"RANK": "3"}, "worker 3 of 2: ranks go from 0 to 1"),
+        ({"RANK": "x"}, "RANK is 'x': torchrun sets"),
+        ({"RANK": "", "MASTER_PORT": ""}, "RANK is '', MASTER_PORT is '': torchrun sets"),
+        ({"MASTER_ADDR": ""}, "MASTER_ADDR is not set"),
+    ],
+)
+def test_variables_that_are_wrong(monkeypatch, variables, said):
+    whole = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29555"}
+    for name, value in (whole | variables).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=said):
+        workers.join()
+
+
 def test_a_port_in_use():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
