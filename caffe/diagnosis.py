@@ -140,6 +140,40 @@ def origin(net: Net) -> Origin | None:
     return None
 
 
+def gradient_not_finite(net: Net) -> str:
+    """Where the gradients of the last backward stop to be finite, in a clause; "" if all are. One wait.
+
+    Backward goes from the last layer to the first, so it is the last one with such a gradient.
+    """
+    values = _largest([blob.dx for blob in net.learnable_params])
+    bad = {
+        id(b._diff) for b, value in zip(net.learnable_params, values) if not math.isfinite(value)
+    }
+    if not bad:
+        return ""
+    layer = next(each for each in reversed(net.layers) if bad & {id(b._diff) for b in each.blobs})
+    i = next(i for i, blob in enumerate(layer.blobs) if id(blob._diff) in bad)
+    return (
+        f"the gradient of layer '{layer.name}' ({layer.type}), parameter {i}, is not finite, the first "
+        f"in backward of {len(bad)} of {len(values)}"
+    )
+
+
+def require_finite_gradients(solver: Any) -> None:
+    """Let a solver raise FloatingPointError, from now on, before an update by gradients that are not finite.
+
+    It looks at all gradients once in each step, and on a GPU waits for them.
+    """
+
+    def look() -> None:
+        if where := gradient_not_finite(solver.net):
+            raise FloatingPointError(
+                f"iteration {solver.iter}: {where}; no weight was changed by it"
+            )
+
+    solver.add_callback(lambda: None, look)
+
+
 class FirstNotFinite:
     """Watches the losses of a solver: finds the pass in which one is not finite for the first time.
 

@@ -140,6 +140,7 @@ def plan_of(
         unscored=unscored,
         keep=args.keep,
         stops_unsaved=args.unsaved == "stop",
+        checks_gradients=args.check_gradients,
     )
 
 

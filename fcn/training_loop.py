@@ -43,6 +43,7 @@ class Plan(NamedTuple):
     unscored: bool  # whether that is the end of a round whose scores are missing
     keep: int | None = None  # snapshots; None: all
     stops_unsaved: bool = False  # whether a snapshot that cannot be written ends the run
+    checks_gradients: bool = False  # in each step
 
 
 class Teller:
@@ -83,6 +84,7 @@ class Training:
             start=plan.start,
             last_good=plan.last_good,
             begun_from=plan.begun_from,
+            gradients=plan.checks_gradients,
         )
         self.events = Events(run.folder)
         self.write, solver.snapshot = solver.snapshot, self.snapshot

@@ -25,6 +25,7 @@ FLAGS = (
     Flag("stage", "", "stages of the net's state, separated by commas"),
     Flag("snapshot", "", "the solver state to resume from"),
     Flag("weights", "", "weights to start from, separated by commas; not together with -snapshot"),
+    Flag("check_gradients", False, "whether train stops before an update by NaN or Inf"),
     Flag("iterations", 50, "number of passes of test and time"),
     Flag("sigint_effect", "stop", "what SIGINT (Ctrl-C) does to training: snapshot, stop or none"),
     Flag("sighup_effect", "snapshot", "what SIGHUP does to training: snapshot, stop or none"),

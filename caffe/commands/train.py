@@ -53,6 +53,8 @@ def train(argv: Sequence[str]) -> int:
             solver.add_callback(together)
             if param.layer_wise_reduce:
                 solver.net.after_backward(together)
+        if flags.check_gradients:
+            caffe.diagnosis.require_finite_gradients(solver)
         info("caffe.cpp:239", "Starting Optimization")
         solver.solve()
     info("caffe.cpp:250", "Optimization Done.")

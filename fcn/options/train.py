@@ -32,6 +32,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "a snapshot that cannot be written, for the disk is full say: train on (default), or stop"
     )
     add("--unsaved", choices=("go-on", "stop"), default="go-on", help=text)
+    text = "look at each step's gradients, and stop before NaN or Inf reaches the weights"
+    add("--check-gradients", action="store_true", help=text)
     add("--rounds", type=int, help="rounds of steps and scoring (as published)")
     add("--steps", type=int, help="steps a round (as published)")
     add(

@@ -37,7 +37,8 @@ class Watch:
     `start` the scores of the net that training starts from, {score blob: record}. `last_good` is the
     snapshot that the run goes on from, its .solverstate or .caffemodel, `begun_from` the weights of a
     run that starts afresh. Findings go to `tell`, each once. Poisoned is raised, out of
-    `solver.step`, when a loss is no number, and by `solver.snapshot` then or when weights are none.
+    `solver.step`, when a loss is no number (with `gradients`, when a gradient is none, too), and by
+    `solver.snapshot` then or when weights are none.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Watch:
         start: Mapping[str, Mapping[str, Any]] | None = None,
         last_good: str | Path | None = None,
         begun_from: Sequence[str | Path] = (),
+        gradients: bool = False,
     ):
         self.solver, self.pixels, self.tell = solver, pixels, tell
         self.scores = {name: Scores.of(solver.net, name, count) for name, count in classes.items()}
@@ -57,6 +59,7 @@ class Watch:
         self.begun_from = begun_from or ([last_good] if last_good else [])
         self.begun_at = solver.iter
         self.poisoned: Poisoned | None = None
+        self.gradients = gradients and LOOKER is not None
         self.told: set[tuple[str, str]] = set()
         self.spent, self.clock = 0.0, time.perf_counter()
         self.every = getattr(getattr(solver, "param", None), "display", 0) or EVERY
@@ -101,6 +104,8 @@ class Watch:
             self.judge_snapshots(self.first.losses)
             if now % LOOK_EVERY == 0:
                 self.in_time(self.look_at_first_labels)
+        if self.gradients and (where := LOOKER.gradient_not_finite(self.solver.net)):
+            self.refuse(f"{where}, at iteration {now}")
 
     def in_time(self, look: Callable[[], Any]) -> Any:
         """Call something that costs time, unless such looks have had their share; what it returns."""

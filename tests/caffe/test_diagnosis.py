@@ -97,3 +97,47 @@ def test_the_spread_of_scores(net):
     net.forward()
     scores = net.blobs["b"].data
     assert diagnosis.spread(net, "b") == pytest.approx((scores.max(1) - scores.min(1)).max())
+
+
+# the root of a pooled map is 0 where the map is: its gradient there is infinite, the loss is not
+ROOT = """layer { name: "data" type: "DummyData" top: "data"
+  dummy_data_param { shape { dim: 2 dim: 3 } data_filler { type: "constant" value: 1 } } }
+layer { name: "a" type: "InnerProduct" bottom: "data" top: "a"
+  inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+layer { name: "b" type: "InnerProduct" bottom: "a" top: "b"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "root" type: "Power" bottom: "b" top: "root" power_param { power: 0.5 scale: %g shift: %g } }
+layer { name: "sum" type: "Reduction" bottom: "root" top: "sum" loss_weight: 1 }
+"""
+
+
+@pytest.fixture
+def root(tmp_path, device):
+    def solver_of(scale, shift):
+        (tmp_path / "net.prototxt").write_text(ROOT % (scale, shift))
+        (tmp_path / "solver.prototxt").write_text(
+            f'train_net: "{tmp_path}/net.prototxt" base_lr: 0.1 lr_policy: "fixed" random_seed: 1'
+        )
+        return caffe.get_solver(str(tmp_path / "solver.prototxt"))
+
+    return solver_of
+
+
+def test_a_gradient_that_is_not_finite_changes_no_weight(root):
+    solver = root(1e-30, 0)  # of about 1e-30, and 0 where b is negative or 0
+    solver.net.params["b"][0].data[...] = 0
+    diagnosis.require_finite_gradients(solver)
+    before = {name: row[0].data.copy() for name, row in solver.net.params.items()}
+    said = r"^iteration 0: the gradient of layer 'b' \(InnerProduct\), parameter 0, .* of [34] of 4; no"
+    with pytest.raises(FloatingPointError, match=said):
+        solver.step(1)
+    assert np.isfinite(solver.net.blobs["sum"].data).all()
+    for name, row in solver.net.params.items():
+        assert np.array_equal(row[0].data, before[name])
+
+
+def test_finite_gradients_are_left_alone(root):
+    solver = root(0.1, 4)
+    diagnosis.require_finite_gradients(solver)
+    solver.step(3)
+    assert solver.iter == 3 and diagnosis.gradient_not_finite(solver.net) == ""

@@ -13,10 +13,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
-from tests.soak import coverage_guided, fuzzing, kills, sanitized  # noqa: E402
+from tests.soak import coverage_guided, fuzzing, kills, long_runs, sanitized  # noqa: E402
 
 KINDS = {
     "runs that are killed": kills.soak,
+    "a run of 20,000 steps": long_runs.soak,
     "files changed at random": fuzzing.soak,
     "files changed by coverage": coverage_guided.soak,
     "kernels under the sanitizers": sanitized.soak,

@@ -1,15 +1,15 @@
 """A training that is killed by SIGKILL again and again, and resumed: does it equal the uncut one?"""
 
-import os
+import contextlib
 import random
 import signal
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import warm
 from PIL import Image
 
 NET = """
@@ -26,6 +26,13 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "
 SOLVER = """net: "net.prototxt" base_lr: 0.0001 momentum: 0.9 lr_policy: "fixed" max_iter: {steps}
 snapshot: 3 snapshot_prefix: "s" random_seed: 2 average_loss: 5 solver_mode: CPU
 """
+TRAIN = """
+import sys
+import torch
+from caffe.__main__ import main
+torch.set_num_threads(1)
+sys.exit(main(["train", "-solver", "solver.prototxt", *sys.argv[1:]]))
+"""
 STEPS = 400
 
 
@@ -34,43 +41,46 @@ def soak(seconds: float, seed: int = 0) -> tuple[str, list[str]]:
     end, kills, runs, faults = time.monotonic() + seconds, 0, 0, []
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as place:
-        wanted = finished(Path(place, "uncut"), [])
+        begin = time.monotonic()
+        wanted = finished(Path(place, "uncut"))
+        whole = time.monotonic() - begin
         while time.monotonic() < end and not faults:
-            moments = [rng.uniform(1.5, 4.0) for _ in range(1000)]
             folder = Path(place, f"run{runs}")
-            killed, faults = cut(folder, moments, end)
+            killed, faults = cut(folder, lambda: rng.uniform(0, whole / 4), end)
             kills += killed
-            if not faults and (folder / f"s_iter_{STEPS}.caffemodel").exists():
+            weights = folder / f"s_iter_{STEPS}.caffemodel"
+            if not faults and weights.exists():
                 runs += 1
-                got = (folder / f"s_iter_{STEPS}.caffemodel").read_bytes()
-                faults = [] if got == wanted else [f"run {runs} differs from the uncut one"]
+                if weights.read_bytes() != wanted:
+                    faults = [f"run {runs} differs from the uncut one"]
     return f"{kills} kills in {runs} runs, each equal to the uncut one", faults
 
 
-def finished(folder: Path, moments: list[float]) -> bytes:
+def finished(folder: Path) -> bytes:
     """The weights of a training that nobody cuts."""
-    cut(folder, moments, float("inf"))
+    cut(folder, lambda: None, float("inf"))
     return (folder / f"s_iter_{STEPS}.caffemodel").read_bytes()
 
 
-def cut(folder: Path, moments: list[float], end: float) -> tuple[int, list[str]]:
-    """Train, killed after each of these seconds; returns (kills, faults)."""
+def cut(folder: Path, moment: Callable[[], float | None], end: float) -> tuple[int, list[str]]:
+    """Train, killed after `moment()` seconds each time; returns (kills, faults)."""
     write(folder)
     kills = 0
     while time.monotonic() < end:
         states = sorted(folder.glob("*.solverstate"), key=number)
-        command = [sys.executable, "-m", "caffe", "train", "-solver", "solver.prototxt"]
-        command += ["-snapshot", states[-1].name] if states else []
-        process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, env=environment())
-        try:
-            _, said = process.communicate(timeout=moments[kills] if kills < len(moments) else None)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+        words = ["-snapshot", states[-1].name] if states else []
+        process = warm.start([folder / "train.py", *words], folder, GLOG_minloglevel=2)
+        seconds = moment()
+        if seconds is not None:
+            time.sleep(seconds)
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        _, said = process.communicate(timeout=600)
+        if process.returncode == -signal.SIGKILL:
             kills += 1
             continue
         if process.returncode:
-            return kills, [f"after {kills} kills: {said.decode()[-300:]}"]
+            return kills, [f"after {kills} kills: {said[-300:]}"]
         break
     return kills, []
 
@@ -80,12 +90,6 @@ def number(path: Path) -> int:
     return int(path.name.split("_")[2].split(".")[0])
 
 
-def environment() -> dict[str, str]:
-    """Of a training: one thread, a quiet log."""
-    root = str(Path(__file__).resolve().parents[2])
-    return os.environ | {"PYTHONPATH": root, "GLOG_minloglevel": "2", "OMP_NUM_THREADS": "1"}
-
-
 def write(folder: Path) -> None:
     """The net, its solver and seven pictures."""
     folder.mkdir()
@@ -93,5 +97,6 @@ def write(folder: Path) -> None:
     for k in range(7):
         Image.fromarray(pixels[k]).save(folder / f"{k}.png")
     (folder / "list").write_text("".join(f"{k}.png {k % 3}\n" for k in range(7)))
+    (folder / "train.py").write_text(TRAIN)
     (folder / "net.prototxt").write_text(NET)
     (folder / "solver.prototxt").write_text(SOLVER.format(steps=STEPS))

@@ -240,3 +240,21 @@ def test_all_background_early_is_a_note_with_its_identities(solver_of):
     assert finding.kind == "collapsed" and finding.level == NOTE
     assert "0.7000, mean accuracy 0.3333, mean iu 0.2333, fw iu 0.4900" in finding.evidence
     assert watch.scored("score", hist, 0.8, measures.scores(hist), 1) == []
+
+
+def test_a_gradient_that_is_not_finite_is_told_before_it_reaches_the_weights(solver_of):
+    """On request; the loss of that step is finite."""
+
+    def spoil():
+        if solver.iter == 7:
+            solver.net.params["score_fr"][0].diff[0] = np.inf
+
+    solver = solver_of(0.01)
+    solver.add_callback(lambda: None, spoil)
+    watch, told = watched(solver, gradients=True)
+    with pytest.raises(
+        Poisoned, match="the gradient of layer 'score_fr' .* is not finite.* iteration 7"
+    ):
+        solver.step(20)
+    require_finite(solver.net)
+    assert solver.iter == 7 and kinds(told) == ["nan"]
