@@ -2,6 +2,7 @@
 
     fcn demo --seed 2     scenes and nets of a seed
     fcn systems           every system from those; a line in systems/results.jsonl for each
+    fcn systems crf       the dense CRF behind nets that are trained already
     fcn systems --table   only the table
 
 The seed is that of the scenes. A record says what was trained, from what, for how long, and its scores on
@@ -9,6 +10,8 @@ the held-back scenes beside those of the net that it is compared with.
 """
 
 import argparse
+import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +30,7 @@ RECORDS, TABLE = FOLDER / "results.jsonl", FOLDER / "results.md"
 class Step(NamedTuple):
     """A training, and what its scores are compared with."""
 
-    system: str  # the folder in systems/
+    system: str  # the folder in systems/, or CRF
     what: str  # what a reader should know of it
     against: str  # the net that it is compared with, trained before it
     arguments: tuple[str, ...] = ()  # of its solve.py, beside --sample and --seed
@@ -38,6 +41,13 @@ class Step(NamedTuple):
         """The title of its row."""
         return self.title or self.system
 
+    @property
+    def shown(self) -> str:
+        """The first cell of its row: a link, if there is a folder."""
+        return self.name if self.system == CRF else f"[{self.name}]({self.system})"
+
+
+CRF = "crf"  # no folder: nets that are trained already, scored with --crf
 
 # In the order in which they start from each other
 STEPS = (
@@ -46,6 +56,10 @@ STEPS = (
     Step("dilation-basic", "the basic context module upon that", "systems/dilation-frontend"),
     Step("deeplab-largefov", "one head with holes", "voc-fcn16s"),
     Step("deeplab-v2", "a pyramid of heads with holes", "voc-fcn16s"),
+    *(
+        Step(CRF, "its scores refined by the dense CRF", net, title=f"{Path(net).name} + CRF")
+        for net in ("voc-fcn16s", "voc-fcn8s", "systems/deeplab-largefov")
+    ),
     Step("crf-rnn", "mean field as layers behind FCN-8s, end to end", "voc-fcn8s"),
 )
 HEAD = """# What grew out of FCN, on the embedded task
@@ -75,22 +89,41 @@ def last_run(net: str) -> tuple[runs.Run, dict[str, Any]]:
     )
 
 
+def refined(net: str) -> dict[str, Any]:
+    """The scores of a net with the dense CRF behind it, and the seconds that scoring took."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, begin = Path(folder, "scores.jsonl"), time.monotonic()
+        words = ["-m", "fcn", "score", "--model", net, "--sample", "--crf", "--record", str(path)]
+        if status := run_python(words):
+            raise RuntimeError(f"fcn score --model {net} --crf ended with exit code {status}")
+        scores = read_records(path)[-1]
+    return {key: scores[key] for key in (*MEASURES, "crf")} | {
+        "steps": 0,
+        "seconds": round(time.monotonic() - begin, 1),
+        "date": runs.now(),
+    }
+
+
 def record_of(step: Step, seed: int) -> dict[str, Any]:
     """What a training that has just ended came to."""
-    run, scores = last_run(f"{models.SYSTEMS}/{step.system}")
-    about = run.record()
-    begun, ended = (datetime.fromisoformat(t) for t in (about["started"], about["ended"]["time"]))
-    return {
+    known = {
         "name": step.name,
         "seed": seed,
         "against": step.against,
         "against_mean_iu": last_run(step.against)[1]["mean_iu"],
+        "versions": versions(),
+    }
+    if step.system == CRF:
+        return known | refined(step.against)
+    run, scores = last_run(f"{models.SYSTEMS}/{step.system}")
+    about = run.record()
+    begun, ended = (datetime.fromisoformat(t) for t in (about["started"], about["ended"]["time"]))
+    return known | {
         "steps": scores["iteration"],
         "seconds": (ended - begun).total_seconds(),
         **{measure: scores[measure] for measure in MEASURES},
         "start_sha1": about.get("start_sha1", ""),
         "date": about["ended"]["time"],
-        "versions": versions(),
     }
 
 
@@ -118,8 +151,8 @@ def table(records: Iterable[dict[str, Any]]) -> str:
         cells = [cell(record) if record else "" for record in found]
         minutes = max(record["seconds"] for record in there) / 60
         lines.append(
-            f"| [{step.name}]({step.system}) | {step.what} | {step.against} | {' | '.join(cells)} | "
-            f"{there[-1]['steps']} | {minutes:.1f} |"
+            f"| {step.shown} | {step.what} | {step.against} | {' | '.join(cells)} | "
+            f"{there[-1]['steps'] or ''} | {minutes:.1f} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -149,6 +182,9 @@ def train(steps: Sequence[Step]) -> None:
     seed = seed_of_scenes()
     for step in steps:
         last_run(step.against)  # before minutes of training, not behind them
+        if step.system == CRF:
+            write_record(RECORDS, record_of(step, seed))
+            continue
         script = models.folder(f"{models.SYSTEMS}/{step.system}") / "solve.py"
         if status := run_python([str(script), "--sample", "--seed", str(seed), *step.arguments]):
             raise RuntimeError(f"{script} ended with exit code {status}")

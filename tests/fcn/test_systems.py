@@ -27,11 +27,13 @@ def record(name, seed, own, other):
 
 
 def test_a_step_that_is_listed_is_a_folder_that_trains_on_the_embedded_task():
+    trained = [step for step in systems.STEPS if step.system != systems.CRF]
     for step in systems.STEPS:
+        assert models.folder(step.against, sample=True).is_dir()
+    for step in trained:
         folder = models.folder(f"systems/{step.system}", sample=True)
         assert (folder / "solver.prototxt").is_file()
-        assert models.folder(step.against, sample=True).is_dir()
-    listed = {step.system for step in systems.STEPS}
+    listed = {step.system for step in trained}
     assert listed == {path.name for path in models.system_folders()}
 
 
@@ -130,3 +132,29 @@ def test_trains_and_records(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(systems, "run_python", lambda words: 2)
     assert cli.main(["systems"]) == 2
     assert "one/solve.py ended with exit code 2" in capsys.readouterr().err
+
+
+def test_a_net_is_scored_with_a_crf_behind_it(tmp_path, monkeypatch):
+    """By fcn score, whose record is taken over; there is no training, and no folder to link to."""
+    step = Step(systems.CRF, "refined", "voc-fcn16s", title="16s + CRF")
+    scores = dict(pixel_accuracy=0.9, mean_accuracy=0.6, mean_iu=0.75, fw_iu=0.8, crf={"bi_w": 4})
+
+    def scored(words):
+        assert words[:5] == ["-m", "fcn", "score", "--model", "voc-fcn16s"] and "--crf" in words
+        with open(words[words.index("--record") + 1], "w") as file:
+            file.write(json.dumps(scores) + "\n")
+        return 0
+
+    monkeypatch.setattr(systems, "run_python", scored)
+    monkeypatch.setattr(systems, "last_run", lambda net: (None, {"mean_iu": 0.7}))
+    found = systems.record_of(step, 2)
+    assert found["crf"] == {"bi_w": 4} and (found["mean_iu"], found["against_mean_iu"]) == (
+        0.75,
+        0.7,
+    )
+    monkeypatch.setattr(systems, "STEPS", [step])
+    assert (
+        systems.table([found])
+        .splitlines()[-1]
+        .startswith("| 16s + CRF | refined | voc-fcn16s | 0.750 (+0.050) |  | 0.")
+    )
