@@ -83,8 +83,8 @@ def net_of(split: str, task: Task, holes: Sequence[int], average: bool = False) 
     if average:
         x = n.pool5a = L.Pooling(x, pool=P.Pooling.AVE, kernel_size=3, stride=1, pad=1)
     ends = [f"_{i}" for i in range(1, len(holes) + 1)] if len(holes) > 1 else [""]
-    # The heads together have as many channels as the small VGG-16's fc6, which has none to spare.
-    width = 4096 // task.body.get("narrow", 1) // len(holes)
+    # Each head has as many channels as the small VGG-16's fc6, which has none to spare.
+    width = 4096 // task.body.get("narrow", 1)
     more = dict(width=width, drop=task.body["drop"], rate=1) if small else {}
     scores = [
         head(n, x, task.classes, hole // (2 if small else 1), end, **more)

@@ -12,7 +12,8 @@ import tiny_model
 import warm
 from PIL import Image
 
-STEPS, EVERY, WARM = 20_000, 500, 4000
+STEPS, EVERY = 20_000, 500
+WARM = 10_000  # by then the heaps of the C libraries have found their size
 GROWTH = 0.01  # of the memory after the warm-up
 SIZES = ((30, 34), (26, 60), (44, 28), (50, 50), (31, 41), (64, 33))  # of pictures
 

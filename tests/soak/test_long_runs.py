@@ -12,7 +12,7 @@ def test_a_short_run_is_looked_at():
 
 
 def test_what_grows_is_a_fault():
-    before = [4000, 300 << 20, 10, 4]
+    before = [10000, 300 << 20, 10, 4]
     assert long_runs.judged([before, [20000, 302 << 20, 10, 4]])[1] == []
     faults = long_runs.judged([[500, 1, 9, 3], before, [20000, 304 << 20, 11, 5]])[1]
     assert faults == ["memory grew by 1.3%", "open files grew", "threads grew"]
