@@ -22,6 +22,8 @@ NAMES = {
     "systems/dilation-basic": [],  # published for other data sets
     "systems/deeplab-largefov": ["train2_iter_8000.caffemodel", "train_iter_6000.caffemodel"],
     "systems/deeplab-v2": ["train2_iter_20000.caffemodel", "train_iter_20000.caffemodel"],
+    "systems/hypercolumn": [],  # not published in Caffe's form
+    "systems/zoom-out": [],
     "voc-fcn32s": ["fcn32s-heavy-pascal.caffemodel", "fcn-32s-pascal.caffemodel"],
     "voc-fcn16s": ["fcn16s-heavy-pascal.caffemodel", "fcn-16s-pascal.caffemodel"],
     "voc-fcn8s": ["fcn8s-heavy-pascal.caffemodel", "fcn-8s-pascal.caffemodel"],
@@ -79,6 +81,8 @@ MEGABYTES = {
     "systems/dilation-basic": 537,
     "systems/deeplab-largefov": 82,
     "systems/deeplab-v2": 152,
+    "systems/hypercolumn": 545,
+    "systems/zoom-out": 592,
     "voc-fcn32s": 545,
     "voc-fcn16s": 539,
     "voc-fcn8s": 538,

@@ -56,6 +56,10 @@ STEPS = (
     Step("dilation-basic", "the basic context module upon that", "systems/dilation-frontend"),
     Step("deeplab-largefov", "one head with holes", "voc-fcn16s"),
     Step("deeplab-v2", "a pyramid of heads with holes", "voc-fcn16s"),
+    Step("hypercolumn", "pixels classified by pool2, conv4 and fc7 at once", "voc-fcn32s"),
+    Step(
+        "zoom-out", "superpixels classified by all layers of a VGG-16 that is fixed", "voc-fcn32s"
+    ),
     *(
         Step(CRF, "its scores refined by the dense CRF", net, title=f"{Path(net).name} + CRF")
         for net in ("voc-fcn16s", "voc-fcn8s", "systems/deeplab-largefov")
