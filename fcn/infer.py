@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 import caffe
-from fcn import crf, devices, jobs, picture_files, together
+from fcn import crf, devices, jobs, picture_files, together, video
 from fcn.equal_scores import AllEqual
 from fcn.finite_scores import NotFinite, require_finite
 from fcn.pictures import Unreadable, from_array
@@ -45,6 +45,8 @@ def segment_all(args: argparse.Namespace) -> int:
     if not found.pictures:
         left_out = f"all {found.results} are results of earlier runs" if found.results else ""
         raise ValueError("; ".join([*found.problems, left_out or "no picture to segment"]))
+    pictures = [path for path in found.pictures if not video.is_video(path)]
+    videos = [path for path in found.pictures if video.is_video(path)]
     if args.out.exists() and not args.out.is_dir():
         raise ValueError(f"--out {args.out} is a file; name the folder that the results go to")
     args.out.mkdir(parents=True, exist_ok=True)
@@ -68,15 +70,18 @@ def segment_all(args: argparse.Namespace) -> int:
         if parameters:
             print(f"with a dense CRF of {parameters}", flush=True)
         left_out = f"; {plural(found.results, 'result')} of earlier runs left out"
-        print(plural(len(found.pictures), "picture") + left_out * bool(found.results), flush=True)
-    others = others_of(segmenter, found.pictures, args)
-    with Run(segmenter, args, found.pictures) as work:
+        counts = [plural(len(pictures), "picture")] * bool(pictures or not videos)
+        counts += [plural(len(videos), "video")] * bool(videos)
+        print(" and ".join(counts) + left_out * bool(found.results), flush=True)
+    others = others_of(segmenter, pictures, args)
+    well = video.segment_all(segmenter, together.dealt(videos), args.out, args.clock, args.classes)
+    with Run(segmenter, args, pictures) as work:
         for problem in found.problems if together.is_first() else ():
             work.fail(problem)
         for group in segmenter.batches(work.scenes(others), args.batch):
             if not work.segment(group):
                 break
-    return FAILED if work.failed else 0
+    return FAILED if work.failed or not well else 0
 
 
 def plural(count: int, what: str) -> str:

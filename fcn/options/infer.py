@@ -6,8 +6,9 @@ from pathlib import Path
 from fcn.options import any_file, crf, device, jobs
 
 IMAGE = (
-    "a picture; a folder: the pictures in it and in its folders; a pattern, in quotes or not; "
-    "or @list.txt, a text file with a path a line. Results of earlier runs are left out"
+    "a picture, or a video where OpenCV is installed; a folder: the pictures in it and in its "
+    "folders; a pattern, in quotes or not; or @list.txt, a text file with a path a line. Results "
+    "of earlier runs are left out"
 )
 WRITTEN = """\
 what is written, into the folder of --out:
@@ -15,6 +16,7 @@ what is written, into the folder of --out:
   NAME_overlay.png         the classes' colours over the picture (not with --no-overlay)
   NAME.json                with --json: shares, and masks in COCO's uncompressed run lengths
   NAME_probabilities.npy   with --probabilities: the softmax, C x H x W float16
+  NAME_overlay.mp4         of a video
 
 NAME is the picture's; a number is added where another picture's results have it. Exit code 0 if all
 pictures were segmented, else 1, with a line for each that was not.
@@ -54,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "pictures of one size that go through the net at once (default: as many as make it faster)"
     )
     add("--batch", type=positive, metavar="N", help=text)
+    text = (
+        "of a video and FCN-8s, which stages run for a frame: full, alternating, pipeline, every-other, "
+        "adaptive or adaptive:SHARE (%(default)s)"
+    )
+    add("--clock", default="full", metavar="SCHEDULE", help=text)
     crf.add_options(parser)
     device.add_options(parser)
     any_file.add_option(parser)

@@ -59,7 +59,8 @@ def background(rng: np.random.RandomState, role: str, height: int, width: int) -
     """A darkened crop of a photograph at a random scale, perhaps mirrored, H x W x 3 float."""
     images = photographs(role)
     image = images[rng.randint(len(images))]
-    zoom = rng.uniform(0.8, min(image.shape[0] / HEIGHT, image.shape[1] / WIDTH))
+    largest = min(image.shape[0] / max(height, HEIGHT), image.shape[1] / max(width, WIDTH))
+    zoom = rng.uniform(0.8, largest)
     h, w = int(height * zoom), int(width * zoom)
     y, x = rng.randint(image.shape[0] - h + 1), rng.randint(image.shape[1] - w + 1)
     crop = Image.fromarray(image[y : y + h, x : x + w]).resize(
