@@ -18,7 +18,7 @@ from torch.nn.functional import fold, unfold
 from torch.nn.functional import pad as pad_around
 
 from .. import context
-from . import library, winograd
+from . import library, planes, winograd
 from .cases import Case, Kernel, Weights, bottom_of, whole
 from .layouts import have_a_choice, in_fastest
 from .products import add_outer, on_cpu, product
@@ -143,6 +143,36 @@ def _unfold_arguments(geometry):
 def _columns_kind(like):
     """The number type that columns are multiplied in: on the CPU as they are."""
     return context.multiply_dtype() if context.on_gpu() else like.dtype
+
+
+class Planes(Kernel):
+    """Products straight on the planes, in C: of any kernel and stride, weights packed once.
+
+    For a TEST net on the CPU. Groups of few outputs fill no block of rows; huge weights are oneDNN's.
+    """
+
+    LEAST_OUTPUTS = 8  # of a group
+    MOST_WEIGHTS = 2**22
+
+    @staticmethod
+    def applies(operation, case, x):
+        return (
+            operation == "forward"
+            and case.windowed
+            and not case.geometry.transposed
+            and case.outputs // case.geometry.group >= Planes.LEAST_OUTPUTS
+            and case.weights <= Planes.MOST_WEIGHTS
+            and context.multiply_dtype() == torch.float32
+            and on_cpu(x)
+            and library.available()
+        )
+
+    @staticmethod
+    def forward(case, x, weights, bias, y, window=None, slope=None):
+        group = case.geometry.group
+        packed = weights.kept("planes", lambda: planes.lay_out(weights.values, group))
+        rows = window[:2] if window else (0, case.top_sizes[0])
+        planes.convolve(x, packed, bias, y(), case.geometry, rows, slope)
 
 
 class OneDNN(Kernel):
@@ -309,7 +339,7 @@ def _tuned(x, weights, arguments):
 
 # operation -> kernels, the preferred first
 KERNELS: dict[str, tuple[type[Kernel], ...]] = {
-    "forward": (Winograd, Columns, OneDNN, Channelwise, PyTorch),
+    "forward": (Winograd, Columns, Planes, OneDNN, Channelwise, PyTorch),
     "bottom gradient": (Columns, Winograd, Channelwise, PyTorch),
     "weight gradient": (Columns, Winograd, PyTorch),
 }
