@@ -19,6 +19,7 @@ from .files.weights import weight_shapes
 from .glog import init_log, log, log_to_file
 from .importing import import_weights
 from .layer import Layer, layer_type_list
+from .layers.forks.boxes import suppress
 from .layers.python import python_layer_class
 from .nccl import NCCL, has_nccl, set_multiprocess
 from .net import Net
@@ -97,6 +98,7 @@ __all__ = [
     "set_solver_rank",
     "solver_count",
     "solver_rank",
+    "suppress",
     "to_proto",
     "upgrade_net",
     "weight_shapes",

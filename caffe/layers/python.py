@@ -12,7 +12,12 @@ from ..names import as_text
 
 # (module, class) of Python layers of published nets -> the module here, whose class of that name takes
 # their place where theirs is not there
-STAND_INS = {("rpn.proposal_layer", "ProposalLayer"): ".forks.proposal"}
+STAND_INS = {
+    ("rpn.proposal_layer", "ProposalLayer"): ".forks.proposal",
+    ("rpn.anchor_target_layer", "AnchorTargetLayer"): ".forks.faster_rcnn",
+    ("rpn.proposal_target_layer", "ProposalTargetLayer"): ".forks.faster_rcnn",
+    ("roi_data_layer.layer", "RoIDataLayer"): ".forks.roi_data",
+}
 # The first name of a module -> where published nets have it from
 _HOMES = {
     "pylayer": "MNC",

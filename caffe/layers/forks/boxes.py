@@ -24,6 +24,14 @@ def overlaps(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.where(union > 0, shared / union, 0)
 
 
+def pixel_overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of each of a (n, 4) with each of b (m, 4), in whole pixels: (n, m)."""
+    near, far = np.maximum(a[:, None, :2], b[:, :2]), np.minimum(a[:, None, 2:4], b[:, 2:4])
+    shared = np.maximum(far - near + 1, 0).prod(-1)
+    of_a, of_b = ((boxes[:, 2:4] - boxes[:, :2] + 1).prod(-1) for boxes in (a, b))
+    return shared / (of_a[:, None] + of_b - shared)
+
+
 def centres_and_sizes(boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """((..., 2), (..., 2)) of boxes (..., 4)."""
     return (boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]

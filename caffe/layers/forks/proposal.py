@@ -4,6 +4,7 @@ forks; Faster R-CNN has it in Python, lib/rpn)."""
 from __future__ import annotations
 
 import ast
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,6 +23,12 @@ def anchors(base: int, ratios: list[float], scales: list[float]) -> np.ndarray:
             half = (sides * scale - 1) / 2
             found.append([centre - half[0], centre - half[1], centre + half[0], centre + half[1]])
     return np.array(found)
+
+
+def around(boxes: np.ndarray, height: int, width: int, stride: float) -> np.ndarray:
+    """The anchors (A, 4) around each cell of a map, in the order (H, W, A): (boxes, 4)."""
+    down, across = np.mgrid[:height, :width] * stride
+    return (np.stack([across, down, across, down], -1).reshape(-1, 1, 4) + boxes).reshape(-1, 4)
 
 
 @register
@@ -65,12 +72,10 @@ class Proposal(Layer):
     def boxes(self, codes: np.ndarray) -> np.ndarray:
         """The boxes that codes (4A, H, W) mean, in the order (H, W, A): (boxes, 4)."""
         height, width = codes.shape[1:]
-        down, across = np.mgrid[:height, :width] * self.param.feat_stride
-        shifts = np.stack([across, down, across, down], -1).reshape(-1, 1, 4)
-        around = (shifts + self.anchors).reshape(-1, 4)
+        places = around(self.anchors, height, width, self.param.feat_stride)
         d = codes.reshape(-1, 4, height, width).transpose(2, 3, 0, 1).reshape(-1, 4)
-        size = around[:, 2:] - around[:, :2] + 1
-        centre = around[:, :2] + size / 2 + d[:, :2] * size
+        size = places[:, 2:] - places[:, :2] + 1
+        centre = places[:, :2] + size / 2 + d[:, :2] * size
         half = np.exp(d[:, 2:]) * size / 2
         return np.concatenate([centre - half, centre + half], 1)
 
@@ -99,7 +104,18 @@ class Proposal(Layer):
 
 class ProposalLayer(Proposal):
     """Proposal under the name of py-faster-rcnn's Python layer, rpn.proposal_layer.ProposalLayer, where
-    that is not there: `feat_stride` and `scales` of its param_str, the numbers of its cfg."""
+    that is not there: `feat_stride` and `scales` of its param_str, the numbers of its cfg.
+
+    param_str may state these numbers too, by the names they have there, in small letters.
+    """
+
+    # Name there -> name in proposal_param
+    numbers: ClassVar = {
+        "rpn_min_size": "min_size",
+        "rpn_nms_thresh": "nms_thresh",
+        "rpn_pre_nms_top_n": "pre_nms_topn",
+        "rpn_post_nms_top_n": "post_nms_topn",
+    }
 
     def __init__(self, layer_param):
         super().__init__(layer_param)
@@ -107,10 +123,14 @@ class ProposalLayer(Proposal):
 
     def setup(self, bottom, top):
         text = self.layer_param.python_param.param_str.strip()
+        if self.phase == caffe_pb2.TRAIN:
+            self.param.pre_nms_topn, self.param.post_nms_topn = 12000, 2000
         try:
             settings = ast.literal_eval(text if text.startswith("{") else f"{{{text}}}")
             self.param.feat_stride = settings.pop("feat_stride")
             self.param.scale.extend(settings.pop("scales", ()))
+            for name in self.numbers.keys() & settings:
+                setattr(self.param, self.numbers[name], settings.pop(name))
         except (SyntaxError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise self.error(
                 f"param_str must state 'feat_stride': 16 or the like, and may state 'scales': [8, 16, 32], "
@@ -118,6 +138,4 @@ class ProposalLayer(Proposal):
             ) from None
         if settings:
             raise self.error(f"param_str: unknown {', '.join(map(repr, settings))}")
-        if self.phase == caffe_pb2.TRAIN:
-            self.param.pre_nms_topn, self.param.post_nms_topn = 12000, 2000
         super().setup(bottom, top)

@@ -139,12 +139,12 @@ def test_a_layers_own_exceptions_come_through(net_of, module):
 
 def test_a_module_of_a_published_net_is_named_with_its_home(net_of):
     """One that is there is taken, whatever else is missing."""
-    param = 'python_param { module: "%s" layer: "RoIDataLayer" } }'
+    param = 'python_param { module: "%s" layer: "RPNDebugLayer" } }'
     text = 'layer { name: "l" type: "Python" top: "y" ' + param
     with pytest.raises(
         PythonLayerError, match="belongs to py-faster-rcnn, whose lib folder must be"
     ):
-        net_of(text % "roi_data_layer.layer")
+        net_of(text % "rpn.debug_layer")
     with pytest.raises(PythonLayerError) as error:
         net_of(text % "nowhere.layer")
     assert "belongs to" not in str(error.value)
