@@ -201,6 +201,8 @@ class Run:
         except OSError as error:
             name = error.filename or args.out / self.stems[number]
             self.fail(f"{path}: {name} cannot be written: {error.strerror or error}")
+        if self.stems[number] != path.stem:  # another picture's results have that name
+            self.say(f"{path}: its results are called {self.stems[number]}_...")
         for each in (result, *result.also.values()):
             only = args.classes and [name for name in args.classes if name in each.names]
             self.say(each.summary(only))
