@@ -29,6 +29,7 @@ from .files import files
 from .forward import forward, stream
 from .layers import layers
 from .memory import memory
+from .nets import BATCHES, nets
 from .parts import parts
 from .scoring import scoring
 from .training import training
@@ -36,7 +37,19 @@ from .training import training
 RESULTS = Path(__file__).resolve().parent / "results"
 WORKS = {
     work.__name__: work
-    for work in (files, layers, parts, forward, stream, exports, training, scoring, crf, memory)
+    for work in (
+        files,
+        layers,
+        parts,
+        forward,
+        stream,
+        nets,
+        exports,
+        training,
+        scoring,
+        crf,
+        memory,
+    )
 }
 DISAGREE = 1  # exit code
 
@@ -46,6 +59,7 @@ def parse(argv):
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
     add("--only", choices=WORKS, action="append", help="this work (may be given again)")
+    add("--net", choices=BATCHES, action="append", help="of the work `nets` this one, or these")
     add("--runs", type=int, default=5, help="pictures, steps or times that count (%(default)s)")
     add("--size", type=int, nargs=2, default=(500, 500), metavar=("H", "W"), help="of a picture")
     add("--gpu", action="store_true", help="measure on the GPU")

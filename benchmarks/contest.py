@@ -64,10 +64,19 @@ def alternate(contestants, items, clock=time.perf_counter):
         yield seconds, results
 
 
-def compete(contestants, items, warm=0, reduce=median, difference=None, clock=time.perf_counter):
+def compete(
+    contestants,
+    items,
+    warm=0,
+    reduce=median,
+    difference=None,
+    clock=time.perf_counter,
+    tolerance=0.0,
+):
     """Rows of a table: each contestant's times, reduced, the first `warm` items not counted.
 
-    `difference(result, reference)` says how far a result is off; the largest is in the row.
+    `difference(result, reference)` says how far a result is off; the largest is in the row. So is
+    the `tolerance`, for groups that TOLERANCE does not name.
     """
     times = {c: [] for c in contestants}
     differs = {c: [] for c in contestants}
@@ -85,7 +94,7 @@ def compete(contestants, items, warm=0, reduce=median, difference=None, clock=ti
             c.name,
             reduce(times[c]),
             differs[c],
-            TOLERANCE.get(c.group, 0.0),
+            TOLERANCE.get(c.group, tolerance),
             each=times[c],
         )
         for c in contestants

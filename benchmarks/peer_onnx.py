@@ -7,6 +7,7 @@ from fcn.nets import VGG16
 
 from .contest import INSTALL, LeftOut
 
+CPU = torch.device("cpu")
 OPSET, IR = 17, 10  # the oldest with what is used here: every runtime of the last years reads them
 
 
@@ -89,6 +90,12 @@ def onnxruntime(folder, precision, size, device):
 
 def run_by_onnxruntime(path, size, device):
     """The same for any file whose input is `data` and whose output `score`."""
+    made = session(path, (1, 3, *size) if size else (), device)
+    return lambda x: made.run(["score"], {"data": x})[0]
+
+
+def session(path, shape=(), device=CPU):
+    """ONNX Runtime's session of a file; with a shape of its first input for that alone."""
     import onnx
     import onnxruntime
 
@@ -99,11 +106,10 @@ def run_by_onnxruntime(path, size, device):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     dims = onnx.load(path, load_external_data=False).graph.input[0].type.tensor_type.shape.dim
-    for dim, length in zip(dims, (1, 3, *size) if size else ()):
+    for dim, length in zip(dims, shape):
         if dim.dim_param:
             options.add_free_dimension_override_by_name(dim.dim_param, length)
-    session = onnxruntime.InferenceSession(path, options, [(provider, settings)])
-    return lambda x: session.run(["score"], {"data": x})[0]
+    return onnxruntime.InferenceSession(path, options, [(provider, settings)])
 
 
 def openvino(folder, precision, size, device):
@@ -113,18 +119,23 @@ def openvino(folder, precision, size, device):
 
 def run_by_openvino(path, precision, size):
     """The same for any file whose input is `data` and whose output `score`."""
+    made = request(path, precision, (1, 3, *size) if size else ())
+    return lambda x: made.infer({"data": x}, share_inputs=True, share_outputs=True)["score"]
+
+
+def request(path, precision, shape=()):
+    """OpenVINO's inference request of a file; with a shape of its input `data` for that alone."""
     import openvino
 
     core = openvino.Core()
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise LeftOut("this CPU has no bfloat16 instructions, so it would compute in float32")
     read = core.read_model(path)
-    if size:
-        read.reshape({"data": [1, 3, *size]})
+    if shape:
+        read.reshape({"data": list(shape)})
     settings = {
         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bf16": "bf16"}[precision],
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
     }
-    request = core.compile_model(read, "CPU", settings).create_infer_request()
-    return lambda x: request.infer({"data": x}, share_inputs=True, share_outputs=True)["score"]
+    return core.compile_model(read, "CPU", settings).create_infer_request()

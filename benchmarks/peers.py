@@ -40,15 +40,19 @@ def ours(folder, precision, size, device):
     return run
 
 
-def opencv(folder, precision, size, device):
+def opencv_net(prototxt, caffemodel):
     """OpenCV's dnn module reads Caffe's files as they are, up to version 4."""
     import cv2
 
     if int(cv2.__version__.split(".")[0]) >= 5:
         raise LeftOut(f"version {cv2.__version__} reads no caffemodel: {INSTALL}")
     cv2.setNumThreads(torch.get_num_threads())
-    paths = [str(folder / name) for name in ("fcn8s.prototxt", "fcn8s.caffemodel")]
-    net = cv2.dnn.readNetFromCaffe(*paths)
+    return cv2.dnn.readNetFromCaffe(str(prototxt), str(caffemodel))
+
+
+def opencv(folder, precision, size, device):
+    """A function from picture to scores."""
+    net = opencv_net(folder / "fcn8s.prototxt", folder / "fcn8s.caffemodel")
 
     def run(x):
         net.setInput(x, "data")

@@ -167,12 +167,18 @@ class Layer:
         """
         self.forward(bottom, top)
 
-    def fuses(self, follower: Layer) -> bool:
-        """Whether `forward_fused` takes `follower`, which works in place on the only top."""
-        return False
+    def fuses(self, followers: Sequence[Layer]) -> int:
+        """How many of the layers that follow, in place on the only top, `forward_fused` takes along."""
+        return 0
 
-    def forward_fused(self, bottom: Blobs, top: Blobs, window: Window, follower: Layer) -> None:
-        """`forward_window`, and what `follower` makes of that window."""
+    def channel_factors(self) -> tuple[torch.Tensor, torch.Tensor | None] | None:
+        """(a, b) where in TEST the layer is a x + b for each channel, b None for 0; else None."""
+        return None
+
+    def forward_fused(
+        self, bottom: Blobs, top: Blobs, window: Window, followers: Sequence[Layer]
+    ) -> None:
+        """`forward_window`, and what the `followers` make of that window."""
         raise NotImplementedError(f"{type(self).__name__} fuses no layer")
 
     def is_identity(self) -> bool:

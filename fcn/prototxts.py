@@ -46,12 +46,17 @@ def deploy(net: NetParameter, height: int = 500, width: int = 500) -> NetParamet
     return deployed
 
 
+def is_loss(layer: Any) -> bool:
+    """Whether a layer computes a loss: by its type, Caffe's or a fork's, or by its loss_weight."""
+    return "Loss" in layer.type or any(layer.loss_weight)
+
+
 def is_deployed(layer: Any) -> bool:
     """Whether a layer computes something in a deploy net: it judges nothing, and phase TEST has it."""
     phases = [rule.phase for rule in layer.include if rule.HasField("phase")]
     excluded = any(rule.HasField("phase") and rule.phase == caffe.TEST for rule in layer.exclude)
     left_out = excluded or (phases and caffe.TEST not in phases)
-    judges = layer.type.endswith("Loss") or layer.type in ("Accuracy", "HDF5Output")
+    judges = is_loss(layer) or layer.type in ("Accuracy", "HDF5Output")
     return not (left_out or judges)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Schedule(NamedTuple):
@@ -28,6 +28,8 @@ class Recipe(NamedTuple):
     sample: Schedule | None = None  # on the embedded task, if the model has such a form
     # prepare(folder) makes what the nets in `folder` read beside the data set, before they are built
     prepare: Callable[[Path], None] | None = None
+    # after_round(net, folder) is called after each round but the last, when it is scored
+    after_round: Callable[[Any, Path], None] | None = None
 
     @property
     def starts(self) -> list[str]:

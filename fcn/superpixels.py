@@ -1,5 +1,6 @@
 """Superpixels as layers: where they are, what a map holds on each, and scores of each given to its pixels."""
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,12 +48,11 @@ class Superpixels(SuperpixelLayer):
         if self.params["count"] < 1:
             raise ValueError(f"Superpixels: count is {self.params['count']}, it must be 1 or more")
         try:
-            from skimage.segmentation import slic
+            self.slic = importlib.import_module("skimage.segmentation").slic
         except ImportError as error:
             raise ImportError(
                 f"superpixels are scikit-image's: pip install scikit-image ({error})"
             ) from error
-        self.slic = slic
 
     def reshape(self, bottom: Sequence[Any], top: Sequence[Any]) -> None:
         """A number for each pixel."""

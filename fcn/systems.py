@@ -60,6 +60,11 @@ STEPS = (
     Step(
         "zoom-out", "superpixels classified by all layers of a VGG-16 that is fixed", "voc-fcn32s"
     ),
+    Step("fcn-mil", "FCN-32s learns from image tags", "voc-fcn32s"),
+    Step("ccnn", "from tags as constraints", "voc-fcn32s"),
+    Step("ccnn-size", "from tags and sizes as constraints", "voc-fcn32s"),
+    Step("point-supervision", "from a point an object", "voc-fcn32s"),
+    Step("boxsup", "from boxes", "voc-fcn32s"),
     *(
         Step(CRF, "its scores refined by the dense CRF", net, title=f"{Path(net).name} + CRF")
         for net in ("voc-fcn16s", "voc-fcn8s", "systems/deeplab-largefov")

@@ -141,6 +141,7 @@ def plan_of(
         keep=args.keep,
         stops_unsaved=args.unsaved == "stop",
         checks_gradients=args.check_gradients,
+        after_round=recipe.after_round,
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +44,8 @@ class Plan(NamedTuple):
     keep: int | None = None  # snapshots; None: all
     stops_unsaved: bool = False  # whether a snapshot that cannot be written ends the run
     checks_gradients: bool = False  # in each step
+    # what a recipe does after each round but the last
+    after_round: Callable[[Any, Path], None] | None = None
 
 
 class Teller:
@@ -133,6 +135,8 @@ class Training:
                     stopped_by_another(solver, target, stopping)
                 with stopping.outside_of_steps():
                     self.score()
+                    if plan.after_round and solver.iter < plan.last:
+                        plan.after_round(solver.net, Path.cwd())
                 progress.pause()
 
     def shown(self, display: Display) -> None:

@@ -1,5 +1,6 @@
 """Segments videos frame by frame, by OpenCV's readers: `fcn infer film.mp4`."""
 
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,12 +27,11 @@ def is_video(path: Path) -> bool:
 def opencv() -> Any:
     """OpenCV; Unreadable, with what to do, where it is not installed."""
     try:
-        import cv2
+        return importlib.import_module("cv2")
     except ImportError as error:
         raise Unreadable(
             "videos are read by OpenCV: pip install opencv-python-headless, or give pictures"
         ) from error
-    return cv2
 
 
 class Reader:

@@ -177,7 +177,14 @@ def test_c_files_are_short_and_there_are_no_utils():
 INHERITED = {
     *("resume_state", "resume_from", "position_state", "go_to"),
     *("means", "setup", "reshape", "forward", "backward", "forward_window", "forward_fused"),
-    *("affected_window", "aliases_bottom", "fuses", "is_identity", "forget_weights"),
+    *(
+        "affected_window",
+        "aliases_bottom",
+        "fuses",
+        "channel_factors",
+        "is_identity",
+        "forget_weights",
+    ),
     *("derived_weights", "workspace", "multiply_adds", "allow_force_backward"),
     *("converted_parameters", "applies", "gradients", "compute_update", "check", "steps"),
     *("begin_forward", "before_forward", "after_forward", "begin_backward", "before_backward"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn.functional import pad as pad_around
@@ -54,9 +54,23 @@ class Case(NamedTuple):
 class Weights(NamedTuple):
     """A layer's weights, and the forms of them that may be kept."""
 
-    values: torch.Tensor  # (outputs, channels / group, kernel...)
+    parameter: torch.Tensor  # (outputs, channels / group, kernel...)
     convert: Callable[..., torch.Tensor]  # convert(number type, layout): as another form
-    laid_out: dict[object, torch.Tensor]  # forms kept between passes of a TEST net on the CPU
+    laid_out: dict[object, Any]  # forms kept between passes of a TEST net on the CPU
+    scale: torch.Tensor | None = None  # of each output, by layers that were folded into this one
+
+    @property
+    def values(self) -> torch.Tensor:
+        """The weights, scaled."""
+        if self.scale is None:
+            return self.parameter
+        return self.parameter * self.scale.view(-1, *[1] * (self.parameter.dim() - 1))
+
+    def converted(self, kind: torch.dtype, layout: torch.memory_format) -> torch.Tensor:
+        """The same as a number type, in a layout."""
+        if self.scale is None:
+            return self.convert(kind, layout)
+        return self.values.to(kind, memory_format=layout)
 
     def kept(self, form: object, make: Callable[[], torch.Tensor]) -> torch.Tensor:
         """The form, made if it is not there."""

@@ -18,7 +18,7 @@ from torch.nn.functional import fold, unfold
 from torch.nn.functional import pad as pad_around
 
 from .. import context
-from . import library, winograd
+from . import library, planes, winograd
 from .cases import Case, Kernel, Weights, bottom_of, whole
 from .layouts import have_a_choice, in_fastest
 from .products import add_outer, on_cpu, product
@@ -60,11 +60,11 @@ class Winograd(Kernel):
 
     @staticmethod
     def forward(case, x, weights, bias, y, window=None, slope=None):
-        values = weights.values
         if case.windowed:
-            transformed = weights.kept("winograd", lambda: winograd.transform_weights(values))
+            make = winograd.transform_weights
+            transformed = weights.kept("winograd", lambda: make(weights.values))
         else:
-            transformed = winograd.transform_weights(values, keep=False)
+            transformed = winograd.transform_weights(weights.values, keep=False)
         window = window or whole(case.top_sizes)
         for picture, result in zip(x, y()):
             winograd.convolve(picture, transformed, bias, result, case.geometry.pad, window, slope)
@@ -83,8 +83,7 @@ class Winograd(Kernel):
 class Columns(Kernel):
     """One matrix product over im2col's columns: a few windows under a huge kernel.
 
-    For fc6 of VGG-16 (411 MB of weights, 26 MB of columns) that beats reordering the weights, and
-    adds straight into their diff.
+    For fc6 of VGG-16 (411 MB of weights) that beats reordering them, and adds straight into their diff.
     """
 
     LEAST_WEIGHTS = 2**20
@@ -125,8 +124,8 @@ class Columns(Kernel):
         if dx is None:
             return None
         transposed = Columns._matrix(weights).t()
-        columns = torch.stack([product(diff.t(), transposed).t() for diff in dy])
-        return fold(columns, x.shape[2:], *windows)
+        columns = [product(diff.t(), transposed).t() for diff in dy]
+        return fold(torch.stack(columns), x.shape[2:], *windows)
 
     @staticmethod
     def _matrix(weights):
@@ -143,6 +142,37 @@ def _unfold_arguments(geometry):
 def _columns_kind(like):
     """The number type that columns are multiplied in: on the CPU as they are."""
     return context.multiply_dtype() if context.on_gpu() else like.dtype
+
+
+class Planes(Kernel):
+    """Products straight on the planes, in C: of any kernel and stride, weights packed once.
+
+    For a TEST net on the CPU. Groups of few outputs fill no block; huge weights are oneDNN's."""
+
+    LEAST_OUTPUTS = 8  # of a group
+    MOST_WEIGHTS = 2**22
+
+    @staticmethod
+    def applies(operation, case, x):
+        return (
+            operation == "forward"
+            and case.windowed
+            and not case.geometry.transposed
+            and case.outputs // case.geometry.group >= Planes.LEAST_OUTPUTS
+            and case.weights <= Planes.MOST_WEIGHTS
+            and context.multiply_dtype() == torch.float32
+            and on_cpu(x)
+            and library.available()
+        )
+
+    @staticmethod
+    def forward(case, x, weights, bias, y, window=None, slope=None):
+        group = case.geometry.group
+        packed = weights.kept(
+            "planes", lambda: planes.lay_out(weights.parameter, group, weights.scale)
+        )
+        rows = window[:2] if window else (0, case.top_sizes[0])
+        planes.convolve(x, packed, bias, y(), case.geometry, rows, slope)
 
 
 class OneDNN(Kernel):
@@ -254,7 +284,7 @@ class PyTorch(Kernel):
         bias = None if bias is None else bias.to(kind)
 
         def run(layout):
-            of_layout = x.to(kind, memory_format=layout), weights.convert(kind, layout)
+            of_layout = x.to(kind, memory_format=layout), weights.converted(kind, layout)
             out = torch.convolution(*of_layout, bias, *arguments)
             return out.to(stored, memory_format=torch.contiguous_format)
 
@@ -270,7 +300,7 @@ class PyTorch(Kernel):
 
         def run(layout):
             dy_x = (tensor.to(kind, memory_format=layout) for tensor in (dy, x))
-            weight = weights.convert(kind, layout)
+            weight = weights.converted(kind, layout)
             grads = aten.convolution_backward(*dy_x, weight, None, *arguments, [*wanted, False])
             return tuple(
                 None if grad is None else grad.to(stored, memory_format=torch.contiguous_format)
@@ -309,7 +339,7 @@ def _tuned(x, weights, arguments):
 
 # operation -> kernels, the preferred first
 KERNELS: dict[str, tuple[type[Kernel], ...]] = {
-    "forward": (Winograd, Columns, OneDNN, Channelwise, PyTorch),
+    "forward": (Winograd, Columns, Planes, OneDNN, Channelwise, PyTorch),
     "bottom gradient": (Columns, Winograd, Channelwise, PyTorch),
     "weight gradient": (Columns, Winograd, PyTorch),
 }

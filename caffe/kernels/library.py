@@ -32,6 +32,20 @@ class Convolution(ctypes.Structure):
     ]
 
 
+class Planes(ctypes.Structure):
+    """`struct planes` of planes.c: what a convolution on planes is given."""
+
+    _fields_ = [
+        *((name, _LONG) for name in ("pictures", "groups", "ins", "height", "width")),
+        *((name, _LONG) for name in ("outs", "out_height", "out_width", "kernel_h", "kernel_w")),
+        *((name, _LONG) for name in ("stride_h", "stride_w", "pad_h", "pad_w")),
+        *((name, _LONG) for name in ("dilation_h", "dilation_w", "top", "bottom")),
+        *((name, _POINTER) for name in ("x", "weights", "bias", "y", "scratch")),
+        ("relu", _INT),
+        ("slope", _FLOAT),
+    ]
+
+
 class Space(ctypes.Structure):
     """`struct space` of lattice.c: points among which a lattice is made."""
 
@@ -73,6 +87,10 @@ SIGNATURES: dict[str, tuple[list[type], type | None]] = {
         ],
         None,
     ),
+    "planes_weights_size": ([_LONG] * 3, _LONG),
+    "planes_weights": ([_POINTER] * 2 + [_LONG] * 3 + [_POINTER], None),
+    "planes_scratch": ([ctypes.POINTER(Planes), _INT], _LONG),
+    "planes_convolve": ([ctypes.POINTER(Planes), _INT], None),
     "maxima": ([_POINTER, *[_LONG] * 7, _POINTER, *[_LONG] * 6, _INT], None),
     "maxima_and_cells": ([_POINTER, *[_LONG] * 7, _POINTER, _POINTER, *[_LONG] * 2, _INT], None),
     "maxima_gradient": ([_POINTER, _POINTER, *[_LONG] * 6, _POINTER, *[_LONG] * 2, _INT], None),

@@ -7,15 +7,17 @@ What they compute stands here; which kernel computes it is the table in caffe/ke
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
 import torch
 
+from ..blob import Blob
 from ..filler import add_filled
 from ..kernels import cases
 from ..kernels.convolution import Winograd, choose
-from ..layer import Blobs, Window, register
+from ..layer import Blobs, Layer, register
 from ..proto import caffe_pb2
 from .converted import ConvertedParameter
 from .im2col import Windowed
@@ -198,8 +200,13 @@ class Convolution(Convolving):
 
     # A TEST net on the CPU computes windows of the top, with weights laid out once for all passes.
 
-    def fuses(self, follower):
-        return type(follower) is ReLU
+    def fuses(self, followers):
+        """Factors of the channels, which go into weights and biases, and a ReLU behind them."""
+        count = 0
+        if not self.for_gradients:
+            while count < len(followers) and followers[count].channel_factors() is not None:
+                count += 1
+        return count + (count < len(followers) and type(followers[count]) is ReLU)
 
     def affected_window(self, window):
         if not self.case.plain:
@@ -214,30 +221,56 @@ class Convolution(Convolving):
         return top, bottom, left, right
 
     def forward_window(self, bottom, top, window):
-        self.compute_window(bottom, top, window, None)
+        self.forward_fused(bottom, top, window, ())
 
-    def forward_fused(self, bottom, top, window, follower):
-        self.compute_window(bottom, top, window, follower.param.negative_slope)
-
-    def compute_window(
-        self, bottom: Blobs, top: Blobs, window: Window, slope: float | None
-    ) -> None:
-        """Compute a window of the top, and with a `slope` the ReLU that follows in place."""
+    def forward_fused(self, bottom, top, window, followers):
         if not self.case.plain:  # then the window is all of the top
             self.forward(bottom, top)
-            if slope is not None:
-                aten.leaky_relu_(top[0].x, slope)
+            for layer in followers:
+                layer.forward(top, top)
             return
+        slope, factors = None, followers
+        if followers and type(followers[-1]) is ReLU:
+            slope, factors = followers[-1].param.negative_slope, followers[:-1]
+        weights, bias = self.folded(bottom, factors)
         x, y = self.batch(bottom[0].x), self.batch(top[0].x)
         kernel = choose("forward", self.windowed_case, x)
-        part = kernel.forward(
-            self.windowed_case, x, self.weights(), self.bias(), lambda: y, window, slope
-        )
+        part = kernel.forward(self.windowed_case, x, weights, bias, lambda: y, window, slope)
         if part is None:
             return
         if slope is not None:
             aten.leaky_relu_(part, slope)
         y[inside(window)].copy_(part)
+
+    def folded(
+        self, bottom: Blobs, layers: Sequence[Layer]
+    ) -> tuple[cases.Weights, torch.Tensor | None]:
+        """Weights and biases with the factors of the channels that the layers behind apply."""
+        weights, bias = self.weights(), self.bias()
+        if not layers:
+            return weights, bias
+        if "factors" not in self.laid_out:
+            scale = torch.ones(self.param.num_output)
+            shift = torch.zeros_like(scale) if bias is None else bias.clone()
+            for a, b in (layer.channel_factors() for layer in layers):
+                scale, shift = scale * a, shift * a
+                if b is not None:
+                    shift += b
+            self.laid_out["factors"] = scale, shift
+        for i, layer in enumerate(layers):  # few ask a TEST net for gradients
+            if "before" in layer.saved_for_backward:
+                layer.before = functools.partial(self.map_behind, bottom, layers[:i])
+        scale, shift = self.laid_out["factors"]
+        return weights._replace(scale=scale), shift
+
+    def map_behind(self, bottom: Blobs, layers: Sequence[Layer]) -> torch.Tensor:
+        """The top as this layer and those behind it, each alone, make it."""
+        shape = *bottom[0].shape[: self.channel_axis], self.param.num_output, *self.top_sizes
+        top = [Blob(shape)]
+        self.forward(bottom, top)
+        for layer in layers:
+            layer.forward(top, top)
+        return top[0].x
 
 
 @register

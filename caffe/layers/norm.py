@@ -29,6 +29,7 @@ class BatchNorm(Layer):
         self.uses_global = (
             p.use_global_stats if p.HasField("use_global_stats") else self.phase == caffe_pb2.TEST
         )
+        self.deterministic = self.uses_global
         self.channels = bottom[0].shape[1]
         for shape in ([self.channels], [self.channels], [1]):
             self.blobs.add_blob(*shape)
@@ -57,10 +58,7 @@ class BatchNorm(Layer):
     def forward(self, bottom, top):
         x = bottom[0].x.view(self.rows)
         if self.uses_global:
-            factor = self.blobs[2].x
-            share = torch.where(factor == 0, 0, 1 / factor)
-            mean, variance = self.blobs[0].x * share, self.blobs[1].x * share
-            self.std = (variance + self.param.eps).sqrt_()
+            mean, self.std = self.stored()
             torch.sub(x, self.over(mean), out=top[0].x.view(self.rows)).div_(self.over(self.std))
             return
         variance, mean = torch.var_mean(x, (0, 2), correction=0)
@@ -69,6 +67,19 @@ class BatchNorm(Layer):
         # kept, because a layer in place above may overwrite the top
         self.normed = (x - self.over(mean)).div_(self.over(self.std))
         top[0].x.copy_(self.normed.view(tuple(top[0].shape)))
+
+    def stored(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and standard deviation of each channel, from the running sums."""
+        factor = self.blobs[2].x
+        share = torch.where(factor == 0, 0, 1 / factor)
+        variance = self.blobs[1].x * share
+        return self.blobs[0].x * share, (variance + self.param.eps).sqrt_()
+
+    def channel_factors(self):
+        if not self.uses_global:
+            return None
+        mean, std = self.stored()
+        return 1 / std, -mean / std
 
     def remember(self, mean: torch.Tensor, variance: torch.Tensor, count: int) -> None:
         """Add a batch's statistics, of `count` values a channel, to the running sums."""
@@ -83,7 +94,8 @@ class BatchNorm(Layer):
         dy, dx = top[0].dx.view(self.rows), bottom[0].dx.view(self.rows)
         if not self.uses_global:
             dy = centred(dy, self.normed, (0, 2))
-        torch.div(dy, self.over(self.std), out=dx)
+        std = self.stored()[1] if self.uses_global else self.std  # forward may have been folded
+        torch.div(dy, self.over(std), out=dx)
 
 
 @register

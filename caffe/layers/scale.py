@@ -124,15 +124,21 @@ class Scale(Broadcast):
         if self.param.bias_term:
             y.add_(self.blobs[-1].x.view(-1, 1))
 
+    def channel_factors(self):
+        if len(self.layer_param.bottom) > 1 or self.blobs[0].num_axes != 1 or self.param.axis != 1:
+            return None
+        return self.blobs[0].x, self.blobs[1].x if self.param.bias_term else None
+
     def backward(self, top, propagate_down, bottom):
         dy = top[0].dx.view(self.shape)
         if self.param.bias_term and self.param_propagate_down[len(self.blobs) - 1]:
             self.blobs[-1].dx.view(-1).add_(dy.sum((0, 2)))
         if self.wants_operand(propagate_down):
-            if self.before is None:  # bottom's diff holds the product, as it does in Caffe
+            before = self.before() if callable(self.before) else self.before
+            if before is None:  # bottom's diff holds the product, as it does in Caffe
                 x, product = bottom[0].x.view(self.shape), bottom[0].dx.view(self.shape)
             else:
-                x = product = self.before
+                x = product = before
             self.operand_backward(torch.mul(dy, x, out=product).sum((0, 2)), bottom)
         if propagate_down[0]:
             scale = self.operand(bottom).x.view(-1, 1)

@@ -26,10 +26,10 @@ class Group:
         # a user's class may change what the windows of a built-in one rely on
         self.by_windows = all(map(is_built_in, self.layers))
         head, *others = self.layers
-        self.fused = None  # the layer that the head computes along with its own tops
-        if self.by_windows and others and head.fuses(others[0]):
-            self.fused = others.pop(0)
-        self.others = [layer for layer in others if not layer.is_identity()]
+        others = [layer for layer in others if not layer.is_identity()]
+        count = head.fuses(others) if self.by_windows else 0
+        self.fused = others[:count]  # what the head computes along with its own tops
+        self.others = others[count:]
         self.unfinished = False  # an exception or Ctrl-C ended the last `run` or its preparation
         self.watches = [ParameterWatch(blob) for layer in self.layers for blob in layer.blobs]
 
@@ -62,10 +62,10 @@ class Group:
             head.forward(self.bottom, self.top)
             for layer in self.layers[1:]:
                 layer.forward(self.top, self.top)
-        elif self.fused is None:
-            head.forward_window(self.bottom, self.top, window)
-        else:
+        elif self.fused:
             head.forward_fused(self.bottom, self.top, window, self.fused)
+        else:
+            head.forward_window(self.bottom, self.top, window)
         if window is not None:
             for layer in self.others:
                 layer.forward_window(self.top, self.top, window)

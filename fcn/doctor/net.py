@@ -26,7 +26,7 @@ def check(case: Case) -> Iterator[Finding]:
         way = f"mend {case.listed}, or the num_output of the layers that score"
         yield Finding("net.classes", REFUSE, what, str(case.no_task), way)
     for which, net in nets.items():
-        losses = [layer for layer in net.layer if layer.type.endswith("Loss")]
+        losses = [layer for layer in net.layer if prototxts.is_loss(layer)]
         if which == TRAIN and not losses:
             what = "the train net has no loss, so nothing can be learned"
             way = "add a SoftmaxWithLoss of the scores and the labels"

@@ -10,7 +10,7 @@ from fcn import weights as files
 from fcn.doctor.case import TRAIN, Case
 from fcn.doctor.stored import layers_in
 from fcn.findings import NOTE, REFUSE, WARN, Finding
-from fcn.prototxts import NetParameter
+from fcn.prototxts import NetParameter, is_loss
 from fcn.wording import counted
 
 WEIGHTED = ("Convolution", "Deconvolution", "InnerProduct", "Scale", "Embed")
@@ -123,7 +123,7 @@ class Flow:
             self.alive.update(dict.fromkeys(layer.top, out))
         self.reached: set[str] = set()
         for layer, below in zip(reversed(self.layers), reversed(ins)):
-            if layer.type.endswith("Loss"):
+            if is_loss(layer):
                 self.reached.update(layer.bottom[:1])
             elif any(top in self.reached for top in layer.top) and layer.name not in self._zero:
                 bottoms = layer.bottom[:1] if layer.type == "Crop" else layer.bottom
@@ -201,7 +201,8 @@ def is_of_body(net: NetParameter, layer: Any) -> bool:
             below = other.name != layer.name
         elif blobs.intersection(other.bottom):
             if other.type not in LINEAR:
-                return not other.type.endswith(("Loss", "Accuracy", "Eltwise", "Silence"))
+                ends = is_loss(other) or other.type.endswith(("Accuracy", "Eltwise", "Silence"))
+                return not ends
             blobs.update(other.top)
     return False
 

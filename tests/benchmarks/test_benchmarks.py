@@ -9,7 +9,7 @@ import torch
 
 import caffe
 from benchmarks import __main__ as command
-from benchmarks import contest, exports, fcn8s, memory, peer_onnx, peer_torch, peers
+from benchmarks import contest, exports, fcn8s, memory, nets, peer_onnx, peer_torch, peers
 from benchmarks.contest import OURS, Contestant, LeftOut, Target
 
 MACHINE = {"cpu": "abacus", "threads": 2, "gpu": None, "versions": {"torch": "2"}, "date": "today"}
@@ -255,3 +255,12 @@ def test_a_precision_that_this_machine_lacks_is_left_out(monkeypatch):
     with pytest.raises(LeftOut, match="bf16 was asked for"):
         peers.switch(OURS, "bf16")
     peers.switch(OURS, "float32")
+
+
+def test_a_known_net_is_the_same_to_us_and_to_every_peer(tmp_path):
+    options = Namespace(device=torch.device("cpu"), runs=1, net=["lenet"])
+    record = nets.nets(options, tmp_path)
+    groups = [f"lenet x{batch}" for batch in nets.BATCHES["lenet"]]
+    assert [r["group"] for r in record["rows"] if r["name"] == OURS] == groups
+    assert not contest.failures(record["rows"]) and list(tmp_path.iterdir()) == []
+    assert [target.group for target in record["targets"]] == groups

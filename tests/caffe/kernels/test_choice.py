@@ -12,6 +12,7 @@ from caffe.kernels.convolution import (
     Channelwise,
     Columns,
     OneDNN,
+    Planes,
     PyTorch,
     Winograd,
     choose,
@@ -52,8 +53,13 @@ WINDOWS = dict(training=False, windowed=True)
         (FORWARD, dict(kernel=5), PyTorch),
         (FORWARD, dict(exact=True), PyTorch),
         (FORWARD, dict(plain=False), PyTorch),
-        (FORWARD, dict(kernel=5) | WINDOWS, OneDNN),
-        (FORWARD, dict(kernel=1, outputs=21) | WINDOWS, PyTorch),  # few weights
+        (FORWARD, dict(kernel=5) | WINDOWS, Planes),
+        (FORWARD, dict(kernel=11, stride=4, channels=3) | WINDOWS, Planes),
+        (FORWARD, dict(kernel=1, outputs=21) | WINDOWS, Planes),
+        (FORWARD, dict(kernel=5, group=2) | WINDOWS, Planes),
+        (FORWARD, dict(exact=True) | WINDOWS, Planes),
+        (FORWARD, dict(kernel=5, group=64) | WINDOWS, PyTorch),  # one output a group
+        (FORWARD, dict(kernel=5, plain=False), PyTorch),
         (FORWARD, FC6, Columns),
         (FORWARD, FC6 | dict(size=100), PyTorch),
         (FORWARD, FC6 | WINDOWS, OneDNN),

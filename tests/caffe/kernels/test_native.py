@@ -6,7 +6,8 @@ import torch
 from nets import build, conv, layer, source
 
 import caffe
-from caffe.kernels import library, winograd
+from caffe.kernels import library, planes, winograd
+from caffe.kernels.cases import Geometry
 from caffe.kernels.maxima import maxima
 from caffe.kernels.products import add_outer
 from caffe.kernels.upsample import upsample
@@ -33,6 +34,50 @@ def test_winograd(ins, outs, height, width, pad):
         assert (y[inside] - part).square().mean().sqrt() <= 3e-6 * scale
         y[inside] = 9
         assert (y == 9).all()  # nothing was written beside the window
+
+
+PLANES = [  # shape, outputs, kernel, stride, pad, dilation, group
+    ((1, 64, 14, 14), 40, (1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((3, 5, 7, 7), 9, (1, 1), (1, 1), (0, 0), (1, 1), 1),  # panels of several pictures
+    ((2, 3, 30, 41), 13, (7, 7), (2, 2), (3, 3), (1, 1), 1),
+    ((1, 3, 47, 31), 8, (11, 11), (4, 4), (0, 0), (1, 1), 1),
+    ((1, 6, 9, 40), 14, (3, 2), (1, 3), (2, 5), (3, 1), 2),
+    ((2, 8, 5, 5), 8, (3, 3), (1, 1), (7, 7), (1, 1), 1),  # windows that meet nothing but padding
+    (
+        (1, 300, 4, 6),
+        17,
+        (3, 3),
+        (1, 1),
+        (1, 1),
+        (1, 1),
+        1,
+    ),  # more channels than are summed at once
+    ((1, 1100, 3, 16), 130, (1, 1), (1, 1), (0, 0), (1, 1), 1),  # panels taken together
+]
+
+
+@pytest.mark.skipif(not library.available(), reason="no C compiler here")
+@pytest.mark.parametrize("shape, outs, kernel, stride, pad, dilation, group", PLANES)
+def test_planes(shape, outs, kernel, stride, pad, dilation, group):
+    draw = torch.Generator().manual_seed(2)
+    x = torch.randn(shape, generator=draw)
+    w, scale, bias = (
+        torch.randn(s, generator=draw)
+        for s in ((outs, shape[1] // group, *kernel), (outs,), (outs,))
+    )
+    scaled = (w * scale.view(-1, 1, 1, 1)).double()
+    arguments = stride, pad, dilation, group
+    wanted = torch.conv2d(x.double(), scaled, bias.double(), *arguments)
+    wanted = torch.nn.functional.leaky_relu(wanted, 0.25).float()
+    geometry = Geometry(*map(list, (kernel, stride, pad, dilation)), group, False)
+    packed, last = planes.lay_out(w, group, scale), wanted.shape[2]
+    for rows in ((0, last), (1, last), (last - 1, last)):
+        y = torch.full(wanted.shape, 9.0)
+        planes.convolve(x, packed, bias, y, geometry, rows, 0.25)
+        part = slice(*rows)
+        assert torch.allclose(y[:, :, part], wanted[:, :, part], rtol=1e-5, atol=2e-4)
+        y[:, :, part] = 9
+        assert (y == 9).all()  # nothing was written beside the rows
 
 
 @pytest.mark.skipif(not library.available(), reason="no C compiler here")

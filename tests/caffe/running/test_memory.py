@@ -67,7 +67,7 @@ def test_out_of_memory_says_what_is_needed_and_what_fits(error, tmp_path, room, 
     before = net.forward()["score"].copy()
     most = need(net).total - need(net).maps // 2
     room(32 * GIB, most)
-    monkeypatch.setattr(net.layer_dict["conv3_1"], "compute_window", Exhausted(error))
+    monkeypatch.setattr(net.layer_dict["conv3_1"], "forward_fused", Exhausted(error))
     picture[...] = 2
     with pytest.raises(OutOfMemory) as raised:
         net.forward()

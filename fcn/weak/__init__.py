@@ -1,0 +1,1 @@
+"""Weak labels (tags, sizes, points, boxes), and what nets learn from them."""
