@@ -22,15 +22,41 @@ def model_name(name: str) -> str:
     FileNotFoundError, which suggests the most similar name, if there is no such folder.
     """
     roots = (places.HOME, places.ROOT)
-    for path in (Path(name).resolve(), places.HOME / name, places.ROOT / name):
-        folder = path.resolve()
-        if folder.is_dir() and folder not in roots:
-            ours = folder.parent in roots or folder.parent in [root / SYSTEMS for root in roots]
-            return short_name(folder) if ours else str(folder)
-    known = [*known_models(), *(short_name(path) for path in system_folders())]
+    there = [path.resolve() for path in places_of(name)]
+    folder = first_model([path for path in there if path.is_dir() and path not in roots])
+    if folder is not None:
+        ours = folder.parent in roots or folder.parent in [root / SYSTEMS for root in roots]
+        return short_name(folder) if ours else str(folder)
+    if str(name).endswith(".prototxt"):
+        raise FileNotFoundError(f"no prototxt {Path(name).absolute()}")
+    own = [path.name for path in Path.cwd().iterdir() if path.is_dir() and is_model(path)]
+    known = [*own, *known_models(), *(short_name(path) for path in system_folders())]
     near = difflib.get_close_matches(str(name), known, 1, 0)
     hint = f"; did you mean {near[0]}?" if near else ""
-    raise FileNotFoundError(f"no model folder {places.HOME / name}{hint}")
+    looked = " nor in ".join(dict.fromkeys(map(str, (Path.cwd(), places.HOME))))
+    raise FileNotFoundError(f"no model folder {name} in {looked}{hint}")
+
+
+def places_of(name: str) -> list[Path]:
+    """Where a model folder of that name may be, the first place first."""
+    return [Path.cwd() / name, places.HOME / name, places.ROOT / name]
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a net's files."""
+    return (folder / "solve.py").is_file() or any(folder.glob("*.prototxt"))
+
+
+def first_model(folders: list[Path]) -> Path | None:
+    """The first folder that holds a net's files, else the first: an empty one hides no model of its name."""
+    return next(filter(is_model, folders), folders[0] if folders else None)
+
+
+def no_model(folder: Path, lacks: str = "solve.py") -> FileNotFoundError:
+    """The error for a folder that is no model's, naming those in it that are."""
+    inner = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and is_model(path)]
+    hint = f"; name one of those in it: {', '.join(inner)}" if inner else ""
+    return FileNotFoundError(f"{folder} is no model folder: it has no {lacks}{hint}")
 
 
 def short_name(folder: Path) -> str:
@@ -64,8 +90,7 @@ def folder(net: str, sample: bool = False) -> Path:
     'ilsvrc-nets'
     """
     name = folder_name(net)
-    places_to_look = (Path.cwd() / name, places.HOME / name, places.ROOT / name)
-    found = next((path for path in places_to_look if path.is_dir()), places.HOME / name)
+    found = first_model([path for path in places_of(name) if path.is_dir()]) or places.HOME / name
     if sample and found.is_dir() and not (found / "sample").is_dir():
         raise ValueError(
             f"{net} has no form of the embedded task, so --sample (sample=) is not for it; "

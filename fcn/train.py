@@ -39,7 +39,7 @@ def recipe_of(folder: Path) -> Recipe:
     """The RECIPE of a model folder's solve.py."""
     script = folder / "solve.py"
     if not script.is_file():
-        raise FileNotFoundError(f"{folder} is no model folder: it has no solve.py")
+        raise models.no_model(folder)
     recipe = runpy.run_path(str(script)).get("RECIPE")
     if recipe is None:
         raise ValueError(f"{script} has no RECIPE (fcn.train.Recipe)")

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     prototxts.allow_own_layers(home)
     folder = models.folder(name, args.sample).resolve()
     if not (folder / "solver.prototxt").is_file():
-        raise FileNotFoundError(f"{folder} is no model folder: it has no solver.prototxt")
+        raise models.no_model(folder, "solver.prototxt")
     args.weights = [path.absolute() for path in args.weights or []]
     os.chdir(folder)  # paths in prototxts are relative to the model's folder
     devices.use(args)

@@ -50,3 +50,27 @@ def test_what_is_installed_is_not_written_to(project, tmp_path, monkeypatch):
     models.writable(project / "voc-x")
     assert (models.folder("voc-x") / "solver.prototxt").read_text() == "base_lr: 2"
     assert models.model_name("voc-x") == "voc-x"
+
+
+def test_an_empty_folder_hides_no_model_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "voc-fcn8s").mkdir()
+    assert models.model_name("voc-fcn8s") == "voc-fcn8s"
+    assert models.folder("voc-fcn8s") == ROOT / "voc-fcn8s"
+    (tmp_path / "voc-fcn8s/deploy.prototxt").write_text("")
+    assert models.folder("voc-fcn8s") == tmp_path / "voc-fcn8s"
+
+
+def test_what_is_not_there_is_told_with_where_it_was_looked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cells/a").mkdir(parents=True)
+    (tmp_path / "cells/a/solve.py").write_text("")
+    (tmp_path / "cells/solve.py").write_text("")
+    said = f"no model folder cels in {tmp_path} nor in {places.HOME}; did you mean cells"
+    with pytest.raises(FileNotFoundError, match=said):
+        models.model_name("cels")
+    with pytest.raises(FileNotFoundError, match=f"no prototxt {tmp_path}/nothing.prototxt"):
+        models.model_name("nothing.prototxt")
+    (tmp_path / "cells/solve.py").unlink()
+    text = str(models.no_model(tmp_path / "cells"))
+    assert text.endswith("it has no solve.py; name one of those in it: a")
