@@ -38,7 +38,7 @@ class Detector:
 
     def __init__(self, net: Any, mean: Sequence[float], scale: float = 1) -> None:
         """`net` has im_info or rois as its second input; `mean` is BGR."""
-        self.net, self.mean, self.scale = net, np.float32(mean), scale
+        self.net, self.mean, self.scale = net, np.array(mean, np.float32), scale
         self.proposes = "im_info" in net.inputs
 
     def forward(self, picture: np.ndarray, regions: np.ndarray | None) -> np.ndarray:

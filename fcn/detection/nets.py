@@ -52,6 +52,7 @@ class Published(NamedTuple):
 
 
 DATA = Published("input-data", "roi_data_layer.layer", "RoIDataLayer")
+REGION_DATA = Published("data", DATA.module, DATA.layer)
 ANCHOR_TARGETS = Published("rpn-data", "rpn.anchor_target_layer", "AnchorTargetLayer")
 PROPOSAL = Published("proposal", "rpn.proposal_layer", "ProposalLayer")
 PROPOSAL_TARGETS = Published("roi-data", "rpn.proposal_target_layer", "ProposalTargetLayer")
@@ -134,18 +135,18 @@ def proposals(n: caffe.NetSpec, features: Top, size: Size) -> Top:
     n.rpn_cls_score_reshape = L.Reshape(n.rpn_cls_score, shape=pairs)
     if training:
         names = ("rpn_labels", *(f"rpn_bbox_{end}" for end in TARGETS))
-        bottoms = (n.rpn_cls_score, n.gt_boxes, n.im_info, n.data)
+        judged = (n.rpn_cls_score, n.gt_boxes, n.im_info, n.data)
         numbers = dict(
             feat_stride=STRIDE,
             **scales,
             **stated(size, "rpn_batch", "rpn_fg", "rpn_positive", "rpn_negative"),
         )
-        python(n, ANCHOR_TARGETS, bottoms, names, **numbers)
+        python(n, ANCHOR_TARGETS, judged, names, **numbers)
         targets = [n[name] for name in names]
         counted = dict(ignore_label=-1, normalize=True)
         learned = dict(propagate_down=[1, 0], loss_weight=1, loss_param=counted)
-        bottoms = (n.rpn_cls_score_reshape, targets[0])
-        n.rpn_cls_loss = L.SoftmaxWithLoss(*bottoms, name="rpn_loss_cls", **learned)
+        scores = n.rpn_cls_score_reshape
+        n.rpn_cls_loss = L.SoftmaxWithLoss(scores, targets[0], name="rpn_loss_cls", **learned)
         n.rpn_loss_bbox = L.SmoothL1Loss(
             n.rpn_bbox_pred, *targets[1:], loss_weight=1, smooth_l1_loss_param=dict(sigma=3.0)
         )
@@ -209,7 +210,7 @@ def fast_rcnn(split: str, size: Size, body: str = "vgg16") -> NetParameter:
     if split == "train":
         names = ("data", "rois", "labels", *(f"bbox_{end}" for end in TARGETS))
         numbers = stated(size, *READING, "batch", "fg", "bg", "ims")
-        python(n, DATA._replace(name="data"), (), names, num_classes=size.classes, **numbers)
+        python(n, REGION_DATA, (), names, num_classes=size.classes, **numbers)
     else:
         n.data = L.Input(shape=dict(dim=[1, 3, 224, 224]))
         n.rois = L.Input(shape=dict(dim=[1, 5]))

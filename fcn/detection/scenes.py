@@ -66,7 +66,8 @@ def read(path: str) -> np.ndarray:
 
 
 def roidb(found: list[Scene], proposals: np.ndarray | None = None) -> list[dict[str, Any]]:
-    """What RoIDataLayer reads: each scene, and mirrored; with `proposals` (n, 4) beside its boxes."""
+    """What RoIDataLayer reads: the scenes, with `proposals` (n, 4) beside their boxes. None is mirrored, for
+    that would make another digit of some."""
     more = np.zeros((0, 4)) if proposals is None else proposals
     return [
         dict(

@@ -19,7 +19,8 @@ def build(text, phase=caffe.TRAIN, tops=()):
     """A layer from its prototxt's body."""
     param = caffe_pb2.LayerParameter(name="l", phase=phase, top=tops)
     text_format.Merge(text, param)
-    return layer_class(param)(param)
+    found = layer_class(param)
+    return found.create(param) if param.type == "Python" else found(param)
 
 
 class Layers:

@@ -76,7 +76,8 @@ class Proposal(Layer):
         d = codes.reshape(-1, 4, height, width).transpose(2, 3, 0, 1).reshape(-1, 4)
         size = places[:, 2:] - places[:, :2] + 1
         centre = places[:, :2] + size / 2 + d[:, :2] * size
-        half = np.exp(d[:, 2:]) * size / 2
+        with np.errstate(over="ignore"):  # a side beyond all numbers is cut off at the picture's
+            half = np.exp(d[:, 2:]) * size / 2
         return np.concatenate([centre - half, centre + half], 1)
 
     def forward(self, bottom, top):
