@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -125,7 +126,7 @@ class Convolving(Windowed):
         return self.blobs[1].x if self.param.bias_term else None
 
     def forget_weights(self):
-        self.laid_out: dict[object, torch.Tensor] = {}
+        self.laid_out: dict[object, Any] = {}
 
     def converted_parameters(self):
         return [self.converted]
@@ -252,14 +253,14 @@ class Convolution(Convolving):
         if "factors" not in self.laid_out:
             scale = torch.ones(self.param.num_output)
             shift = torch.zeros_like(scale) if bias is None else bias.clone()
-            for a, b in (layer.channel_factors() for layer in layers):
+            for a, b in filter(None, (layer.channel_factors() for layer in layers)):
                 scale, shift = scale * a, shift * a
                 if b is not None:
                     shift += b
             self.laid_out["factors"] = scale, shift
         for i, layer in enumerate(layers):  # few ask a TEST net for gradients
             if "before" in layer.saved_for_backward:
-                layer.before = functools.partial(self.map_behind, bottom, layers[:i])
+                vars(layer)["before"] = functools.partial(self.map_behind, bottom, layers[:i])
         scale, shift = self.laid_out["factors"]
         return weights._replace(scale=scale), shift
 
