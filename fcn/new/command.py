@@ -247,7 +247,7 @@ def notes(plan: Plan, shares: Mapping[int, tuple[int, int]]) -> list[str]:
         )
     if len(plan.classes.names) > 2 and instances.count_up(plan.looks):
         found.append(instances.NOTE)
-    found += odd_kinds(plan)
+    found += odd_kinds(plan) + twins(plan.classes.names)
     if plan.unheld:
         found.append(
             f"--map names {first_few(map(mapping.shown, plan.unheld))}, which no mask holds"
@@ -272,6 +272,18 @@ def odd_kinds(plan: Plan) -> list[str]:
         f"{KINDS[kind]}, and the others of {KINDS[usual]}: {first_few([path.name for path in masks])}"
         for kind, masks in by_kind.items()
         if kind != usual
+    ]
+
+
+def twins(names: Sequence[str]) -> list[str]:
+    """Classes whose names differ in case or spaces alone."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault("".join(name.casefold().split()), []).append(repr(name))
+    return [
+        f"{' and '.join(each)} differ in case or spaces alone, and are {len(each)} classes"
+        for each in alike.values()
+        if len(each) > 1
     ]
 
 

@@ -204,3 +204,11 @@ def test_coco_pictures_without_an_annotation_are_told(tmp_path, capsys):
     (tmp_path / "coco.json").write_text(json.dumps(content))
     status, out = new(tmp_path, "--masks", tmp_path / "coco.json", capsys=capsys)
     assert status == 0 and "1 picture without an annotation: train/p1.jpg" in out
+
+
+def test_labels_that_differ_in_case_or_spaces_are_told(tmp_path, capsys):
+    write(tmp_path, NAMES, labelme("cat", "Cat "), ending=".json")
+    status, out = new(tmp_path, capsys=capsys)
+    assert (
+        status == 0 and "'Cat ' and 'cat' differ in case or spaces alone, and are 2 classes" in out
+    )
