@@ -67,6 +67,8 @@ class MaskDataLayer(caffe.Layer):
     and seed.
     """
 
+    param_str: str
+
     def setup(self, bottom: Any, top: Any) -> None:
         """Read param_str."""
         params = param_str.parse(self.param_str)
