@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fcn import models, places, runs
+from fcn import models, places, runs, system_figures
 from fcn.demo import run_python
 from fcn.measures import MEASURES
 from fcn.records import read_records, write_record
@@ -138,7 +138,8 @@ def record_of(step: Step, seed: int) -> dict[str, Any]:
 
 def chosen(names: Sequence[str]) -> list[Step]:
     """The steps of the systems named, or all; ValueError for a name that is none."""
-    known = list(dict.fromkeys(step.system for step in STEPS))
+    figures = [figure.system for figure in system_figures.FIGURES]
+    known = [*dict.fromkeys(step.system for step in STEPS), *figures]
     wanted = [Path(name).name for name in names] or known
     if unknown := [name for name in wanted if name not in known]:
         raise ValueError(f"no system {', '.join(unknown)}; there are {', '.join(known)}")
@@ -177,8 +178,10 @@ def run(args: argparse.Namespace) -> int:
     steps = chosen(args.names)
     if not args.table:
         train(steps)
+        measure(system_figures.scripts([Path(name).name for name in args.names]))
     TABLE.parent.mkdir(exist_ok=True)
-    TABLE.write_text(table(read_records(RECORDS) if RECORDS.is_file() else []))
+    records = read_records(RECORDS) if RECORDS.is_file() else []
+    TABLE.write_text(table(records) + system_figures.table(TABLE.parent))
     print(f"wrote {TABLE}")
     return 0
 
@@ -198,3 +201,11 @@ def train(steps: Sequence[Step]) -> None:
         if status := run_python([str(script), "--sample", "--seed", str(seed), *step.arguments]):
             raise RuntimeError(f"{script} ended with exit code {status}")
         write_record(RECORDS, record_of(step, seed))
+
+
+def measure(names: Sequence[str]) -> None:
+    """Train and measure the systems whose figure is no mean IU; RuntimeError if one fails."""
+    for name in names:
+        script = models.folder(f"{models.SYSTEMS}/{name}") / "run.py"
+        if status := run_python([str(script)]):
+            raise RuntimeError(f"{script} ended with exit code {status}")

@@ -12,7 +12,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,9 +29,24 @@ from fcn.systems import seed_of_scenes
 HERE = Path(__file__).resolve().parent
 START = "ilsvrc-nets/vgg16"
 KINDS = {"faster": "", "fast": "fast_"}  # what is trained -> how its files' names begin
-TITLES = {"faster": "Faster R-CNN", "fast": "Fast R-CNN on sliding windows"}
 # (height, width) of sliding windows: about the anchors', without those that lie
 WINDOWS = [(round(side * 1.25), round(side * 0.75)) for side in (48, 64, 80)]
+DENSE, SPARSE = 0.25, 0.65  # how far windows are apart, as a share of their sides: 361 windows, 60
+
+
+class Row(NamedTuple):
+    """A net that is trained, and the regions that it is scored on."""
+
+    kind: str
+    title: str
+    share: float | None = None  # of windows
+
+
+ROWS = {  # what it is called in results.json
+    "faster": Row("faster", "Faster R-CNN"),
+    "fast": Row("fast", "Fast R-CNN on sliding windows", DENSE),
+    "fast, as many": Row("fast", "Fast R-CNN on as many windows as proposals", SPARSE),
+}
 DRAWN = 4
 
 
@@ -40,14 +55,15 @@ def weights_of(kind: str) -> Path:
     return HERE / "sample/snapshot" / f"{KINDS[kind]}rcnn.caffemodel"
 
 
-def given(kind: str) -> np.ndarray | None:
-    """The regions that a net is given: all windows of a scene, or none."""
-    return sliding_windows(180, 240, WINDOWS) if kind == "fast" else None
+def windows(share: float | None) -> np.ndarray | None:
+    """The sliding windows of a scene; None for a net that proposes its regions."""
+    return None if share is None else sliding_windows(180, 240, WINDOWS, share)
 
 
 def train(kind: str, folder: Path, seed: int, steps: int) -> float:
     """Train one kind of net; the seconds that it took."""
-    db = roidb(list(scenes(folder, "train")), given(kind))
+    regions = windows(DENSE if kind == "fast" else None)
+    db = roidb(list(scenes(folder, "train")), regions)
     return training.train(
         HERE / f"sample/{KINDS[kind]}solver.prototxt",
         [weights.given_or_found(None, START, sample=True)],
@@ -59,14 +75,16 @@ def train(kind: str, folder: Path, seed: int, steps: int) -> float:
     )
 
 
-def detections(kind: str, found: list[Scene]) -> tuple[list[Any], float]:
+def detections(row: Row, found: list[Scene]) -> tuple[list[Any], float]:
     """(what a trained net finds in each scene, milliseconds a scene)."""
     net = caffe.Net(
-        str(HERE / f"sample/{KINDS[kind]}test.prototxt"), str(weights_of(kind)), caffe.TEST
+        str(HERE / f"sample/{KINDS[row.kind]}test.prototxt"),
+        str(weights_of(row.kind)),
+        caffe.TEST,
     )
     detector, pictures = Detector(net, MEAN), training.pictures(found)
-    begun = time.monotonic()
-    results = [detector.detect(picture, given(kind)) for picture in pictures]
+    regions, begun = windows(row.share), time.monotonic()
+    results = [detector.detect(picture, regions) for picture in pictures]
     return results, 1000 * (time.monotonic() - begun) / len(found)
 
 
@@ -76,18 +94,20 @@ def main(args: argparse.Namespace) -> int:
     found = list(scenes(folder, "tune" if args.tune else "seg11valid"))
     path = HERE / "results.json"
     records = json.loads(path.read_text()) if path.is_file() else {}
-    results = {}
-    for kind in args.kinds:
-        seconds = {} if args.scored else {"seconds": train(kind, folder, seed, args.steps)}
-        results[kind], milliseconds = detections(kind, found)
-        record = {rule: training.precision(results[kind], found, rule) for rule in RULES}
+    own, results = records.setdefault(str(seed), {}), {}
+    for kind in () if args.scored else args.kinds:
+        own[f"{kind}, seconds of training"] = round(train(kind, folder, seed, args.steps))
+    for name, row in ROWS.items():
+        if row.kind not in args.kinds:
+            continue
+        results[name], milliseconds = detections(row, found)
+        record = {rule: training.precision(results[name], found, rule) for rule in RULES}
         said = ", ".join(f"AP ({rule}) {value:.3f}" for rule, value in record.items())
-        print(f"{kind}: {said}; {milliseconds:.0f} ms a scene", flush=True)
-        own = records.setdefault(str(seed), {}).setdefault(kind, {})
-        own.update(record, milliseconds=round(milliseconds), **seconds)
+        print(f"{row.title}: {said}; {milliseconds:.0f} ms a scene", flush=True)
+        own[name] = dict(record, milliseconds=round(milliseconds))
     if not args.tune:
         path.write_text(json.dumps(records, indent=1) + "\n")
-        rows = {TITLES[kind]: each for kind, each in results.items()}
+        rows = {ROWS[name].title: each for name, each in results.items()}
         draw_rows(training.pictures(found[:DRAWN]), rows, HERE / "figure.png")
     return 0
 

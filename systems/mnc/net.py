@@ -1,5 +1,6 @@
 """The mask stage of MNC (Dai et al. 2016), upon the boxes of Faster R-CNN, on the embedded task."""
 
+import argparse
 from pathlib import Path
 
 import caffe
@@ -55,6 +56,11 @@ def mask_net(split: str) -> NetParameter:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="write this system's prototxts")
+    parser.add_argument(
+        "--sample", action="store_true", help="those of the embedded task: all there are"
+    )
+    parser.parse_args()
     for stem in ("train", "test"):
         path = Path(__file__).resolve().parent / f"sample/{stem}.prototxt"
         path.write_text(text_of(mask_net(stem)))
