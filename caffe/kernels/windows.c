@@ -80,6 +80,7 @@ static inline __attribute__((always_inline)) void row_of(const struct windows *w
     int64_t span = (count - 1) * w->stride_w + w->kernel_w, start = row * w->stride_h - w->pad_h;
     int64_t first = start < 0 ? 0 : start, last = least(start + w->kernel_h, w->height);
     int64_t in = begin < 0 ? -begin : 0, out = least(span, w->width - begin);
+    if (out < in) out = in; /* a window that starts behind the plane, as Caffe's rounding allows */
     float *to = w->y + (plane * w->out_height + row) * w->out_width + w->left, empty = mean ? 0 : -FLT_MAX;
     for (int64_t j = 0; j < in; j++) line[j] = empty;
     columns_of(w->x + (plane * w->height + first) * w->width + begin + in, w->width, last - first, out - in,
