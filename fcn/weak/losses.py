@@ -88,7 +88,8 @@ class ConstrainedLoss(TagLoss):
 
     Classes that are not there have no share; those that are, and background, have shares within bounds:
     param_str: present (0.05), at least, at the price `slack` (2) if not; background ((0.3, 0.7)); with
-    `sizes`, large (0.1), at least, for the large ones and small (1), at most, for the others.
+    `sizes`, large (0.1), at least, for the large ones and small (1), at most, for the others. `hardness` (1)
+    multiplies the scores: the larger, the more the distribution is all of one class in each cell.
     """
 
     KEYS = {
@@ -98,6 +99,7 @@ class ConstrainedLoss(TagLoss):
         "sizes": False,
         "large": 0.1,
         "small": 1.0,
+        "hardness": 1.0,
     }
 
     def bounds(self, there: Sequence[int], large: Sequence[int]) -> list[Bound]:
@@ -121,7 +123,10 @@ class ConstrainedLoss(TagLoss):
         there = self.tags(bottom)
         kept = [0, *there]
         try:
-            inner = project(scores[:, kept], self.bounds(there, self.tags(bottom, SIZES)))
+            hardness = self.params["hardness"]
+            bounds = self.bounds(there, self.tags(bottom, SIZES))
+            bounds = [each._replace(slack=each.slack * hardness) for each in bounds]
+            inner = project(hardness * scores[:, kept], bounds)
         except ValueError as error:
             raise ValueError(f"ConstrainedLoss: tags {there}: {error}") from None
         q = softmax(scores)

@@ -8,8 +8,10 @@ from fcn.tasks import SYSTEM_SAMPLE, SYSTEM_VOC, Task
 from fcn.weak.nets import net_of
 
 # Shares of a picture: of each class that is there, of background, of a large class and of any other
-BOUNDS = dict(present=0.05, background=(0.2, 0.7), sizes=True, large=0.1)
-SAMPLE_BOUNDS = dict(present=0.03, background=(0.85, 0.97), sizes=True, large=0.04, small=0.04)
+BOUNDS = dict(present=0.05, background=(0.2, 0.7), sizes=True, large=0.1, hardness=1000)
+SAMPLE_BOUNDS = dict(
+    present=0.03, background=(0.85, 0.97), sizes=True, large=0.04, small=0.04, hardness=10
+)
 
 
 def fcn(split: str, task: Task = SYSTEM_VOC) -> NetParameter:
