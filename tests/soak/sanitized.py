@@ -19,6 +19,7 @@ FLAGS = [
     *("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"),
     "-fno-sanitize-recover=undefined",
 ]
+PLANES = (1, 5), (1, 3), (0, 2)  # the least and the most of kernel, stride, padding
 OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:exitcode=99",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
@@ -154,7 +155,7 @@ def largest(draw):
     """Max pooling."""
     import torch
 
-    from caffe.kernels.maxima import maxima
+    from caffe.kernels.maps import pool_windows
 
     kernel = draw.randint(1, 4), draw.randint(1, 4)
     stride = draw.randint(1, 3), draw.randint(1, 3)
@@ -162,8 +163,28 @@ def largest(draw):
     x = tensor(draw, draw.randint(1, 6), height, width)
     wanted = torch.nn.functional.max_pool2d(x[None], kernel, stride)[0]
     y = torch.empty_like(wanted)
-    maxima(x, y, kernel, stride, (0, wanted.shape[1], 0, wanted.shape[2]))
+    window = (0, wanted.shape[1], 0, wanted.shape[2])
+    pool_windows(x, y, (kernel, stride, (0, 0)), window)
     close(y, wanted, ("maxima", tuple(x.shape), kernel, stride))
+
+
+def planes(draw):
+    """Convolutions straight on the planes."""
+    import torch
+
+    from caffe.kernels import planes as kernels
+    from caffe.kernels.cases import Geometry
+
+    kernel, stride, pad = ([draw.randint(*ends), draw.randint(*ends)] for ends in PLANES)
+    group, sizes = draw.randint(1, 2), [draw.randint(each, 40) for each in kernel]
+    x = tensor(draw, draw.randint(1, 3), group * draw.randint(1, 9), *sizes)
+    weight = tensor(draw, group * draw.randint(1, 20), x.shape[1] // group, *kernel)
+    wanted = torch.conv2d(x, weight, None, stride, pad, 1, group)
+    y = torch.empty_like(wanted)
+    geometry = Geometry(kernel, stride, pad, [1, 1], group, False)
+    packed = kernels.lay_out(weight, group)
+    kernels.convolve(x, packed, None, y, geometry, (0, y.shape[2]))
+    close(y, wanted, ("planes", tuple(x.shape), kernel, stride, pad, group))
 
 
 def of_weights(draw):
@@ -202,7 +223,7 @@ def sent_back(draw):
     close(dx, given.grad, ("gradient of maxima", tuple(x.shape), kernel, stride))
 
 
-KERNELS = (winograd, of_weights, outer, upsampling, largest, sent_back)
+KERNELS = (winograd, planes, of_weights, outer, upsampling, largest, sent_back)
 
 
 def main() -> int:
