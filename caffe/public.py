@@ -1,6 +1,7 @@
 """The names that `caffe` has, each from its module. `caffe` itself imports this when one is asked for."""
 
 from .background import Background
+from .boxes import suppress
 from .classifier import Classifier
 from .confusion import ConfusionMatrix, predicted
 from .context import (
@@ -19,7 +20,6 @@ from .files.weights import weight_shapes
 from .glog import init_log, log, log_to_file
 from .importing import import_weights
 from .layer import Layer, layer_type_list
-from .layers.forks.boxes import suppress
 from .layers.python import python_layer_class
 from .nccl import NCCL, has_nccl, set_multiprocess
 from .net import Net

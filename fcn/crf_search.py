@@ -21,6 +21,7 @@ import caffe
 from fcn import crf, devices, leakage, models, prototxts, stages, weights
 from fcn.datasets.sample import tells_how_to_get_scenes
 from fcn.measures import fast_hist, scores
+from fcn.wording import counted
 
 TUNE = "tune"  # the embedded task's scenes to choose by
 ROUNDS = 4  # through all parameters, at most
@@ -114,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
     blob, label = next(iter(prototxts.scored(prototxts.read_net(prototxt)).items()))
     pictures = collect(net, blob, label, min(args.pictures, len(ids)))
     print(
-        f"{len(pictures)} pictures of {split}: mean IU {mean_iu(pictures, None):.4f} without a CRF"
+        f"{counted(len(pictures), 'picture')} of {split}: mean IU {mean_iu(pictures, None):.4f} without a CRF"
     )
     best, reached = search(pictures, start)
     print(f"mean IU {reached:.4f} with\n--crf-set {best}")

@@ -11,14 +11,11 @@ import shutil
 from pathlib import Path
 
 import caffe
-from fcn import models, prototxts, published, re_exports, stages, weights
+from fcn import models, places, prototxts, published, re_exports, stages, weights
 from fcn.downloads import Checksum, DownloadError, check_sum, obtain
 
 SHORT = {"vgg16": "ilsvrc-nets/vgg16", "alexnet": "ilsvrc-nets/alexnet"}
-CONVERT = {
-    "ilsvrc-nets/vgg16": "python ilsvrc-nets/convert.py",
-    "ilsvrc-nets/alexnet": "python ilsvrc-nets/convert.py --model alexnet",
-}
+CONVERTED = {"ilsvrc-nets/vgg16": "", "ilsvrc-nets/alexnet": " --model alexnet"}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,7 +27,9 @@ def run(args: argparse.Namespace) -> int:
     print(published.about(net), flush=True)
     path = from_file(net, args.file) if args.file else from_network(net, args.unchecked)
     print(f"{net}: {path}")
-    print(f"next: {CONVERT.get(net, f'fcn infer image.jpg --model {net}')}")
+    convert = places.script("ilsvrc-nets/convert.py")
+    after = f"fcn infer image.jpg --model {net}"
+    print(f"next: {convert + CONVERTED[net] if net in CONVERTED else after}")
     return 0
 
 

@@ -43,7 +43,11 @@ def segment_all(args: argparse.Namespace) -> int:
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the user's own large pictures
     found = picture_files.find(args.images, args.out, once=not (args.depth or args.hha))
     if not found.pictures:
-        left_out = f"all {found.results} are results of earlier runs" if found.results else ""
+        left_out = (
+            f"nothing but {plural(found.results, 'result')} of earlier runs"
+            if found.results
+            else ""
+        )
         raise ValueError("; ".join([*found.problems, left_out or "no picture to segment"]))
     pictures = [path for path in found.pictures if not video.is_video(path)]
     videos = [path for path in found.pictures if video.is_video(path)]
@@ -201,6 +205,8 @@ class Run:
         except OSError as error:
             name = error.filename or args.out / self.stems[number]
             self.fail(f"{path}: {name} cannot be written: {error.strerror or error}")
+        if self.stems[number] != path.stem:  # another picture's results have that name
+            self.say(f"{path}: its results are called {self.stems[number]}_...")
         for each in (result, *result.also.values()):
             only = args.classes and [name for name in args.classes if name in each.names]
             self.say(each.summary(only))

@@ -86,7 +86,7 @@ def _named(word: str, problems: list[str], listed: bool = False) -> Iterator[tup
 
 
 def _of_list(path: Path, problems: list[str]) -> Iterator[tuple[Path, Path]]:
-    """What the lines of a text file name; empty lines name nothing."""
+    """What the lines of a text file name; empty lines and comments (#, and no such file) name nothing."""
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -94,6 +94,8 @@ def _of_list(path: Path, problems: list[str]) -> Iterator[tuple[Path, Path]]:
         problems.append(f"{path}: a list of pictures, a path a line, cannot be read: {reason}")
         return
     for line in filter(None, map(str.strip, lines)):
+        if line.startswith("#") and not Path(line).exists():
+            continue
         yield from _named(line, problems, listed=True)
 
 

@@ -23,3 +23,12 @@ def data_folder() -> Path:
 def scenes_folder() -> Path:
     """The folder that holds the embedded task's scenes."""
     return data_folder() / SCENES
+
+
+def script(name: str) -> str:
+    """How a script of the project is called from the working directory.
+
+    >>> script("ilsvrc-nets/no.py").startswith("python /")
+    True
+    """
+    return f"python {name if Path(name).is_file() else ROOT / name}"

@@ -35,6 +35,7 @@ from fcn.report.pictures import Keeper
 from fcn.tasks import task_of
 from fcn.vis import save_classes
 from fcn.watching.causes import why_equal
+from fcn.wording import counted
 
 SERVER = "results/VOC2012/Segmentation/comp6_test_cls"  # comp6: trained on more than VOC's own
 
@@ -231,7 +232,7 @@ def score(args: argparse.Namespace) -> int:
     trained = leakage.training_ids(Path(next(iter(task.nets)) + ".prototxt"))
     leakage.refuse_leakage(trained, ids, args.leakage)
     print(f"{model}: {file}")
-    print(f"{len(ids)} pictures of {leakage.split_of(net)}")
+    print(f"{counted(len(ids), 'picture')} of {leakage.split_of(net)}")
     iteration = max(runs.iteration(file), 0)
     name = Path(model).name + ("/sample" if args.sample else "")
     about = results.provenance(name, file, net) if record else None

@@ -5,6 +5,7 @@ import difflib
 import html
 import io
 import json
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -100,7 +101,7 @@ class Segmentation:
         """The class of a name, or of a number; ValueError if there is none, which lists the names."""
         if isinstance(name, str) and name in self.names:
             return self.names.index(name)
-        if not isinstance(name, str) and 0 <= int(name) < len(self.names):
+        if isinstance(name, numbers.Integral) and 0 <= name < len(self.names):
             return int(name)
         raise ValueError(unknown_class(name, self.names))
 

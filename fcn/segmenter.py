@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,6 +81,16 @@ class Segmenter:
         outputs = [blob for blob in self.net.blobs if blob in self.net.outputs]
         self.score_names = {blob: self._names(blob) for blob in outputs}
         self.names = next(iter(self.score_names.values()))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What pickle and copy keep: the net in a form that is built again without a word."""
+        return self.__dict__ | {"net": pickle.dumps(self.net)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Build the net again, quietly."""
+        self.__dict__ |= state
+        with warnings_only():
+            self.net = pickle.loads(state["net"])
 
     def _names(self, blob: str) -> tuple[str, ...]:
         """The class names of a score blob; ValueError if it is none."""

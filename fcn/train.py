@@ -86,5 +86,6 @@ def complete_options(args: argparse.Namespace, recipe: Recipe) -> None:
     args.gpu = args.gpu if args.old_gpu is None else args.old_gpu
     args.rounds = schedule.rounds if args.rounds is None else args.rounds
     args.steps = schedule.steps if args.steps is None else args.steps
-    if args.steps < 1:
-        raise ValueError("--steps must be at least 1")
+    for name, value in (("rounds", args.rounds), ("steps", args.steps)):
+        if value < 1:
+            raise ValueError(f"--{name} {value}: 1 at least, else nothing is trained")

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from fcn import models, published, runs
+from fcn import models, places, published, runs
 from fcn.downloads import digest
 from fcn.published import NAMES, SHA1
 
@@ -226,10 +226,12 @@ def how_to_get(net: str, sample: bool = False) -> str:
     """The commands that bring or make the weights, a line each."""
     flag = " --sample" if sample else ""
     if net in ("ilsvrc-nets/vgg16", "ilsvrc-nets/alexnet"):
-        return f"make it: python ilsvrc-nets/solve.py{flag}" if sample else get(net)
+        solve = places.script("ilsvrc-nets/solve.py")
+        return f"make it: {solve}{flag}" if sample else get(net)
     if net.startswith("ilsvrc-nets/"):
         model = "" if sample or net.endswith("vgg16-fcn") else " --model alexnet"
-        make = f"make it: python ilsvrc-nets/convert.py{model}{flag} (see ilsvrc-nets/README.md)"
+        convert = places.script("ilsvrc-nets/convert.py")
+        make = f"make it: {convert}{model}{flag} (see ilsvrc-nets/README.md)"
         classifier = net.removesuffix("-fcn")
         if sample or existing(classifier):
             return make

@@ -40,7 +40,7 @@ FLOORS = [
         ),
     ),
     ("files", "graph", "net_spec", "coord_map", "layout", "svg", "draw", "io", "kernels"),
-    ("permutohedral", "crf"),
+    ("permutohedral", "crf", "boxes"),
     ("syncedmem", "blob"),
     ("layer", "filler"),
     ("files.weights",),  # of a net's layers

@@ -4,7 +4,7 @@
 | --- | --- |
 | convolution.py | for each operation the kernels, and when each applies: the one table that chooses |
 | cases.py | what kernels of convolutions are given |
-| winograd.py, upsample.py, maxima.py | the C kernels' Python side; the .c files beside them |
+| planes.py, winograd.py, maps.py, upsample.py, maxima.py | the C kernels' Python side; the .c files beside them |
 | products.py | matrix products |
 | layouts.py | the faster memory layout on a GPU |
 | searches.py | for which shapes a GPU tries algorithms and layouts |

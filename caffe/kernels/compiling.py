@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 SOURCES = Path(__file__).parent
-FLAGS = ["-O3", "-march=native", "-std=gnu11", "-fopenmp", "-fPIC", "-shared"]
+FLAGS = ["-O3", "-fno-math-errno", "-march=native", "-std=gnu11", "-fopenmp", "-fPIC", "-shared"]
 UNUSED_DAYS = 30  # after which a library of other sources or another compiler is deleted
 PATIENCE = 60  # seconds that a compiler gets
 

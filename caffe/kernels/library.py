@@ -46,6 +46,17 @@ class Planes(ctypes.Structure):
     ]
 
 
+class Windows(ctypes.Structure):
+    """`struct windows` of windows.c: what pooling is given."""
+
+    _fields_ = [
+        *((name, _LONG) for name in ("planes", "height", "width", "kernel_h", "kernel_w")),
+        *((name, _LONG) for name in ("stride_h", "stride_w", "pad_h", "pad_w")),
+        *((name, _LONG) for name in ("out_height", "out_width", "top", "bottom", "left", "right")),
+        *(("x", _POINTER), ("y", _POINTER), ("mean", _INT)),
+    ]
+
+
 class Space(ctypes.Structure):
     """`struct space` of lattice.c: points among which a lattice is made."""
 
@@ -88,10 +99,13 @@ SIGNATURES: dict[str, tuple[list[type], type | None]] = {
         None,
     ),
     "planes_weights_size": ([_LONG] * 3, _LONG),
-    "planes_weights": ([_POINTER] * 2 + [_LONG] * 3 + [_POINTER], None),
+    "planes_weights": ([_POINTER, _POINTER, *[_LONG] * 3, _POINTER], None),
     "planes_scratch": ([ctypes.POINTER(Planes), _INT], _LONG),
     "planes_convolve": ([ctypes.POINTER(Planes), _INT], None),
-    "maxima": ([_POINTER, *[_LONG] * 7, _POINTER, *[_LONG] * 6, _INT], None),
+    "windows_scratch": ([ctypes.POINTER(Windows), _INT], _LONG),
+    "pool_windows": ([ctypes.POINTER(Windows), _POINTER, _INT], None),
+    "normalize_channels": ([_POINTER, *[_LONG] * 4, _FLOAT, _FLOAT, _POINTER, _INT], None),
+    "add_maps": ([_POINTER, _POINTER, _FLOAT, _FLOAT, _LONG, _POINTER, _INT], None),
     "maxima_and_cells": ([_POINTER, *[_LONG] * 7, _POINTER, _POINTER, *[_LONG] * 2, _INT], None),
     "maxima_gradient": ([_POINTER, _POINTER, *[_LONG] * 6, _POINTER, *[_LONG] * 2, _INT], None),
     "upsample_scratch": ([*[_LONG] * 3, _INT], _LONG),

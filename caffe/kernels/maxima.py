@@ -1,4 +1,4 @@
-"""MAX pooling without padding, in C. Windows start inside of the plane; the last may end outside."""
+"""MAX pooling of TRAIN nets, in C. Windows start inside of the plane; the last may end outside."""
 
 from __future__ import annotations
 
@@ -8,23 +8,6 @@ from collections.abc import Sequence
 import torch
 
 from .library import address, native, written
-
-
-def maxima(
-    x: torch.Tensor,
-    y: torch.Tensor,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    window: Sequence[int],
-) -> None:
-    """Write a window (top, bottom, left, right) of the MAX pooling of x (..., H, W) into y."""
-    planes = math.prod(x.shape[:-2])
-    native().maxima(
-        *(address(x), planes, *x.shape[-2:], *kernel, *stride),
-        *(address(y, (*x.shape[:-2], *y.shape[-2:])), *y.shape[-2:], *window),
-        torch.get_num_threads(),
-    )
-    written(y)
 
 
 def maxima_and_cells(

@@ -11,8 +11,7 @@ import torch
 from torch.nn.functional import pad as pad_around
 
 from .. import context
-from . import library
-from . import maxima as native_maxima
+from . import library, maps
 from .products import on_cpu
 
 aten = torch.ops.aten
@@ -142,15 +141,16 @@ def by_kernel(x: torch.Tensor, windows: PoolWindows) -> bool:
     )
 
 
-def maxima_of_window(
-    x: torch.Tensor, windows: PoolWindows, y: torch.Tensor, window: Sequence[int]
+def pool_window(
+    x: torch.Tensor, windows: PoolWindows, y: torch.Tensor, window: Sequence[int], mean: bool
 ) -> None:
-    """A window (top, bottom, left, right) of `maxima`, written into y."""
-    if by_kernel(x, windows):
-        native_maxima.maxima(x, y, windows.kernel, windows.stride, window)
+    """A window (top, bottom, left, right) of `maxima`, or of `ave_pool`, written into y."""
+    if maps.takes(x, y) and library.available():
+        maps.pool_windows(x, y, windows.geometry, window, mean)
     else:
         rows, columns = slice(*window[:2]), slice(*window[2:])
-        y[..., rows, columns].copy_(maxima(x, windows)[..., rows, columns])
+        whole = (ave_pool if mean else maxima)(x, windows)
+        y[..., rows, columns].copy_(whole[..., rows, columns])
 
 
 def max_pool_backward(

@@ -10,12 +10,14 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
+from .. import context
 from ..blob import Blob
 from ..filler import add_filled
-from ..kernels import cases
+from ..kernels import cases, library
 from ..kernels.convolution import Winograd, choose
 from ..layer import Blobs, Layer, register
 from ..proto import caffe_pb2
@@ -90,6 +92,7 @@ class Convolving(Windowed):
             windowed=False,
         )
         self.windowed_case = self.case._replace(windowed=True)
+        self.chosen: tuple = None, None  # what the kernel for windows depends on, and it
 
     def output_sizes(self, spatial: Sequence[int]) -> list[int]:
         """The top's size along each spatial axis."""
@@ -125,7 +128,7 @@ class Convolving(Windowed):
         return self.blobs[1].x if self.param.bias_term else None
 
     def forget_weights(self):
-        self.laid_out: dict[object, torch.Tensor] = {}
+        self.laid_out: dict[object, Any] = {}
 
     def converted_parameters(self):
         return [self.converted]
@@ -212,13 +215,20 @@ class Convolution(Convolving):
         if not self.case.plain:
             return None
         top, bottom, left, right = super().affected_window(window)
-        if choose("forward", self.windowed_case, self.blobs[0].x) is Winograd:
+        if self.kernel_for_windows(self.blobs[0].x) is Winograd:
             # whole tiles of the map: a NaN, or the rounding of a huge value, fills all of its tile
             top, left = top // 4 * 4, left // 4 * 4
             bottom, right = (
                 min(size, -(-end // 4) * 4) for size, end in zip(self.top_sizes, (bottom, right))
             )
         return top, bottom, left, right
+
+    def kernel_for_windows(self, x: torch.Tensor) -> type[cases.Kernel]:
+        """The kernel that computes windows, chosen again where one of its conditions has changed."""
+        conditions = x.dtype, x.device, context.multiply_dtype(), library.available()
+        if self.chosen[0] != conditions:
+            self.chosen = conditions, choose("forward", self.windowed_case, x)
+        return self.chosen[1]
 
     def forward_window(self, bottom, top, window):
         self.forward_fused(bottom, top, window, ())
@@ -234,7 +244,7 @@ class Convolution(Convolving):
             slope, factors = followers[-1].param.negative_slope, followers[:-1]
         weights, bias = self.folded(bottom, factors)
         x, y = self.batch(bottom[0].x), self.batch(top[0].x)
-        kernel = choose("forward", self.windowed_case, x)
+        kernel = self.kernel_for_windows(x)
         part = kernel.forward(self.windowed_case, x, weights, bias, lambda: y, window, slope)
         if part is None:
             return
@@ -252,14 +262,14 @@ class Convolution(Convolving):
         if "factors" not in self.laid_out:
             scale = torch.ones(self.param.num_output)
             shift = torch.zeros_like(scale) if bias is None else bias.clone()
-            for a, b in (layer.channel_factors() for layer in layers):
+            for a, b in filter(None, (layer.channel_factors() for layer in layers)):
                 scale, shift = scale * a, shift * a
                 if b is not None:
                     shift += b
             self.laid_out["factors"] = scale, shift
         for i, layer in enumerate(layers):  # few ask a TEST net for gradients
             if "before" in layer.saved_for_backward:
-                layer.before = functools.partial(self.map_behind, bottom, layers[:i])
+                vars(layer)["before"] = functools.partial(self.map_behind, bottom, layers[:i])
         scale, shift = self.laid_out["factors"]
         return weights._replace(scale=scale), shift
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from ..kernels import library, maps
 from ..layer import Blobs, Layer, register
+from .neuron import ReLU
 
 
 @register
@@ -45,6 +47,18 @@ class Eltwise(Layer):
 
     def forward(self, bottom, top):
         self.merge(self, [blob.x for blob in bottom], top[0].x)
+
+    def fuses(self, followers):
+        adds = self.merge is Eltwise.sum and len(self.coeff) == 2 and self.coeff[0] == 1
+        return adds and bool(followers) and type(followers[0]) is ReLU
+
+    def forward_fused(self, bottom, top, window, followers):
+        (a, b), y, slope = (blob.x for blob in bottom), top[0].x, followers[0].param.negative_slope
+        if maps.takes(a, b, y) and library.available():
+            maps.add_maps(a, b, y, self.coeff[1], slope)
+            return
+        self.forward(bottom, top)
+        followers[0].forward(top, top)
 
     def backward(self, top, propagate_down, bottom):
         for i, blob in enumerate(bottom):

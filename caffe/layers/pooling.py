@@ -107,7 +107,7 @@ class Pooling(Layer):
 
     def affected_window(self, window):
         """The window of the tops that a window of the bottom has a part in; None: all must be done."""
-        if self.param.pool != POOL.MAX or len(self.layer_param.top) > 1:
+        if self.param.pool == POOL.STOCHASTIC or len(self.layer_param.top) > 1:
             return None
         edges = []
         for axis, (kernel, stride, pad) in enumerate(zip(*self.windows.geometry)):
@@ -117,11 +117,11 @@ class Pooling(Layer):
         return tuple(edges)
 
     def forward_window(self, bottom, top, window):
-        if self.param.pool != POOL.MAX or len(top) > 1 or not top[0].count:
+        if self.param.pool == POOL.STOCHASTIC or len(top) > 1 or not top[0].count:
             self.forward(bottom, top)  # in full: reach allows no less
             return
-        self.position = None
-        pool.maxima_of_window(bottom[0].x, self.windows, top[0].x, window)
+        mean, self.position = self.param.pool == POOL.AVE, None
+        pool.pool_window(bottom[0].x, self.windows, top[0].x, window, mean)
 
     def forward_stochastic(self, bottom: Blob, top: Blob) -> None:
         """Draw a cell of each window in TRAIN; the weighted mean in TEST."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .. import context
+from ..kernels import library
 from ..layer import Window, declares, is_built_in
 from ..proto import caffe_pb2
 from ..topology import Topology
 from .runner import Runner
 from .versions import ParameterWatch, extent
+
+MANY = 64  # windows that a group remembers: an edited patch, of any place, is a new one
 
 
 class Group:
@@ -31,6 +35,7 @@ class Group:
         self.fused = others[:count]  # what the head computes along with its own tops
         self.others = others[count:]
         self.unfinished = False  # an exception or Ctrl-C ended the last `run` or its preparation
+        self.affected: dict[tuple, Window | None] = {}  # what `affected_window` has answered
         self.watches = [ParameterWatch(blob) for layer in self.layers for blob in layer.blobs]
 
     def weights_changed(self) -> bool:
@@ -47,6 +52,15 @@ class Group:
 
     def affected_window(self, window: Window) -> Window | None:
         """The window of the top that depends on a window of the bottoms; None: everything."""
+        shapes = tuple(blob._shape for blob in (*self.bottom, *self.top))
+        case = window, shapes, context.precision(), library.available()
+        if case not in self.affected:
+            if len(self.affected) > MANY:
+                self.affected.clear()
+            self.affected[case] = self._affected_window(window)
+        return self.affected[case]
+
+    def _affected_window(self, window):
         affected: Window | None = window if self.by_windows else None
         for layer in (self.layers[0], *self.others):
             if affected is not None:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from fcn.datasets.dataset import VOID
 from fcn.datasets.registry import named, readers
 from fcn.measures import fast_hist, scores
+from fcn.wording import counted
 
 
 def upper_bound(labels: Iterable[np.ndarray], classes: int, stride: int) -> float:
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         labels = [
             layer.load(top, id) for id in tqdm(ids, desc=split, unit="", leave=False, disable=None)
         ]
-        print(f"{args.name} {split} {top}: {len(labels)} pictures, {classes} classes")
+        print(f"{args.name} {split} {top}: {counted(len(labels), 'picture')}, {classes} classes")
         print("stride  bound of mean IU (%)")
         for stride in args.strides:
             print(f"{stride:6} {100 * upper_bound(labels, classes, stride):8.1f}")

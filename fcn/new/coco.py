@@ -9,7 +9,7 @@ from fcn.datasets.folder import SUFFIXES
 from fcn.new import labelme, shapes
 from fcn.new.pairs import Pair, Pairing, listed
 from fcn.new.stored import Mask
-from fcn.wording import first_few
+from fcn.wording import counted, first_few
 
 LISTS = ("images", "annotations", "categories")
 
@@ -72,9 +72,11 @@ class Coco:
                 continue
             self.records[same[0]] = record
             found.append(Pair(same[0], pictures.by_key[same[0]][0], self.path))
+        bare = [r["file_name"] for r in self.records.values() if r["id"] not in self.regions]
+        empty = f"; {counted(len(bare), 'picture')} without an annotation: {first_few(bare)}"
         return Pairing(
             found,
-            f"{self.path.name} names the pictures",
+            f"{self.path.name} names the pictures{empty if bare else ''}",
             pictures.root,
             self.path.parent,
             None,
@@ -99,6 +101,10 @@ class Coco:
                 known = first_few(sorted(map(str, self.names)), 20)
                 raise ValueError(
                     f"{which(region)} has category {region.get('category_id')}; there are {known}"
+                )
+            if not region.get("segmentation") and region.get("bbox"):
+                raise ValueError(
+                    f"{which(region)} is a box without an outline: its object would be background"
                 )
         labelled = [(self.names[each["category_id"]], which(each), each) for each in regions]
         return labelme.draw(labelled, inside, height, width)

@@ -22,6 +22,12 @@ from fcn.new.writing import Plan
 from fcn.wording import counted, first_few
 
 VAL = 0.2
+KINDS = {  # of masks, for people
+    stored.VALUES: "values",
+    stored.PALETTE: "a palette",
+    stored.COLOURS: "colours",
+    stored.LABELS: "labels",
+}
 VOC_PARTS = ("JPEGImages", "SegmentationClass")
 # Kind of a fault -> (one, many, the way out)
 TITLES = {
@@ -173,6 +179,7 @@ def planned(
         classes=classes,
         by_colour=by_colour,
         nearest=as_key,
+        unheld=[key for key in maps if key not in seen and key not in as_key],
         train=train,
         val=val,
         small=args.small,
@@ -240,12 +247,44 @@ def notes(plan: Plan, shares: Mapping[int, tuple[int, int]]) -> list[str]:
         )
     if len(plan.classes.names) > 2 and instances.count_up(plan.looks):
         found.append(instances.NOTE)
+    found += odd_kinds(plan) + twins(plan.classes.names)
+    if plan.unheld:
+        found.append(
+            f"--map names {first_few(map(mapping.shown, plan.unheld))}, which no mask holds"
+        )
     left_out = sum(look.left_out for look in plan.looks)
     if left_out:
         found.append(
-            f"{counted(left_out, 'shape has', 'shapes have')} no area and count for nothing"
+            f"{counted(left_out, 'shape has no area and counts', 'shapes have no area and count')} "
+            "for nothing"
         )
     return found
+
+
+def odd_kinds(plan: Plan) -> list[str]:
+    """Masks of another kind than nearly all others, by name."""
+    by_kind: dict[str, list[Path]] = {}
+    for look in plan.looks:
+        by_kind.setdefault(look.kind, []).append(look.pair.mask)
+    usual = max(by_kind, key=lambda kind: len(by_kind[kind]))
+    return [
+        f"{len(masks)} of {counted(len(plan.looks), 'mask')} {'is' if len(masks) == 1 else 'are'} of "
+        f"{KINDS[kind]}, and the others of {KINDS[usual]}: {first_few([path.name for path in masks])}"
+        for kind, masks in by_kind.items()
+        if kind != usual
+    ]
+
+
+def twins(names: Sequence[str]) -> list[str]:
+    """Classes whose names differ in case or spaces alone."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault("".join(name.casefold().split()), []).append(repr(name))
+    return [
+        f"{' and '.join(each)} differ in case or spaces alone, and are {len(each)} classes"
+        for each in alike.values()
+        if len(each) > 1
+    ]
 
 
 def next_commands(args: argparse.Namespace, plan: Plan) -> list[str]:

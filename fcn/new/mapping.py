@@ -1,6 +1,7 @@
 """Decides which value, colour or label of the masks is which class."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from fcn.datasets.dataset import VOID
@@ -12,6 +13,7 @@ from fcn.vis import make_palette
 from fcn.wording import counted, first_few
 
 LISTED = 12  # of many keys, so many are shown
+FEW = 2  # masks that are named where no others hold a key
 FEW = 2  # masks that may hold 255 alone by chance
 GREYS = 100  # values from here on are greys that somebody painted with, rather than numbers
 ASKED = 40  # of more keys nobody wants to be asked
@@ -206,10 +208,16 @@ def table(keys: Mapping[Key, Tally], most: int = LISTED) -> str:
     lines = [
         f"  {shown(key):>12}  {keys[key].pixels / total:7.2%} of these pixels, in "
         + counted(len(keys[key].masks), "mask")
-        for key in often
+        + (f": {first_few([path.name for path in rare], 3)}" if rare else "")
+        for key, rare in ((key, rare_masks(keys[key])) for key in often)
     ]
     more = [f"  and {len(keys) - most:,} more"] if len(keys) > most else []
     return "\n".join([*lines, *more])
+
+
+def rare_masks(tally: Tally) -> Sequence[Path]:
+    """The masks that hold a key, if they are few enough to be looked at."""
+    return tally.masks if len(tally.masks) <= FEW else ()
 
 
 def unlisted(seen: Mapping[Key, Tally], lacking: Mapping[Key, Tally], names: Sequence[str]) -> str:
@@ -237,9 +245,10 @@ def explain(seen: Mapping[Key, Tally], names: Sequence[str]) -> str:
         known += (
             " No mask holds 255 beside another object, so it may be an object too, and not void."
         )
+    known = f"{known.strip()} ".lstrip()
     return (
         f"which {what} is which class is not clear: the masks hold {counted(len(seen), what)}\n"
-        f"{table(seen)}\n{known.strip()}Say it, with numbers or names of classes, and void for what "
+        f"{table(seen)}\n{known}Say it, with numbers or names of classes, and void for what "
         f"is none:\n  --map {example}\nor by --classes FILE, with a line for each class: "
         f"NAME {'R,G,B' if what == 'colour' else 'VALUE'}"
     )

@@ -37,6 +37,7 @@ class Plan(NamedTuple):
     val: Sequence[str]
     small: bool
     stages: bool
+    unheld: Sequence[Key] = ()  # of --map, in no mask
 
     def class_of(self, look: Look, code: int) -> int:
         """The class of a code in a mask, or VOID."""

@@ -58,7 +58,7 @@ def test_bad_commands_exit_2(arguments, capsys):
         ),
         (["score", "--weights", "none.caffemodel"], "no weights file"),
         (["infer", "none.jpg", "--weights", "none.caffemodel"], "no weights file"),
-        (["explain", "none.prototxt"], "no model folder"),
+        (["explain", "none.prototxt"], "no prototxt"),
         (["explain", str(ROOT / "README.md")], "README.md:"),
         (["data", "fetch", "voc", "--archive", "none.tar"], "the files of voc are called"),
         (["data", "upper-bound", "voc", "none"], "voc is not below"),

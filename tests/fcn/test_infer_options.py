@@ -54,7 +54,7 @@ def test_a_folder_twice(model, photos, capsys):
 def test_only_results_are_told(model, photos, capsys):
     run("--model", model, "photos")
     assert run("--model", model, "results") == 2
-    assert "all 6 are results of earlier runs" in capsys.readouterr().err
+    assert "nothing but 6 results of earlier runs" in capsys.readouterr().err
 
 
 def test_results_beside_the_pictures(model, photos, monkeypatch, capsys):

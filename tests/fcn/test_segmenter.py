@@ -1,5 +1,6 @@
 """`Segmenter`: what it takes, and that it answers as the net does."""
 
+import copy
 import pickle
 import subprocess
 import sys
@@ -278,3 +279,12 @@ def test_the_embedded_form(model, colour, name, tmp_path):
     (tmp_path / "sample").rename(tmp_path / "voc-tiny" / "sample")
     net = Segmenter("voc-tiny", sample=True)
     assert net(np.full((9, 9, 3), colour, np.uint8)).shares == {name: 1.0}
+
+
+def test_a_copy_is_made_without_a_word(tiny, caplog, capfd):
+    """Pickled or copied, it answers as the first one, and Caffe's log does not say how nets are built."""
+    picture = np.random.RandomState(0).randint(0, 255, (30, 34, 3), np.uint8)
+    capfd.readouterr()
+    for other in (pickle.loads(pickle.dumps(tiny)), copy.deepcopy(tiny)):
+        assert np.array_equal(other(picture).classes, tiny(picture).classes)
+    assert capfd.readouterr().err == "" and not caplog.records

@@ -285,4 +285,4 @@ def test_script_from_anywhere_without_weights(tmp_path):
         pytest.skip("the starting weights are there")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert f"{ROOT}/ilsvrc-nets/alexnet-fcn.caffemodel" in done.stderr
-    assert "python ilsvrc-nets/convert.py --model alexnet" in done.stderr
+    assert f"python {ROOT}/ilsvrc-nets/convert.py --model alexnet" in done.stderr

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from ... import context
+from ...boxes import pixel_overlaps
 from ...glog import warning
 from ...layer import Layer, describe
-from .boxes import pixel_overlaps
 from .proposal import anchors, around
 
 # Numbers of its cfg.TRAIN; param_str may state others, by these names in small letters

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ...boxes import encode, overlaps
 from ...layer import Blobs, register
 from ...proto import caffe_pb2
 from ..loss import MODE, Loss
-from .boxes import encode, overlaps
 
 MULTIBOX = caffe_pb2.MultiBoxLossParameter
 # what is not here, with the only value that is

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...boxes import suppress
 from ...layer import Layer, register
 from ...proto import caffe_pb2
-from .boxes import suppress
 
 
 def anchors(base: int, ratios: list[float], scales: list[float]) -> np.ndarray:

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
+from ...boxes import decode, suppress
 from ...glog import warning
 from ...layer import Layer, register
-from .boxes import decode, suppress
 
 
 @register

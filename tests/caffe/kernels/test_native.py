@@ -6,9 +6,10 @@ import torch
 from nets import build, conv, layer, source
 
 import caffe
-from caffe.kernels import library, planes, winograd
+from caffe.kernels import library, planes, pool, winograd
 from caffe.kernels.cases import Geometry
-from caffe.kernels.maxima import maxima
+from caffe.kernels.maps import add_maps, normalize_channels, pool_windows
+from caffe.kernels.pool import PoolWindows
 from caffe.kernels.products import add_outer
 from caffe.kernels.upsample import upsample
 
@@ -93,6 +94,57 @@ def test_upsample(size, stride, pad):
     y = torch.empty_like(wanted)
     upsample(x, filters, bias, y, stride, pad)
     assert torch.allclose(y, wanted, atol=1e-5)
+
+
+POOLS = [  # size, kernel, stride, pad
+    ((20, 37), (2, 2), (2, 2), (0, 0)),
+    ((29, 45), (3, 3), (2, 2), (0, 0)),
+    ((14, 14), (3, 3), (1, 1), (1, 1)),
+    ((7, 70), (5, 4), (3, 3), (2, 1)),
+    ((9, 8), (9, 8), (1, 1), (0, 0)),
+    ((6, 23), (1, 7), (1, 2), (0, 3)),
+    ((7, 8), (1, 1), (4, 5), (0, 0)),  # the last windows start behind the plane
+]
+
+
+@pytest.mark.skipif(not library.available(), reason="no C compiler here")
+@pytest.mark.parametrize("size, kernel, stride, pad", POOLS)
+@pytest.mark.parametrize("mean", [False, True])
+def test_pooling(size, kernel, stride, pad, mean):
+    x = torch.randn(5, *size, generator=torch.Generator().manual_seed(7))
+    x[0, 0, :3] = torch.tensor([-float("inf"), 1.0 if mean else float("nan"), 2.0])
+    windows = PoolWindows(size, kernel, stride, pad)
+    wanted = (pool.ave_pool if mean else pool.maxima)(x[None], windows)[0]
+    rows, columns = wanted.shape[1:]
+    for window in ((0, rows, 0, columns), (rows // 2, rows, columns // 2, columns)):
+        y = torch.full(wanted.shape, 9.0)
+        pool_windows(x, y, windows.geometry, window, mean)
+        inside = (slice(None), slice(*window[:2]), slice(*window[2:]))
+        assert torch.allclose(y[inside], wanted[inside], rtol=1e-5, atol=1e-6)
+        y[inside] = 9
+        assert (y == 9).all()
+
+
+@pytest.mark.skipif(not library.available(), reason="no C compiler here")
+@pytest.mark.parametrize("shape, size", [((2, 7, 9, 11), 5), ((1, 2, 3, 1), 7), ((1, 40, 8, 8), 3)])
+def test_normalization_across_channels(shape, size):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(8))
+    y = torch.empty_like(x)
+    normalize_channels(x, y, size, 0.5 / size, 2.0)
+    wanted = torch.nn.functional.local_response_norm(x, size, 0.5, 0.75, 2.0)
+    assert torch.allclose(y, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(not library.available(), reason="no C compiler here")
+@pytest.mark.parametrize("count", [1, 100, 5000])
+def test_sums_of_two_maps(count):
+    a, b = torch.randn(2, count, generator=torch.Generator().manual_seed(9))
+    y = torch.empty_like(a)
+    add_maps(a, b, y, -0.5, 0.25)
+    wanted = torch.nn.functional.leaky_relu(a - 0.5 * b, 0.25)
+    assert torch.allclose(y, wanted, rtol=1e-6, atol=1e-6)
+    add_maps(a, b, a)  # in place
+    assert a[0] != y[0]
 
 
 @pytest.mark.skipif(not library.available(), reason="no C compiler here")
@@ -221,7 +273,7 @@ def test_shapes_that_do_not_fit_are_errors():
             torch.zeros(3, 4, 4), torch.zeros(2, 2, 2), None, torch.zeros(3, 8, 8), (2, 2), (0, 0)
         )
     with pytest.raises(ValueError, match="needs shape"):
-        maxima(torch.zeros(3, 4, 4), torch.zeros(2, 2, 2), (2, 2), (2, 2), (0, 2, 0, 2))
+        pool_windows(torch.zeros(3, 4, 4), torch.zeros(2, 2, 2), [(2, 2)] * 3, (0, 2, 0, 2))
 
 
 @pytest.mark.skipif(not library.available(), reason="no C compiler here")

@@ -142,7 +142,7 @@ def test_after_it_training_goes_on(method, tmp_path, monkeypatch):
 
 
 def test_other_errors_pass(net, monkeypatch):
-    monkeypatch.setattr(net.layer_dict["norm"], "forward", Exhausted(RuntimeError("else")))
+    monkeypatch.setattr(net.layer_dict["norm"], "forward_window", Exhausted(RuntimeError("else")))
     with pytest.raises(RuntimeError, match="^else$"):
         net.forward()
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from own_folders import classes, corners, grey, labelme, new, read_back, same, write
+from own_folders import classes, corners, grey, labelme, new, read_back, refused, same, write
 
 from fcn.new import shapes
 
@@ -179,3 +179,36 @@ def test_polygons_cover_the_pixels_whose_centres_they_hold():
     assert outside.all()
     with pytest.raises(ValueError, match="make 5 pixels, not 2 x 3"):
         shapes.runs([2, 3], 2, 3)
+
+
+def test_coco_boxes_without_an_outline_are_not_background_in_silence(tmp_path, capsys):
+    truth = write(tmp_path, NAMES, grey)
+    coco(tmp_path, truth, lambda inside: [np.ravel(corners(inside)).tolist()])
+    content = json.loads((tmp_path / "coco.json").read_text())
+    for each in content["annotations"]:
+        if each["image_id"] == 51:
+            del each["segmentation"]
+            each |= {"id": 7, "bbox": [1, 1, 5, 5]}
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    out = refused(tmp_path, "--masks", tmp_path / "coco.json", capsys=capsys)
+    assert "annotation 7 of train/p1.jpg is a box without an outline" in out
+    status, out = new(tmp_path, "--masks", tmp_path / "coco.json", "--skip", capsys=capsys)
+    assert status == 0 and "left out" in out and "p1" not in read_back(tmp_path)
+
+
+def test_coco_pictures_without_an_annotation_are_told(tmp_path, capsys):
+    truth = write(tmp_path, NAMES, grey)
+    coco(tmp_path, truth, lambda inside: [np.ravel(corners(inside)).tolist()])
+    content = json.loads((tmp_path / "coco.json").read_text())
+    content["annotations"] = [e for e in content["annotations"] if e["image_id"] != 51]
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    status, out = new(tmp_path, "--masks", tmp_path / "coco.json", capsys=capsys)
+    assert status == 0 and "1 picture without an annotation: train/p1.jpg" in out
+
+
+def test_labels_that_differ_in_case_or_spaces_are_told(tmp_path, capsys):
+    write(tmp_path, NAMES, labelme("cat", "Cat "), ending=".json")
+    status, out = new(tmp_path, capsys=capsys)
+    assert (
+        status == 0 and "'Cat ' and 'cat' differ in case or spaces alone, and are 2 classes" in out
+    )

@@ -288,3 +288,26 @@ def test_nothing_half_written_is_left(tmp_path, error, capsys, monkeypatch):
 def test_proposals_keep_the_background_first():
     seen = {key: mapping.Tally(1, []) for key in (255, 4, 0)}
     assert mapping.propose(seen) == {0: "0", 4: "1", 255: "void"}
+
+
+MAPS = ["0,0,0=background", "200,30,60=a", "10,180,90=b"]
+
+
+def test_a_mask_of_another_kind_and_keys_that_no_mask_holds_are_named(tmp_path, capsys):
+    write(tmp_path, NAMES, palette)
+    path = tmp_path / "masks/p3.png"
+    Image.open(path).convert("RGB").save(path)
+    status, out = new(tmp_path, "--map", *MAPS, "9,9,9=void", capsys=capsys)
+    assert status == 0, out
+    assert "1 of 8 masks is of colours, and the others of a palette: p3.png" in out
+    assert "--map names 9,9,9, which no mask holds" in out
+
+
+def test_few_masks_that_hold_a_value_are_named(tmp_path, capsys):
+    write(tmp_path, NAMES, grey)
+    path = tmp_path / "masks/p5.png"
+    picture = Image.open(path)
+    picture.putpixel((0, 0), 201)
+    picture.save(path)
+    out = refused(tmp_path, capsys=capsys)
+    assert "201" in out and "in 1 mask: p5.png" in out

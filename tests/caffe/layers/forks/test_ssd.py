@@ -8,7 +8,7 @@ import torch
 from gradient_check import Case, Layers, check_gradient, check_reference
 from naive_boxes import overlap
 
-from caffe.layers.forks import boxes
+from caffe import boxes
 from caffe.proto.caffe_pb2 import PriorBoxParameter as CODE
 
 PRIORS = 'type: "PriorBox" prior_box_param {{ min_size: 6.7 {} }}'

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ...proto import caffe_pb2
+from .proto import caffe_pb2
 
 CODE = caffe_pb2.PriorBoxParameter
 
