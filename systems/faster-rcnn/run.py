@@ -76,16 +76,16 @@ def train(kind: str, folder: Path, seed: int, steps: int) -> float:
 
 
 def detections(row: Row, found: list[Scene]) -> tuple[list[Any], float]:
-    """(what a trained net finds in each scene, milliseconds a scene)."""
+    """(what a trained net finds in each scene, milliseconds of processor time a scene)."""
     net = caffe.Net(
         str(HERE / f"sample/{KINDS[row.kind]}test.prototxt"),
         str(weights_of(row.kind)),
         caffe.TEST,
     )
     detector, pictures = Detector(net, MEAN), training.pictures(found)
-    regions, begun = windows(row.share), time.monotonic()
+    regions, begun = windows(row.share), time.process_time()
     results = [detector.detect(picture, regions) for picture in pictures]
-    return results, 1000 * (time.monotonic() - begun) / len(found)
+    return results, 1000 * (time.process_time() - begun) / len(found)
 
 
 def main(args: argparse.Namespace) -> int:
