@@ -32,6 +32,7 @@ PUBLISHED_FILES = [  # of the model folders, whose names have a hyphen, of syste
     "systems/*/*.prototxt",
     "systems/*/sample/*.prototxt",
     "systems/*/README.md",
+    "systems/*/results.json",
     "systems/*/caffemodel-url",
     "data/*/classes.txt",
     "data/*/geo_classes.txt",
