@@ -125,7 +125,7 @@ class ConstrainedLoss(TagLoss):
         try:
             hardness = self.params["hardness"]
             bounds = self.bounds(there, self.tags(bottom, SIZES))
-            bounds = [each._replace(slack=each.slack * hardness) for each in bounds]
+            bounds = [Bound(*each[:3], each.slack * hardness) for each in bounds]
             inner = project(hardness * scores[:, kept], bounds)
         except ValueError as error:
             raise ValueError(f"ConstrainedLoss: tags {there}: {error}") from None
