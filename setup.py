@@ -107,6 +107,8 @@ setup(
         "completion": ["argcomplete>=3"],
         "tensorboard": ["tensorboard>=2.16"],
         "heic": ["pi-heif>=0.16"],
+        "superpixels": ["scikit-image>=0.22"],
+        "video": ["opencv-python-headless>=4.8"],
         "onnx": ["onnx>=1.16", "onnxruntime>=1.18"],
         "safetensors": ["safetensors>=0.4"],
         "dev": [

@@ -156,6 +156,7 @@ class Planes(Kernel):
     def applies(operation, case, x):
         return (
             operation == "forward"
+            and not case.exact
             and case.windowed
             and not case.geometry.transposed
             and case.outputs // case.geometry.group >= Planes.LEAST_OUTPUTS

@@ -81,7 +81,7 @@ def test_what_is_missing_tells_how_to_get_it():
         weights.find("voc-fcn8s-nothing")
     assert "train it: fcn train voc-fcn8s-nothing" in str(error.value)
     assert "fcn8s-heavy-pascal.caffemodel" in weights.how_to_get("voc-fcn8s")
-    assert "python ilsvrc-nets/convert.py" in weights.how_to_get("ilsvrc-nets/vgg16-fcn")
+    assert "ilsvrc-nets/convert.py" in weights.how_to_get("ilsvrc-nets/vgg16-fcn")
 
 
 def test_the_file_that_comes_with_the_project(project):

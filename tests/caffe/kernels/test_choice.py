@@ -57,7 +57,7 @@ WINDOWS = dict(training=False, windowed=True)
         (FORWARD, dict(kernel=11, stride=4, channels=3) | WINDOWS, Planes),
         (FORWARD, dict(kernel=1, outputs=21) | WINDOWS, Planes),
         (FORWARD, dict(kernel=5, group=2) | WINDOWS, Planes),
-        (FORWARD, dict(exact=True) | WINDOWS, Planes),
+        (FORWARD, dict(exact=True) | WINDOWS, OneDNN),
         (FORWARD, dict(kernel=5, group=64) | WINDOWS, PyTorch),  # one output a group
         (FORWARD, dict(kernel=5, plain=False), PyTorch),
         (FORWARD, FC6, Columns),

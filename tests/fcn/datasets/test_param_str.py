@@ -46,7 +46,7 @@ def test_every_prototxt_of_the_project_states_known_keys():
     count = 0
     patterns = ("*/*.prototxt", "*-*/sample/*.prototxt", "systems/**/*.prototxt")
     for path in [path for pattern in patterns for path in ROOT.glob(pattern)]:
-        if path.name == "solver.prototxt":
+        if path.name.endswith("solver.prototxt"):
             continue
         for layer in prototxts.read_net(path).layer:
             kind = layer.type == "Python" and LAYERS.get(layer.python_param.layer)
