@@ -156,9 +156,8 @@ class Planes(Kernel):
     def applies(operation, case, x):
         return (
             operation == "forward"
-            and not case.exact
             and case.windowed
-            and not case.geometry.transposed
+            and not (case.exact or case.geometry.transposed)
             and case.outputs // case.geometry.group >= Planes.LEAST_OUTPUTS
             and case.weights <= Planes.MOST_WEIGHTS
             and context.multiply_dtype() == torch.float32
