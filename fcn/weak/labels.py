@@ -70,6 +70,10 @@ def check(
     """Raise Contradiction unless a record can be true of a picture of `size`, and of its labels, if given."""
     id = record.get("id", "?")
     height, width = size
+    for key, length in (("points", 3), ("boxes", 5)):
+        for each in record.get(key) or ():
+            if len(each) != length or not all(isinstance(n, int) for n in each):
+                raise Contradiction(f"{id}: {key}: {length} whole numbers each, got {each}")
     tags = set(record.get("tags", ()))
     if list(record.get("size", size)) != list(size):
         raise Contradiction(
@@ -79,7 +83,7 @@ def check(
         raise Contradiction(
             f"{id}: classes {stray} are large, and not among its tags {sorted(tags)}"
         )
-    for y, x, k in record.get("points", ()):
+    for y, x, k in record.get("points") or ():
         if not (0 <= y < height and 0 <= x < width):
             raise Contradiction(f"{id}: point ({y}, {x}) lies outside of {height}x{width}")
         if k not in tags:
@@ -90,7 +94,7 @@ def check(
             raise Contradiction(
                 f"{id}: point ({y}, {x}) is of class {k}, its label is {labels[y, x]}"
             )
-    for y0, x0, y1, x1, k in record.get("boxes", ()):
+    for y0, x0, y1, x1, k in record.get("boxes") or ():
         if not (0 <= y0 <= y1 < height and 0 <= x0 <= x1 < width):
             raise Contradiction(
                 f"{id}: box {[y0, x0, y1, x1]} is empty or lies outside of {height}x{width}"

@@ -189,6 +189,7 @@ def test_onnx_model_has_the_layers_of_the_net():
         assert shapes[f"{name}_weight"] == list(blobs[0].shape)
 
 
+@pytest.mark.slow
 def test_a_run_on_a_narrow_net(monkeypatch, tmp_path, capsys):
     """Everything but the peers: nets, agreement with eager PyTorch, tables, files."""
     monkeypatch.setattr(peers, "PEERS", [p for p in peers.PEERS if p.precision == "float32"][:2])

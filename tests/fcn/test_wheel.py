@@ -123,6 +123,7 @@ def test_explains_and_helps(fcn):
     assert "segment pictures" in fcn("--help")
 
 
+@pytest.mark.slow
 def test_says_where_weights_and_data_belong(fcn):
     """What is missing is looked for in the working directory, and nothing is written elsewhere."""
     before = {path for path in fcn.site.rglob("*") if "__pycache__" not in path.parts}

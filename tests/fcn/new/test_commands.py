@@ -121,6 +121,7 @@ def test_net_py_writes_the_prototxts_again(folder):
 # ---- one picture by heart
 
 
+@pytest.mark.slow
 def test_one_picture_is_learned_by_heart(tmp_path, folder, ran, capsys):
     shutil.rmtree(folder)
     write(tmp_path, NAMES[:4], colours, scale=5)  # objects that are wider than 8 pixels

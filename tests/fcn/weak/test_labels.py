@@ -35,6 +35,8 @@ def test_what_is_derived(record):
         ({"size": [40, 61]}, r"p: the file says \[40, 61\], the picture is 40x60"),
         ({"large": [5]}, r"p: classes \[5\] are large, and not among its tags \[3, 7\]"),
         ({"points": [[40, 2, 3]]}, r"p: point \(40, 2\) lies outside of 40x60"),
+        ({"points": [[2.5, 2, 3]]}, r"p: points: 3 whole numbers each, got \[2.5, 2, 3\]"),
+        ({"boxes": [[1, 2, 3]]}, r"p: boxes: 5 whole numbers each, got \[1, 2, 3\]"),
         ({"points": [[2, 2, 5]]}, r"p: point \(2, 2\) is of class 5, its tags are \[3, 7\]"),
         ({"points": [[2, 2, 3]]}, r"p: point \(2, 2\) is of class 3, its label is 0"),
         ({"boxes": [[5, 5, 40, 9, 3]]}, r"p: box \[5, 5, 40, 9\] is empty or lies outside"),
